@@ -1,0 +1,23 @@
+//! The words of the project as types: names, digests, references, platforms, file trees and what an image's
+//! test asks for. Knows nothing of files, sockets, clocks or wire formats.
+
+mod digest;
+mod name;
+mod platform;
+mod reference;
+mod test_spec;
+mod tree;
+
+pub use digest::{ContentHash, Digest, DigestError, ImageDigest, ImageId};
+pub use name::{ContainerName, ImageName, NameError};
+pub use platform::{Platform, PlatformError};
+pub use reference::{Reference, ReferenceError, Repository, Tag};
+pub use test_spec::{
+    CommandTest, FileContentTest, FileExistenceTest, MetadataTest, Pattern, PatternError, StreamMatch, TestSpec,
+};
+pub use tree::{FileDigest, InjectedFile, Node, Tree, TreePath, TreePathError};
+
+/// The label under which an image carries its [`ContentHash`].
+pub const LABEL_CONTENT_HASH: &str = "dev.windlass.content-hash";
+/// The label under which an image carries its [`ImageName`].
+pub const LABEL_IMAGE: &str = "dev.windlass.image";
