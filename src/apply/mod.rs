@@ -1,0 +1,1 @@
+//! Makes a host match a deploy manifest. `diff` decides, the rest acts.

@@ -1,0 +1,1 @@
+//! Reads `windlass.yaml` and container-structure-test files: text in, values and diagnostics out. Opens no file.

@@ -1,0 +1,1 @@
+//! Reads Dockerfiles: text in, typed stages, edges and diagnostics out. Opens no file.

@@ -1,0 +1,1 @@
+//! Topological order, layers, and cycles as paths. Knows nothing of images.

@@ -1,0 +1,1 @@
+//! Fingerprints, content hashes, and why two fingerprints differ.

@@ -1,0 +1,1 @@
+//! The deploy manifest: its wire format, its validation and its schema. Opens no file.

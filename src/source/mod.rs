@@ -1,0 +1,1 @@
+//! Reads what images are made from: folders, `.gitignore`, `.dockerignore`, git's revision.

@@ -1,0 +1,1 @@
+//! Shows events and answers to people and programs: terminal, plain lines, JSON, GitHub, tables, graphs.
