@@ -2,6 +2,7 @@
 //! test asks for. Knows nothing of files, sockets, clocks or wire formats.
 
 mod digest;
+mod duration;
 mod name;
 mod platform;
 mod reference;
@@ -9,6 +10,7 @@ mod test_spec;
 mod tree;
 
 pub use digest::{ContentHash, Digest, DigestError, ImageDigest, ImageId};
+pub use duration::{DurationError, format_duration, parse_duration};
 pub use name::{ContainerName, ImageName, NameError};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError, Repository, Tag};
