@@ -11,7 +11,7 @@ mod tree;
 
 pub use digest::{ContentHash, Digest, DigestError, ImageDigest, ImageId};
 pub use duration::{DurationError, format_duration, parse_duration};
-pub use name::{ContainerName, ImageName, NameError};
+pub use name::{ContainerName, ImageName, NameError, ProjectName};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError, Repository, Tag};
 pub use test_spec::{

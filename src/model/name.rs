@@ -63,6 +63,12 @@ name! {
     "lower-case letters, digits and `-` between them, at most 40 characters"
 }
 
+name! {
+    /// The name of a project: what its containers, networks and volumes on a host begin with. An RFC 1123 label.
+    ProjectName, "a project", is_host_label,
+    "lower-case letters, digits and `-` between them, at most 40 characters"
+}
+
 /// Whether the text can be the path of a repository (distribution specification, `<name>`).
 pub(super) fn is_repository_path(text: &str) -> bool {
     text.len() <= 200 && text.split('/').all(is_component)
