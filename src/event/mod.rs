@@ -23,6 +23,19 @@ pub enum Stream {
     Stderr,
 }
 
+/// Why work on an image failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What was being done.
+    pub phase: Phase,
+    /// What went wrong, in one line.
+    pub message: String,
+    /// The Dockerfile, relative to the project's root, with its line from 1 where it is known.
+    pub place: Option<(String, Option<usize>)>,
+    /// How to mend it, where that is known.
+    pub hint: Option<String>,
+}
+
 /// How work on an image ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -30,8 +43,8 @@ pub enum Outcome {
     Unchanged,
     /// It was built, and passed its tests.
     Built,
-    /// It failed: why, in one line.
-    Failed(String),
+    /// It failed.
+    Failed(Failure),
     /// It was not tried, because these parents failed.
     Blocked(Vec<ImageName>),
     /// The run was interrupted before it ended.

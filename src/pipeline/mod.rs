@@ -1,1 +1,7 @@
 //! Drives a plan: builds, tests, promotes, publishes. The decisions are pure; only `drive` acts.
+
+mod promote;
+mod schedule;
+
+pub use promote::{Channel, TagMove, promote};
+pub use schedule::Schedule;
