@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 
+use super::auth::with_url_safe_credentials;
+use super::failure::innermost;
+
 /// An engine that can't be talked to.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -46,18 +49,9 @@ pub async fn connect(host: &str, limit: Duration) -> Result<Docker, ConnectError
     } else {
         return Err(ConnectError::Address(host.to_owned()));
     };
-    let greeting = docker.map_err(unreachable)?.negotiate_version();
+    let greeting = with_url_safe_credentials(docker.map_err(unreachable)?).negotiate_version();
     match tokio::time::timeout(limit, greeting).await {
         Ok(docker) => docker.map_err(unreachable),
         Err(_) => Err(ConnectError::Silent { host: host.to_owned(), limit }),
     }
-}
-
-/// The text of the innermost cause, which names the operating system's error; the outer ones only say "client".
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }

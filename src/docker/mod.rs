@@ -1,6 +1,11 @@
 //! A thin typed client of the Docker Engine API, which Podman serves too. Knows endpoints, time-outs and the
 //! API's oddities; decides nothing.
 
+mod auth;
 mod connect;
+mod failure;
+mod images;
 
 pub use connect::{ConnectError, connect};
+pub use failure::Failure;
+pub use images::{find, pull, push, tag, untag};

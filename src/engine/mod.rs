@@ -1,6 +1,8 @@
 //! What builds and tests images. The trait says what a pipeline needs of an engine; `docker` and `simulated`
 //! provide it.
 
+pub mod docker;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
@@ -30,7 +32,11 @@ pub enum Error {
         /// What to do instead.
         hint: String,
     },
-    /// The engine does not answer, or answers nonsense: trying again may help.
+    /// The engine or the registry behind it says no, for want of rights or because there is no such thing: trying
+    /// again gives the same.
+    #[error("{0:#}")]
+    Refused(anyhow::Error),
+    /// The engine or the registry behind it does not answer, or answers nonsense: trying again may help.
     #[error("{0:#}")]
     Unreachable(anyhow::Error),
     /// It took longer than it may.
@@ -147,7 +153,7 @@ pub trait Engine: Send + Sync {
     /// Gives an image one more name; the name leaves whatever image had it.
     fn tag(&self, id: &ImageId, reference: &Reference) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Takes a name away; an image without names stays. A name that is not there is fine.
+    /// Takes a name away; an image that has no other name goes with it. A name that is not there is fine.
     fn untag(&self, reference: &Reference) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Pulls a manifest by its reference, so that it can be built on and named.
@@ -163,5 +169,5 @@ pub trait Engine: Send + Sync {
     ) -> impl Future<Output = Result<ImageDigest, Error>> + Send;
 
     /// Removes what dropped futures left on the engine: their containers, not those kept for inspection.
-    fn clean_up(&self) -> impl Future<Output = ()> + Send;
+    fn clean_up(&self) -> impl Future<Output = Result<(), Error>> + Send;
 }

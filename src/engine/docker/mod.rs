@@ -1,0 +1,148 @@
+//! The engine that a Docker or Podman socket is.
+
+mod test;
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+
+use super::{BuildRequest, BuiltImage, Engine, Error, StoredImage, TestVerdict};
+use crate::docker::{self, ConnectError, Failure};
+use crate::event::{Event, Sink, Stream};
+use crate::model::{ImageDigest, ImageId, ImageName, LABEL_CONTENT_HASH, Reference, TestSpec};
+
+/// The label under which a container carries the id of the run that started it and may remove it.
+pub const LABEL_RUN: &str = "dev.windlass.run";
+
+/// Which of Docker's builders builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builder {
+    /// BuildKit where the engine has it, else the classic one.
+    Best,
+    /// The one of `POST /build`, a container for each instruction. It is all that Podman has.
+    Classic,
+}
+
+/// What an engine is connected with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which builder to use.
+    pub builder: Builder,
+    /// What tells this run's containers from those of another run.
+    pub run: String,
+    /// How long the engine may take to answer what it has no work with.
+    pub answers_within: Duration,
+}
+
+/// A Docker or Podman engine behind its socket.
+#[derive(Debug)]
+pub struct DockerEngine {
+    docker: Docker,
+    options: Options,
+}
+
+impl DockerEngine {
+    /// Connects to the engine at `host` (`unix://…`, `tcp://…` or `http://…`).
+    ///
+    /// # Errors
+    /// When nothing answers there in time.
+    pub async fn connect(host: &str, options: Options) -> Result<Self, ConnectError> {
+        let docker = docker::connect(host, options.answers_within).await?;
+        Ok(Self { docker, options })
+    }
+
+    async fn stored(&self, name: &str) -> Result<Option<StoredImage>, Error> {
+        let looking_up = || format!("looking up `{name}`");
+        let found = self.in_time(looking_up(), docker::find(&self.docker, name)).await?;
+        let Some(image) = found else { return Ok(None) };
+        let id = image.id.and_then(|id| id.parse().ok());
+        let id = id.ok_or_else(|| Error::Unreachable(anyhow::anyhow!("the engine tells no id of `{name}`")))?;
+        let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
+        let digests = image.repo_digests.unwrap_or_default();
+        Ok(Some(StoredImage {
+            id,
+            content_hash: labels.get(LABEL_CONTENT_HASH).and_then(|hash| hash.parse().ok()),
+            repo_digests: digests.iter().filter_map(|digest| digest.parse().ok()).collect(),
+        }))
+    }
+
+    /// Waits for what the engine answers from its own books.
+    async fn in_time<T>(&self, what: String, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Error> {
+        let limit = self.options.answers_within;
+        match tokio::time::timeout(limit, call).await {
+            Ok(answer) => answer.map_err(|failure| explain(failure, what)),
+            Err(_) => Err(Error::TimedOut { what, limit }),
+        }
+    }
+
+    async fn remove_containers(&self) -> Result<(), Failure> {
+        let label = format!("{LABEL_RUN}={}", self.options.run);
+        let filters = [("label", vec![label])].into();
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        for container in self.docker.list_containers(Some(options)).await? {
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            self.docker.remove_container(&container.id.unwrap_or_default(), Some(options)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn explain(failure: Failure, what: String) -> Error {
+    match failure {
+        Failure::Refused(_) => Error::Refused(anyhow::Error::new(failure).context(what)),
+        Failure::Unreachable(_) => Error::Unreachable(anyhow::Error::new(failure).context(what)),
+    }
+}
+
+impl Engine for DockerEngine {
+    async fn build(&self, request: &BuildRequest<'_>, _events: &dyn Sink) -> Result<BuiltImage, Error> {
+        let message = format!("`{}` can't be built: {:?} builder", request.image, self.options.builder);
+        Err(Error::Unsupported { message, hint: "build it with `docker build`".to_owned() })
+    }
+
+    async fn test(
+        &self,
+        image: &BuiltImage,
+        spec: &TestSpec,
+        timeout: Duration,
+        events: &dyn Sink,
+    ) -> Result<TestVerdict, Error> {
+        test::run(&self.docker, image, spec, timeout, events, &self.options.run).await
+    }
+
+    async fn find(&self, reference: &Reference) -> Result<Option<StoredImage>, Error> {
+        self.stored(&reference.to_string()).await
+    }
+
+    async fn tag(&self, id: &ImageId, reference: &Reference) -> Result<(), Error> {
+        let what = format!("naming {} `{reference}`", id.short());
+        self.in_time(what, docker::tag(&self.docker, &id.to_string(), reference)).await
+    }
+
+    async fn untag(&self, reference: &Reference) -> Result<(), Error> {
+        self.in_time(format!("taking the name `{reference}` away"), docker::untag(&self.docker, reference)).await
+    }
+
+    async fn pull(&self, reference: &Reference, events: &dyn Sink) -> Result<StoredImage, Error> {
+        let said = |line: &str| events.send(Event::Note(format!("{reference}: {line}")));
+        let pulled = docker::pull(&self.docker, reference, None, &said).await;
+        pulled.map_err(|failure| explain(failure, format!("pulling `{reference}`")))?;
+        let missing = || Error::Unreachable(anyhow::anyhow!("`{reference}` was pulled and is not there"));
+        self.find(reference).await?.ok_or_else(missing)
+    }
+
+    async fn push(&self, image: &ImageName, reference: &Reference, events: &dyn Sink) -> Result<ImageDigest, Error> {
+        let said = |line: &str| {
+            events.send(Event::Output { image: image.clone(), stream: Stream::Stdout, line: line.to_owned() });
+        };
+        let pushed = docker::push(&self.docker, reference, None, &said).await;
+        let digest = pushed.map_err(|failure| explain(failure, format!("pushing `{reference}`")))?;
+        events.send(Event::Pushed { image: image.clone(), reference: reference.clone(), digest });
+        Ok(digest)
+    }
+
+    async fn clean_up(&self) -> Result<(), Error> {
+        self.in_time("removing this run's containers".to_owned(), self.remove_containers()).await
+    }
+}
