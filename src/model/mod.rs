@@ -4,6 +4,7 @@
 mod digest;
 mod duration;
 mod name;
+mod pattern;
 mod platform;
 mod reference;
 mod test_spec;
@@ -12,10 +13,12 @@ mod tree;
 pub use digest::{ContentHash, Digest, DigestError, ImageDigest, ImageId};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use name::{ContainerName, ImageName, NameError, ProjectName};
+pub use pattern::{Pattern, PatternError};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError, Repository, Tag};
 pub use test_spec::{
-    CommandTest, FileContentTest, FileExistenceTest, MetadataTest, Pattern, PatternError, StreamMatch, TestSpec,
+    CommandTest, ContainerOptions, Environment, ExecutableBy, FileContentTest, FileExistenceTest, LicenseTest,
+    MetadataTest, StreamMatch, TestSpec, ValueMatch,
 };
 pub use tree::{FileDigest, InjectedFile, Node, Tree, TreePath, TreePathError};
 

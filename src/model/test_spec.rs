@@ -2,67 +2,21 @@
 //! are read into the same types (container-structure-test README, schema 2.0.0).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-/// A regular expression that does not compile.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{pattern}` is no regular expression: {why}")]
-pub struct PatternError {
-    pattern: String,
-    why: String,
-}
-
-/// A regular expression in RE2 syntax, searched anywhere in a text.
-#[derive(Clone)]
-pub struct Pattern(regex::Regex);
-
-impl Pattern {
-    /// Compiles a pattern; `^` and `$` match at the ends of the whole text, as in Go.
-    pub fn new(pattern: &str) -> Result<Self, PatternError> {
-        let why = |e: regex::Error| match e {
-            regex::Error::Syntax(text) => {
-                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            }
-            other => other.to_string(),
-        };
-        regex::Regex::new(pattern).map(Self).map_err(|e| PatternError { pattern: pattern.to_owned(), why: why(e) })
-    }
-
-    /// Whether the pattern is found in the text.
-    pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
-    }
-
-    /// The pattern as it is written.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl fmt::Debug for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.0.as_str(), f)
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for Pattern {}
+use super::Pattern;
 
 /// All that is asked of an image. Nothing asked means that the image passes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TestSpec {
     /// Commands that are run in containers of the image.
     pub commands: Vec<CommandTest>,
-    /// Paths that must or must not be there.
-    pub file_existence: Vec<FileExistenceTest>,
     /// Files whose content must match.
     pub file_content: Vec<FileContentTest>,
+    /// Paths that must or must not be there.
+    pub file_existence: Vec<FileExistenceTest>,
+    /// Files that must not name certain licences.
+    pub licenses: Vec<LicenseTest>,
     /// What the image's configuration must say.
     pub metadata: Vec<MetadataTest>,
     /// The image, started as it is, must be `healthy` by its own HEALTHCHECK within this time.
@@ -74,9 +28,21 @@ impl TestSpec {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Asks for all that `other` asks for, besides what is asked already. Of two times to become healthy in, the
+    /// shorter one stays.
+    pub fn append(&mut self, other: Self) {
+        let Self { commands, file_content, file_existence, licenses, metadata, healthy_within } = other;
+        self.commands.extend(commands);
+        self.file_content.extend(file_content);
+        self.file_existence.extend(file_existence);
+        self.licenses.extend(licenses);
+        self.metadata.extend(metadata);
+        self.healthy_within = self.healthy_within.into_iter().chain(healthy_within).min();
+    }
 }
 
-/// What a stream must and must not hold.
+/// What a stream or a file must and must not hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamMatch {
     /// Each must be found.
@@ -85,27 +51,70 @@ pub struct StreamMatch {
     pub excluded: Vec<Pattern>,
 }
 
+/// Environment variables by name. A value's `$NAME` and `${NAME}` stand for what is set already, and for nothing
+/// where nothing is set.
+pub type Environment = BTreeMap<String, String>;
+
 /// One command, run in a container of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandTest {
     /// What the summary calls it.
     pub name: String,
-    /// Shell-free commands run before it in the same container.
+    /// Shell-free commands that change the image before, each in a container of its own. Their exit codes do not
+    /// count.
     pub setup: Vec<Vec<String>>,
-    /// Shell-free commands run after it.
-    pub teardown: Vec<Vec<String>>,
     /// The program and its arguments; the image's entrypoint is not used.
     pub command: Vec<String>,
-    /// Environment, besides the image's own; `$NAME` refers to the image's.
-    pub env: BTreeMap<String, String>,
+    /// Whether `$NAME` and `${NAME}` in `command` stand for variables of the environment, which files of
+    /// container-structure-test rely on. Else the command is taken as it is.
+    pub expand: bool,
+    /// Environment that all tests of a file have, on top of the image's.
+    pub global_env: Environment,
+    /// Environment of this test alone, on top of `global_env`.
+    pub env: Environment,
+    /// How its containers differ from a plain `docker run`.
+    pub options: ContainerOptions,
     /// The exit code that is right.
     pub exit_code: i64,
     /// What standard output must show.
     pub stdout: StreamMatch,
     /// What standard error must show.
     pub stderr: StreamMatch,
-    /// How long it may run; none means as long as the whole test may.
+    /// How long it may run, its setup included; none means as long as all tests of the image together may.
     pub timeout: Option<Duration>,
+}
+
+impl CommandTest {
+    /// A command that must exit with 0, with nothing else asked of it.
+    pub fn new(name: String, command: Vec<String>) -> Self {
+        Self {
+            name,
+            setup: Vec::new(),
+            command,
+            expand: false,
+            global_env: Environment::new(),
+            env: Environment::new(),
+            options: ContainerOptions::default(),
+            exit_code: 0,
+            stdout: StreamMatch::default(),
+            stderr: StreamMatch::default(),
+            timeout: None,
+        }
+    }
+}
+
+/// How a test's container differs from a plain `docker run` (container-structure-test `containerRunOptions`, less
+/// what would make a verdict depend on the host).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContainerOptions {
+    /// The user in place of the image's.
+    pub user: Option<String>,
+    /// Whether it has all rights.
+    pub privileged: bool,
+    /// Whether it has a terminal, which makes one stream of both: standard output.
+    pub tty: bool,
+    /// Capabilities besides the usual ones: `NET_ADMIN`.
+    pub capabilities: Vec<String>,
 }
 
 /// One path that must be there, or must not.
@@ -113,18 +122,33 @@ pub struct CommandTest {
 pub struct FileExistenceTest {
     /// What the summary calls it.
     pub name: String,
-    /// Absolute path in the image.
+    /// Absolute path in the image; `$NAME` and `${NAME}` stand for variables of the environment.
     pub path: String,
+    /// Environment that the path may name, on top of the image's.
+    pub global_env: Environment,
     /// Whether it must exist.
     pub should_exist: bool,
-    /// Mode as `ls -l` writes it (`-rw-r--r--`); none means any.
+    /// Type and mode as Go's `FileMode` writes them: `-rw-r--r--`, `dtrwxrwxrwx`; none means any.
     pub permissions: Option<String>,
     /// Numeric owner; none means any.
     pub uid: Option<u64>,
     /// Numeric group; none means any.
     pub gid: Option<u64>,
-    /// Who may execute it: `owner`, `group`, `other` or `any`; none means that nobody needs to.
-    pub is_executable_by: Option<String>,
+    /// Who may execute it; none means that nobody needs to.
+    pub executable_by: Option<ExecutableBy>,
+}
+
+/// Whose executable bit is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecutableBy {
+    /// The owner's.
+    Owner,
+    /// The group's.
+    Group,
+    /// Everybody else's.
+    Other,
+    /// One of the three.
+    Any,
 }
 
 /// One file whose content must match.
@@ -132,26 +156,42 @@ pub struct FileExistenceTest {
 pub struct FileContentTest {
     /// What the summary calls it.
     pub name: String,
-    /// Absolute path in the image.
+    /// Absolute path in the image, taken as it is.
     pub path: String,
     /// What the content must show.
     pub content: StreamMatch,
 }
 
+/// Files that must be there and not name a licence of container-structure-test's list (AGPL, WTFPL).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LicenseTest {
+    /// Absolute paths in the image.
+    pub files: Vec<String>,
+}
+
+/// What the value of a variable or a label must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueMatch {
+    /// This text.
+    Exactly(String),
+    /// A text in which this is found.
+    Pattern(Pattern),
+}
+
 /// What the image's configuration must say (container-structure-test `metadataTest`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetadataTest {
-    /// Environment variables; values are patterns where `true`.
-    pub env: Vec<(String, String, bool)>,
-    /// Environment variables that may not be set.
+    /// Environment variables that are set.
+    pub env: Vec<(String, ValueMatch)>,
+    /// Environment variables that are not.
     pub unbound_env: Vec<String>,
-    /// Labels; values are patterns where `true`.
-    pub labels: Vec<(String, String, bool)>,
+    /// Labels.
+    pub labels: Vec<(String, ValueMatch)>,
     /// The entrypoint, exactly.
     pub entrypoint: Option<Vec<String>>,
     /// The command, exactly.
     pub cmd: Option<Vec<String>>,
-    /// Ports that are exposed.
+    /// Ports that are exposed: `8080` for any protocol, `53/udp` for that one.
     pub exposed_ports: Vec<String>,
     /// Ports that are not.
     pub unexposed_ports: Vec<String>,
