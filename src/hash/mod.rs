@@ -1,1 +1,16 @@
-//! Fingerprints, content hashes, and why two fingerprints differ.
+//! Fingerprints, content hashes, and why two fingerprints differ. Values in, values out: what is hashed was read
+//! by others.
+
+mod feed;
+mod files;
+mod fingerprint;
+mod label;
+mod reason;
+
+pub use files::{injected, instructions, tree};
+pub use fingerprint::{Fingerprint, InputHash};
+pub use reason::Reason;
+
+/// The version of everything that is hashed: it is hashed too, and it begins the label. Another meaning of any
+/// field, another order or another framing needs another number.
+pub const SCHEMA: u32 = 1;

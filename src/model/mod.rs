@@ -26,3 +26,5 @@ pub use tree::{FileDigest, InjectedFile, Node, Tree, TreePath, TreePathError};
 pub const LABEL_CONTENT_HASH: &str = "dev.windlass.content-hash";
 /// The label under which an image carries its [`ImageName`].
 pub const LABEL_IMAGE: &str = "dev.windlass.image";
+/// The label under which an image carries the fingerprint that its content hash was made of.
+pub const LABEL_FINGERPRINT: &str = "dev.windlass.fingerprint";

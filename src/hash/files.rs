@@ -1,0 +1,55 @@
+//! The hashes of the large inputs: instructions, file trees, injected files.
+
+use crate::model::{InjectedFile, Node, TreePath};
+
+use super::InputHash;
+use super::feed::Feed;
+
+/// Hashes instructions, each in its canonical form: expanded, comments and white space aside, heredoc bodies
+/// included.
+pub fn instructions<'a>(canonical: impl IntoIterator<Item = &'a str>) -> InputHash {
+    let mut feed = Feed::new("instructions");
+    let mut count = 0;
+    for instruction in canonical {
+        feed.text(instruction);
+        count += 1;
+    }
+    feed.count(count);
+    InputHash::from_bytes(feed.finish())
+}
+
+/// Hashes entries of a tree, which must come in the order of their paths.
+pub fn tree<'a>(entries: impl IntoIterator<Item = (&'a TreePath, &'a Node)>) -> InputHash {
+    let mut feed = Feed::new("tree");
+    let mut count = 0;
+    for (path, node) in entries {
+        feed.text(path.as_str());
+        match node {
+            Node::Directory => feed.number(0),
+            Node::File { executable, size, content } => {
+                feed.number(1 + u64::from(*executable));
+                feed.number(*size);
+                feed.bytes(content.as_bytes());
+            }
+            Node::Symlink { target } => {
+                feed.number(3);
+                feed.text(target);
+            }
+        }
+        count += 1;
+    }
+    feed.count(count);
+    InputHash::from_bytes(feed.finish())
+}
+
+/// Hashes one injected file: owner, mode and content.
+pub fn injected(file: &InjectedFile) -> InputHash {
+    // The path is the key under which the fingerprint keeps the hash.
+    let InjectedFile { path: _, content, mode, uid, gid } = file;
+    let mut feed = Feed::new("injected file");
+    feed.bytes(content);
+    feed.number(u64::from(*mode));
+    feed.number(u64::from(*uid));
+    feed.number(u64::from(*gid));
+    InputHash::from_bytes(feed.finish())
+}

@@ -1,0 +1,165 @@
+//! Why an image has to be built.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{ContentHash, ImageDigest, ImageName, Platform, Reference, TreePath};
+
+use super::Fingerprint;
+
+/// One reason for building an image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// It was asked for.
+    Forced,
+    /// No image of this name is there.
+    NeverBuilt,
+    /// An image with this content hash is there, but its tests have not passed.
+    NotPromoted,
+    /// The image that is there says nothing of its inputs that this version can compare.
+    NotComparable,
+    /// An instruction that the chosen stage reaches is another.
+    DockerfileChanged,
+    /// A file of the context is another.
+    ContextChanged,
+    /// A named context was added, left or has other files.
+    NamedContextChanged {
+        /// Its name.
+        name: String,
+    },
+    /// A build argument that is used has another value; none is an argument that is not used or not set.
+    ArgChanged {
+        /// Its name.
+        name: String,
+        /// The value that the last build had.
+        old: Option<String>,
+        /// The value now.
+        new: Option<String>,
+    },
+    /// It is for another platform.
+    PlatformChanged {
+        /// The platform of the last build.
+        old: Platform,
+        /// The platform that is wanted.
+        new: Platform,
+    },
+    /// It is made from one more image of others.
+    BaseAdded {
+        /// As the Dockerfile names it.
+        reference: Reference,
+    },
+    /// It is not made from an image of others any more.
+    BaseRemoved {
+        /// As the Dockerfile named it.
+        reference: Reference,
+    },
+    /// A name stands for another image than it did; none where the digest was or is not known.
+    BaseChanged {
+        /// As the Dockerfile names it.
+        reference: Reference,
+        /// The digest that the last build had.
+        old: Option<ImageDigest>,
+        /// The digest now.
+        new: Option<ImageDigest>,
+    },
+    /// It is made from one more of the project's images.
+    ParentAdded {
+        /// The parent.
+        parent: ImageName,
+    },
+    /// It is not made from one of the project's images any more.
+    ParentRemoved {
+        /// The parent.
+        parent: ImageName,
+    },
+    /// An image that it is made from is another.
+    ParentChanged {
+        /// The parent.
+        parent: ImageName,
+        /// The content hash that the last build had.
+        old: ContentHash,
+        /// The content hash now.
+        new: ContentHash,
+    },
+    /// It takes other secrets; their values never count.
+    SecretsChanged {
+        /// Ids that it did not take.
+        added: BTreeSet<String>,
+        /// Ids that it does not take any more.
+        removed: BTreeSet<String>,
+    },
+    /// Files that the configuration adds to the context came, went or are others.
+    FilesChanged {
+        /// Where in the context.
+        paths: BTreeSet<TreePath>,
+    },
+}
+
+impl Fingerprint {
+    /// Everything in which these inputs differ from those of an earlier build; nothing where they are equal.
+    pub fn reasons_since(&self, last: &Self) -> Vec<Reason> {
+        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files } = self;
+        let mut reasons = Vec::new();
+        if *dockerfile != last.dockerfile {
+            reasons.push(Reason::DockerfileChanged);
+        }
+        if *context != last.context {
+            reasons.push(Reason::ContextChanged);
+        }
+        reasons.extend(changes(&last.named_contexts, named_contexts).map(|change| {
+            let name = change.key.clone();
+            Reason::NamedContextChanged { name }
+        }));
+        reasons.extend(changes(&last.args, args).map(|change| Reason::ArgChanged {
+            name: change.key.clone(),
+            old: change.old.cloned(),
+            new: change.new.cloned(),
+        }));
+        if *platform != last.platform {
+            reasons.push(Reason::PlatformChanged { old: last.platform.clone(), new: platform.clone() });
+        }
+        reasons.extend(changes(&last.bases, bases).map(|Change { key, old, new }| {
+            let reference = key.clone();
+            match (old, new) {
+                (Some(old), Some(new)) => Reason::BaseChanged { reference, old: *old, new: *new },
+                (Some(_), None) => Reason::BaseRemoved { reference },
+                (None, _) => Reason::BaseAdded { reference },
+            }
+        }));
+        reasons.extend(changes(&last.parents, parents).map(|Change { key, old, new }| {
+            let parent = key.clone();
+            match (old, new) {
+                (Some(old), Some(new)) => Reason::ParentChanged { parent, old: *old, new: *new },
+                (Some(_), None) => Reason::ParentRemoved { parent },
+                (None, _) => Reason::ParentAdded { parent },
+            }
+        }));
+        if *secrets != last.secrets {
+            reasons.push(Reason::SecretsChanged {
+                added: secrets.difference(&last.secrets).cloned().collect(),
+                removed: last.secrets.difference(secrets).cloned().collect(),
+            });
+        }
+        let paths: BTreeSet<TreePath> = changes(&last.files, files).map(|change| change.key.clone()).collect();
+        if !paths.is_empty() {
+            reasons.push(Reason::FilesChanged { paths });
+        }
+        reasons
+    }
+}
+
+/// One key at which two maps differ.
+struct Change<'a, K, V> {
+    key: &'a K,
+    old: Option<&'a V>,
+    new: Option<&'a V>,
+}
+
+fn changes<'a, K: Ord, V: PartialEq>(
+    old: &'a BTreeMap<K, V>,
+    new: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = Change<'a, K, V>> {
+    let keys: BTreeSet<&K> = old.keys().chain(new.keys()).collect();
+    keys.into_iter()
+        .map(|key| Change { key, old: old.get(key), new: new.get(key) })
+        .filter(|change| change.old != change.new)
+}

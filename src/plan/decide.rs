@@ -1,0 +1,144 @@
+//! The verdicts: which images are built, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diag::Diagnostic;
+use crate::hash::{Fingerprint, Reason};
+use crate::model::{ContentHash, ImageName, Reference};
+
+use super::{Image, Resolved};
+
+/// Whether an image has to be built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is there with this content hash, tested.
+    Fresh,
+    /// It has to be built, for these reasons; never none.
+    Build(Vec<Reason>),
+}
+
+/// What the labels of an image that is there say of its inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelled {
+    /// The content hash that it was built for.
+    pub content_hash: ContentHash,
+    /// What the hash was made of, where this version can read it.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// What is there of one image. The default is: nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownImage {
+    /// Whether the tag of the content hash ([`Lookup::content`]) is there; an image gets it once its tests passed.
+    pub tested: bool,
+    /// What the `latest` channel names.
+    pub latest: Option<Labelled>,
+    /// What the `testing` channel names.
+    pub testing: Option<Labelled>,
+}
+
+/// What is there of each image; an image that is missing here is not there at all.
+pub type Known = BTreeMap<ImageName, KnownImage>;
+
+/// What to look up of one image, in an engine or a registry, to make its [`KnownImage`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// The image.
+    pub image: ImageName,
+    /// It is there if the image is there and tested.
+    pub content: Reference,
+    /// The channel `latest`.
+    pub latest: Reference,
+    /// The channel `testing`.
+    pub testing: Reference,
+}
+
+impl Resolved {
+    /// What to look up before [`decide`], in the order of the images.
+    pub fn lookups(&self) -> Vec<Lookup> {
+        let lookup = |image: &Image| Lookup {
+            image: image.name.clone(),
+            content: image.content.clone(),
+            latest: image.repository.with_tag(&image.latest),
+            testing: image.repository.with_tag(&image.testing),
+        };
+        self.images.iter().map(lookup).collect()
+    }
+}
+
+/// An image and whether it has to be built.
+#[derive(Debug, Clone)]
+pub struct PlannedImage {
+    /// The image.
+    pub image: Image,
+    /// Whether it has to be built.
+    pub verdict: Verdict,
+    /// Under which name the fresh image is there: the tag of its content hash, or `latest` where that tag was
+    /// removed. None for an image that has to be built.
+    pub existing: Option<Reference>,
+}
+
+/// What a run does: every image, in an order in which it can be done, with a verdict.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The project's name.
+    pub project: String,
+    /// The images: every one after its parents, one layer after another, by name within a layer.
+    pub images: Vec<PlannedImage>,
+    /// What the user should hear: what was inferred or assumed.
+    pub notes: Vec<String>,
+    /// What is likely not meant as it is written.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Gives every image its verdict. `forced` are built whatever is there.
+pub fn decide(resolved: Resolved, known: &Known, forced: &BTreeSet<ImageName>) -> Plan {
+    let Resolved { project, images, notes, warnings } = resolved;
+    let nothing = KnownImage::default();
+    let plan = |image: Image| {
+        let known = known.get(&image.name).unwrap_or(&nothing);
+        let existing = existing(&image, known).filter(|_| !forced.contains(&image.name));
+        let verdict = match existing {
+            Some(_) => Verdict::Fresh,
+            None => Verdict::Build(reasons(&image, known, forced.contains(&image.name))),
+        };
+        PlannedImage { image, verdict, existing }
+    };
+    Plan { project, images: images.into_iter().map(plan).collect(), notes, warnings }
+}
+
+/// The name under which the image is there, tested.
+fn existing(image: &Image, known: &KnownImage) -> Option<Reference> {
+    let KnownImage { tested, latest, testing: _ } = known;
+    if *tested {
+        return Some(image.content.clone());
+    }
+    let is_latest = latest.as_ref().is_some_and(|latest| latest.content_hash == image.content_hash);
+    is_latest.then(|| image.repository.with_tag(&image.latest))
+}
+
+fn reasons(image: &Image, known: &KnownImage, forced: bool) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if forced {
+        reasons.push(Reason::Forced);
+    }
+    let is_this = |labelled: &Labelled| labelled.content_hash == image.content_hash;
+    if known.tested || known.latest.as_ref().is_some_and(is_this) {
+        return reasons;
+    }
+    if known.testing.as_ref().is_some_and(is_this) {
+        reasons.push(Reason::NotPromoted);
+        return reasons;
+    }
+    let last = known.latest.as_ref().or(known.testing.as_ref());
+    match last.map(|labelled| &labelled.fingerprint) {
+        None => reasons.push(Reason::NeverBuilt),
+        Some(None) => reasons.push(Reason::NotComparable),
+        Some(Some(last)) => {
+            let changes = image.fingerprint.reasons_since(last);
+            // Labels that contradict each other: another hash over the same inputs.
+            reasons.extend(if changes.is_empty() { vec![Reason::NotComparable] } else { changes });
+        }
+    }
+    reasons
+}

@@ -1,0 +1,152 @@
+//! An image with everything that is known of it before anybody asks what is already built.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::diag::{Diagnostic, Location, SourceText, Span};
+use crate::hash::Fingerprint;
+use crate::model::{ContentHash, ImageName, InjectedFile, Platform, Reference, Repository, Tag, TestSpec, Tree};
+
+/// How one image comes to be made from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EdgeKind {
+    /// `FROM`.
+    From,
+    /// `COPY --from=`.
+    CopyFrom,
+    /// `RUN --mount=…,from=`.
+    Mount,
+    /// A named context that is an image.
+    NamedContext,
+    /// `needs` in windlass.yaml.
+    Needs,
+}
+
+impl fmt::Display for EdgeKind {
+    /// As the user writes it: `FROM`, `COPY --from`, `needs`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::From => "FROM",
+            Self::CopyFrom => "COPY --from",
+            Self::Mount => "RUN --mount from",
+            Self::NamedContext => "named context",
+            Self::Needs => "needs",
+        })
+    }
+}
+
+/// One place that makes an image depend on another of the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// The image that has to be there first.
+    pub parent: ImageName,
+    /// By what.
+    pub kind: EdgeKind,
+    /// Where it is written.
+    pub location: Location,
+}
+
+/// What a reference in a Dockerfile is replaced by when the image is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PinTo {
+    /// The tested result of an image of the project.
+    Parent(ImageName),
+    /// An image of others, by digest where that is known, else as it was written.
+    External(Reference),
+}
+
+/// A reference to an image in a Dockerfile, and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedReference {
+    /// The reference's bytes in the Dockerfile.
+    pub span: Span,
+    /// What it stands for.
+    pub to: PinTo,
+}
+
+/// Where a secret's value comes from. The value itself is read when the image is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretValue {
+    /// An environment variable.
+    Env(String),
+    /// A file; relative to the project's root.
+    File(PathBuf),
+}
+
+/// A secret that an image takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSource {
+    /// The id that `RUN --mount=type=secret` names.
+    pub id: String,
+    /// Where its value comes from.
+    pub from: SecretValue,
+}
+
+/// An image of the project: what it is made of, what it is called, what is asked of it.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its name.
+    pub name: ImageName,
+    /// The length of the longest chain of parents: 0 for an image that is made from no other of the project.
+    pub layer: usize,
+    /// Where it is kept.
+    pub repository: Repository,
+    /// The tag that it gets when it is built, before its tests.
+    pub testing: Tag,
+    /// The tag that it gets once its tests passed.
+    pub latest: Tag,
+    /// The tag of the image that was latest before.
+    pub previous: Tag,
+    /// The tag that never moves: `content-` and the first 16 hex digits of the content hash.
+    pub content: Reference,
+    /// The Dockerfile as it is written.
+    pub dockerfile: Arc<SourceText>,
+    /// The folder that the context's paths are relative to; absolute.
+    pub context_root: PathBuf,
+    /// What of the folder belongs to the context.
+    pub context: Arc<Tree>,
+    /// Files that the configuration adds to the context.
+    pub injected: Vec<InjectedFile>,
+    /// The stage that is built; none means the last.
+    pub target: Option<String>,
+    /// Build arguments as the configuration gives them.
+    pub args: BTreeMap<String, String>,
+    /// What it is for.
+    pub platform: Platform,
+    /// The secrets that it takes.
+    pub secrets: Vec<SecretSource>,
+    /// Every reference to an image in the Dockerfile, in the order of their places.
+    pub references: Vec<PinnedReference>,
+    /// The images of the project that it is made from.
+    pub parents: BTreeSet<ImageName>,
+    /// Why each of `parents` is one, and where that is written.
+    pub edges: Vec<Edge>,
+    /// Everything that can change it.
+    pub fingerprint: Fingerprint,
+    /// The hash of the fingerprint.
+    pub content_hash: ContentHash,
+    /// What it must show before it is promoted.
+    pub test: TestSpec,
+    /// How long the build, and then the tests, may take.
+    pub timeout: Duration,
+    /// How often a failed build is tried again.
+    pub retries: u32,
+    /// Labels that it gets: content hash, fingerprint and name among them.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The images of a project, hashed and in order, before anybody asked what is already built.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The project's name.
+    pub project: String,
+    /// The images: every one after its parents, one layer after another, by name within a layer.
+    pub images: Vec<Image>,
+    /// What the user should hear: what was inferred or assumed.
+    pub notes: Vec<String>,
+    /// What is likely not meant as it is written.
+    pub warnings: Vec<Diagnostic>,
+}
