@@ -1,1 +1,106 @@
 //! The command line: flags, settings, one file a command, exit codes. Only here are the environment and the clock.
+
+mod completions;
+mod doctor;
+mod environment;
+mod exit;
+mod man;
+mod settings;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub use environment::Environment;
+pub use exit::{Exit, Refusal};
+pub use settings::{GlobalArgs, Settings};
+
+use crate::ui;
+
+/// What `windlass --help` shows before the options.
+const EXAMPLES: &str = "\
+Examples:
+  windlass completions bash           shell completions";
+
+/// Turns Dockerfiles into tested, published images and into running containers.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, before_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell what is there to build and run with.
+    Doctor,
+    /// Print completions for a shell.
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages.
+    Man(man::ManArgs),
+}
+
+/// Runs the program that the arguments ask for and returns its exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) -> Exit {
+    let cli = match parse(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // Nobody is left to be told when the terminal itself is gone.
+            return error.print().map_or(exit, |()| exit);
+        }
+    };
+    let (outcome, color) = match Settings::new(cli.global, environment) {
+        Ok(settings) => (dispatch(cli.command, &settings), settings.ui.color),
+        Err(error) => (Err(error), ui::Color::Never),
+    };
+    outcome.unwrap_or_else(|error| {
+        ui::error(&error, exit::hint(&error).as_deref(), color);
+        exit::of(&error)
+    })
+}
+
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&Cli::command().try_get_matches_from(args)?)
+}
+
+fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
+    match command {
+        Command::Doctor => doctor::run(settings),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, settings),
+    }
+}
+
+/// Runs a command that talks over sockets. Ctrl-C and SIGTERM drop its future, so whatever it must not leave behind
+/// is removed by its own guards; a second signal ends the program at once.
+fn block_on<T>(settings: &Settings, command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        // Each arm only waits; dropping `command` at any of its awaits is what its author prepared for.
+        tokio::select! {
+            outcome = command => outcome,
+            signal = interrupted() => Err(signal.map_or_else(Into::into, |()| Refusal::Interrupted.into())),
+            () = expired(settings.timeout) => Err(Refusal::TimedOut.into()),
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    outcome
+}
+
+async fn interrupted() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        outcome = tokio::signal::ctrl_c() => outcome,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn expired(timeout: Option<std::time::Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
+        None => std::future::pending().await,
+    }
+}

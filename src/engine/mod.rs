@@ -9,7 +9,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::event::Sink;
-use crate::model::{ContentHash, ImageDigest, ImageId, ImageName, InjectedFile, Platform, Reference, TestSpec, Tree};
+use crate::model::{
+    ContentHash, ImageDigest, ImageId, ImageName, InjectedFile, LABEL_CONTENT_HASH, Platform, Reference, TestSpec, Tree,
+};
 
 /// Why an engine did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -104,10 +106,17 @@ pub struct BuiltImage {
 pub struct StoredImage {
     /// What the engine knows it by.
     pub id: ImageId,
-    /// The content hash in its labels, where it carries a readable one.
-    pub content_hash: Option<ContentHash>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// The manifests that registries serve it by, as the engine remembers them.
     pub repo_digests: Vec<Reference>,
+}
+
+impl StoredImage {
+    /// The content hash in its labels, where it carries a readable one.
+    pub fn content_hash(&self) -> Option<ContentHash> {
+        self.labels.get(LABEL_CONTENT_HASH)?.parse().ok()
+    }
 }
 
 /// What a run of tests showed.

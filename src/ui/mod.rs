@@ -1,1 +1,50 @@
 //! Shows events and answers to people and programs: terminal, plain lines, JSON, GitHub, tables, graphs.
+
+mod output;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use output::{Paint, error, paint, print};
+
+/// Whether colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    /// Colour, whatever the output is.
+    Always,
+    /// No colour.
+    Never,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A live view.
+    Tty,
+    /// A line an event.
+    Plain,
+    /// Groups and annotations of GitHub Actions.
+    Github,
+    /// A JSON object an event.
+    Json,
+    /// Nothing.
+    Quiet,
+}
+
+/// How things are shown.
+#[derive(Clone)]
+pub struct Ui {
+    /// Whether colour is used.
+    pub color: Color,
+    /// How progress is shown.
+    pub progress: Progress,
+    /// The time since the program started.
+    pub clock: Arc<dyn Fn() -> Duration + Send + Sync>,
+}
+
+impl fmt::Debug for Ui {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ui").field("color", &self.color).field("progress", &self.progress).finish_non_exhaustive()
+    }
+}

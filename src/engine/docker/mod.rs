@@ -10,7 +10,7 @@ use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOpt
 use super::{BuildRequest, BuiltImage, Engine, Error, StoredImage, TestVerdict};
 use crate::docker::{self, ConnectError, Failure};
 use crate::event::{Event, Sink, Stream};
-use crate::model::{ImageDigest, ImageId, ImageName, LABEL_CONTENT_HASH, Reference, TestSpec};
+use crate::model::{ImageDigest, ImageId, ImageName, Reference, TestSpec};
 
 /// The label under which a container carries the id of the run that started it and may remove it.
 pub const LABEL_RUN: &str = "dev.windlass.run";
@@ -62,7 +62,7 @@ impl DockerEngine {
         let digests = image.repo_digests.unwrap_or_default();
         Ok(Some(StoredImage {
             id,
-            content_hash: labels.get(LABEL_CONTENT_HASH).and_then(|hash| hash.parse().ok()),
+            labels: labels.into_iter().collect(),
             repo_digests: digests.iter().filter_map(|digest| digest.parse().ok()).collect(),
         }))
     }

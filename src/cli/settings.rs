@@ -1,0 +1,248 @@
+//! What the flags, the environment and the machine say together. Precedence: flag, `WINDLASS_*`, CI, default.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use super::{Environment, Refusal};
+use crate::model::parse_duration;
+use crate::ui::{Color, Progress, Ui};
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct GlobalArgs {
+    /// Work as if started in this folder.
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, help_heading = "Global options")]
+    directory: Option<PathBuf>,
+    /// The configuration file [default: `windlass.yaml`, where there is one].
+    #[arg(short, long, value_name = "FILE", global = true, env = "WINDLASS_FILE", help_heading = "Global options")]
+    file: Option<PathBuf>,
+    /// Which engine builds and runs.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        global = true,
+        env = "WINDLASS_ENGINE",
+        help_heading = "Global options"
+    )]
+    engine: EngineChoice,
+    /// Address of the engine, such as `unix:///run/docker.sock` [default: `DOCKER_HOST`, then the usual sockets].
+    #[arg(long, value_name = "ADDRESS", global = true, env = "WINDLASS_HOST", help_heading = "Global options")]
+    host: Option<String>,
+    /// How many images are made at once [default: the number of processors].
+    #[arg(long, value_name = "N", global = true, env = "WINDLASS_JOBS", help_heading = "Global options")]
+    jobs: Option<NonZeroUsize>,
+    /// Give up after this time, such as `30m`.
+    #[arg(long, value_name = "TIME", global = true, env = "WINDLASS_TIMEOUT", value_parser = parse_duration, help_heading = "Global options")]
+    timeout: Option<Duration>,
+    /// Ask no registry.
+    #[arg(long, global = true, env = "WINDLASS_OFFLINE", help_heading = "Global options")]
+    offline: bool,
+    /// How progress is shown.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        global = true,
+        env = "WINDLASS_PROGRESS",
+        help_heading = "Global options"
+    )]
+    progress: ProgressChoice,
+    /// When colour is used.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        global = true,
+        env = "WINDLASS_COLOR",
+        help_heading = "Global options"
+    )]
+    color: ColorChoice,
+    /// Say less: errors and answers alone.
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    quiet: bool,
+}
+
+/// `--engine`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EngineChoice {
+    /// The first that answers: Docker, then Podman.
+    Auto,
+    /// Docker Engine.
+    Docker,
+    /// Podman's Docker-compatible service.
+    Podman,
+}
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProgressChoice {
+    /// `tty` on a terminal, `github` in GitHub Actions, else `plain`.
+    Auto,
+    /// A live view.
+    Tty,
+    /// A line an event.
+    Plain,
+    /// Groups and annotations of GitHub Actions.
+    Github,
+    /// A JSON object an event, on standard error.
+    Json,
+    /// Nothing but errors.
+    Quiet,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Everything that a command needs to know besides its own flags.
+pub struct Settings {
+    /// The project's root, absolute.
+    pub root: PathBuf,
+    /// The configuration file that was asked for; none means `windlass.yaml` where there is one.
+    pub file: Option<PathBuf>,
+    /// Which engine is wanted.
+    pub engine: EngineChoice,
+    /// The engine addresses to try, in this order.
+    pub hosts: Vec<String>,
+    /// What tells the containers of this run from those of another.
+    pub run_id: String,
+    /// How many images are made at once.
+    pub jobs: usize,
+    /// How long the whole command may take.
+    pub timeout: Option<Duration>,
+    /// Whether no registry may be asked.
+    pub offline: bool,
+    /// How things are shown.
+    pub ui: Ui,
+    /// The environment.
+    pub environment: Environment,
+}
+
+impl Settings {
+    /// Puts flags, environment and machine together.
+    ///
+    /// # Errors
+    /// When the folder or the file that was asked for is not there.
+    pub fn new(args: GlobalArgs, environment: &Environment) -> anyhow::Result<Self> {
+        let root = root(args.directory.as_deref())?;
+        let file = args.file.map(|file| root.join(file));
+        if let Some(file) = file.as_deref().filter(|file| !file.is_file()) {
+            return Err(Refusal::usage(format!("the configuration file `{}` is not there", file.display())).into());
+        }
+        let started = now();
+        Ok(Self {
+            hosts: hosts(args.host, args.engine, environment),
+            root,
+            file,
+            engine: args.engine,
+            run_id: run_id(),
+            jobs: args.jobs.map_or_else(processors, NonZeroUsize::get),
+            timeout: args.timeout,
+            offline: args.offline,
+            ui: Ui {
+                color: color(args.color, environment),
+                progress: progress(args.progress, args.quiet, environment),
+                clock: Arc::new(move || now().duration_since(started)),
+            },
+            environment: environment.clone(),
+        })
+    }
+
+    /// The folder with Docker's own configuration: `DOCKER_CONFIG`, else `~/.docker`.
+    pub fn docker_config(&self) -> Option<PathBuf> {
+        let home = || self.environment.get("HOME").map(|home| Path::new(home).join(".docker"));
+        self.environment.get("DOCKER_CONFIG").map(PathBuf::from).or_else(home)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the working directory enters")]
+fn root(directory: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let here = std::env::current_dir().context("the working directory can't be read")?;
+    let root = directory.map_or_else(|| here.clone(), |directory| here.join(directory));
+    if !root.is_dir() {
+        return Err(Refusal::usage(format!("the folder `{}` is not there", root.display())).into());
+    }
+    root.canonicalize().with_context(|| format!("`{}` can't be read", root.display()))
+}
+
+/// The process and the time in one word: no two runs on one machine share it.
+#[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]
+fn run_id() -> String {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{:x}", std::process::id(), since_epoch.as_nanos())
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+fn hosts(asked: Option<String>, engine: EngineChoice, environment: &Environment) -> Vec<String> {
+    if let Some(host) = asked {
+        return vec![host];
+    }
+    let runtime = environment.get("XDG_RUNTIME_DIR");
+    let in_runtime = |socket: &str| runtime.map(|folder| format!("unix://{folder}/{socket}"));
+    let docker = || match environment.get("DOCKER_HOST") {
+        Some(host) => vec![host.to_owned()],
+        None => Vec::from_iter(
+            [Some("unix:///var/run/docker.sock".to_owned()), in_runtime("docker.sock")].into_iter().flatten(),
+        ),
+    };
+    let podman = || match environment.get("CONTAINER_HOST") {
+        Some(host) => vec![host.to_owned()],
+        None => Vec::from_iter(
+            [in_runtime("podman/podman.sock"), Some("unix:///run/podman/podman.sock".to_owned())].into_iter().flatten(),
+        ),
+    };
+    match engine {
+        EngineChoice::Docker => docker(),
+        EngineChoice::Podman => podman(),
+        EngineChoice::Auto if environment.get("DOCKER_HOST").is_some() => docker(),
+        EngineChoice::Auto => [docker(), podman()].concat(),
+    }
+}
+
+fn color(choice: ColorChoice, environment: &Environment) -> Color {
+    use std::io::IsTerminal as _;
+    let plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
+    match choice {
+        ColorChoice::Always => Color::Always,
+        ColorChoice::Never => Color::Never,
+        ColorChoice::Auto if plain => Color::Never,
+        ColorChoice::Auto if std::io::stderr().is_terminal() && std::io::stdout().is_terminal() => Color::Always,
+        ColorChoice::Auto => Color::Never,
+    }
+}
+
+fn progress(choice: ProgressChoice, quiet: bool, environment: &Environment) -> Progress {
+    use std::io::IsTerminal as _;
+    match choice {
+        _ if quiet => Progress::Quiet,
+        ProgressChoice::Tty => Progress::Tty,
+        ProgressChoice::Plain => Progress::Plain,
+        ProgressChoice::Github => Progress::Github,
+        ProgressChoice::Json => Progress::Json,
+        ProgressChoice::Quiet => Progress::Quiet,
+        ProgressChoice::Auto if environment.get("GITHUB_ACTIONS") == Some("true") => Progress::Github,
+        ProgressChoice::Auto if environment.is_set("CI") || !std::io::stderr().is_terminal() => Progress::Plain,
+        ProgressChoice::Auto => Progress::Tty,
+    }
+}
