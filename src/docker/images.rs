@@ -1,5 +1,7 @@
 //! Images that an engine has: looked up, named, pulled and pushed.
 
+use std::time::Duration;
+
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
@@ -7,10 +9,14 @@ use bollard::models::ImageInspect;
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 
 use super::Failure;
 use crate::model::{ImageDigest, Reference};
+
+/// How long an engine may say nothing of a transfer. It tells of every few hundred kilobytes, and has no limit of
+/// its own for a registry that keeps a connection open in silence. Arbitrary, above the longest pause seen.
+const STALLED_AFTER: Duration = Duration::from_secs(300);
 
 /// Looks an image up by a name, digest or id, without asking a registry.
 pub async fn find(docker: &Docker, name: &str) -> Result<Option<ImageInspect>, Failure> {
@@ -48,8 +54,7 @@ pub async fn pull(
     let options =
         CreateImageOptionsBuilder::new().from_image(&reference.repository().to_string()).tag(&tag.unwrap_or_default());
     let mut progress = docker.create_image(Some(options.build()), None, credentials);
-    while let Some(info) = progress.next().await {
-        let info = info?;
+    while let Some(info) = next(&mut progress).await? {
         // Progress bars come with numbers; what is left is worth a line.
         if let (Some(status), None) = (info.status, info.progress_detail.and_then(|p| p.current)) {
             said(&status);
@@ -72,14 +77,21 @@ pub async fn push(
     let options = PushImageOptionsBuilder::new().tag(tag).build();
     let mut progress = docker.push_image(&repository, Some(options), credentials);
     let mut digest = None;
-    while let Some(info) = progress.next().await {
-        let info = info?;
+    while let Some(info) = next(&mut progress).await? {
         if let (Some(status), None) = (info.status, info.progress_detail.and_then(|p| p.current)) {
             digest = pushed_digest(&status).or(digest);
             said(&status);
         }
     }
     digest.ok_or_else(|| Failure::Unreachable(format!("the engine pushed `{reference}` and tells no digest of it")))
+}
+
+/// The next word of a transfer; none at its end.
+async fn next<T>(progress: &mut (impl Stream<Item = Result<T, Error>> + Unpin)) -> Result<Option<T>, Failure> {
+    match tokio::time::timeout(STALLED_AFTER, progress.next()).await {
+        Ok(word) => Ok(word.transpose()?),
+        Err(_) => Err(Failure::Unreachable(format!("it stood still for {} s", STALLED_AFTER.as_secs()))),
+    }
 }
 
 /// Reads the digest out of `latest: digest: sha256:… size: 123`, the last line of a push.

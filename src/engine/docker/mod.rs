@@ -1,5 +1,6 @@
 //! The engine that a Docker or Podman socket is.
 
+mod images;
 mod test;
 
 use std::time::Duration;
@@ -9,8 +10,9 @@ use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOpt
 
 use super::{BuildRequest, BuiltImage, Engine, Error, StoredImage, TestVerdict};
 use crate::docker::{self, ConnectError, Failure};
-use crate::event::{Event, Sink, Stream};
+use crate::event::Sink;
 use crate::model::{ImageDigest, ImageId, ImageName, Reference, TestSpec};
+use crate::registry::{Keychain, RetryPolicy};
 
 /// The label under which a container carries the id of the run that started it and may remove it.
 pub const LABEL_RUN: &str = "dev.windlass.run";
@@ -33,6 +35,10 @@ pub struct Options {
     pub run: String,
     /// How long the engine may take to answer what it has no work with.
     pub answers_within: Duration,
+    /// Who we are to the registries that the engine pulls from and pushes to.
+    pub keychain: Keychain,
+    /// How often a registry that fails is asked again.
+    pub retry: RetryPolicy,
 }
 
 /// A Docker or Podman engine behind its socket.
@@ -50,21 +56,6 @@ impl DockerEngine {
     pub async fn connect(host: &str, options: Options) -> Result<Self, ConnectError> {
         let docker = docker::connect(host, options.answers_within).await?;
         Ok(Self { docker, options })
-    }
-
-    async fn stored(&self, name: &str) -> Result<Option<StoredImage>, Error> {
-        let looking_up = || format!("looking up `{name}`");
-        let found = self.in_time(looking_up(), docker::find(&self.docker, name)).await?;
-        let Some(image) = found else { return Ok(None) };
-        let id = image.id.and_then(|id| id.parse().ok());
-        let id = id.ok_or_else(|| Error::Unreachable(anyhow::anyhow!("the engine tells no id of `{name}`")))?;
-        let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
-        let digests = image.repo_digests.unwrap_or_default();
-        Ok(Some(StoredImage {
-            id,
-            labels: labels.into_iter().collect(),
-            repo_digests: digests.iter().filter_map(|digest| digest.parse().ok()).collect(),
-        }))
     }
 
     /// Waits for what the engine answers from its own books.
@@ -112,7 +103,7 @@ impl Engine for DockerEngine {
     }
 
     async fn find(&self, reference: &Reference) -> Result<Option<StoredImage>, Error> {
-        self.stored(&reference.to_string()).await
+        images::find(self, &reference.to_string()).await
     }
 
     async fn tag(&self, id: &ImageId, reference: &Reference) -> Result<(), Error> {
@@ -125,21 +116,11 @@ impl Engine for DockerEngine {
     }
 
     async fn pull(&self, reference: &Reference, events: &dyn Sink) -> Result<StoredImage, Error> {
-        let said = |line: &str| events.send(Event::Note(format!("{reference}: {line}")));
-        let pulled = docker::pull(&self.docker, reference, None, &said).await;
-        pulled.map_err(|failure| explain(failure, format!("pulling `{reference}`")))?;
-        let missing = || Error::Unreachable(anyhow::anyhow!("`{reference}` was pulled and is not there"));
-        self.find(reference).await?.ok_or_else(missing)
+        images::pull(self, reference, events).await
     }
 
     async fn push(&self, image: &ImageName, reference: &Reference, events: &dyn Sink) -> Result<ImageDigest, Error> {
-        let said = |line: &str| {
-            events.send(Event::Output { image: image.clone(), stream: Stream::Stdout, line: line.to_owned() });
-        };
-        let pushed = docker::push(&self.docker, reference, None, &said).await;
-        let digest = pushed.map_err(|failure| explain(failure, format!("pushing `{reference}`")))?;
-        events.send(Event::Pushed { image: image.clone(), reference: reference.clone(), digest });
-        Ok(digest)
+        images::push(self, image, reference, events).await
     }
 
     async fn clean_up(&self) -> Result<(), Error> {
