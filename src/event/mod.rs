@@ -47,8 +47,6 @@ pub enum Outcome {
     Failed(Failure),
     /// It was not tried, because these parents failed.
     Blocked(Vec<ImageName>),
-    /// The run was interrupted before it ended.
-    Cancelled,
 }
 
 /// One fact.

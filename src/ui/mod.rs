@@ -1,12 +1,15 @@
 //! Shows events and answers to people and programs: terminal, plain lines, JSON, GitHub, tables, graphs.
 
 mod output;
+mod progress;
+pub mod words;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use output::{Paint, error, paint, print};
+pub use progress::{Record, Recorded, Reporter, failures};
 
 /// Whether colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -37,15 +37,18 @@ pub enum Paint {
     Bad,
     /// What to do about it.
     Hint,
+    /// A name.
+    Name,
 }
 
 /// The text in the colour of what it means.
 pub fn paint(text: &str, paint: Paint, color: Color) -> String {
-    use anstyle::AnsiColor;
+    use anstyle::{AnsiColor, Style};
     let style = match paint {
         Paint::Good => AnsiColor::Green.on_default(),
         Paint::Bad => AnsiColor::Red.on_default().bold(),
         Paint::Hint => AnsiColor::Cyan.on_default(),
+        Paint::Name => Style::new().bold(),
     };
     match color {
         Color::Always => format!("{style}{text}{style:#}"),

@@ -1,0 +1,51 @@
+//! Words that are said in more than one place.
+
+use std::time::Duration;
+
+use crate::event::Phase;
+
+/// `1 image`, `2 images`.
+pub fn images(n: usize) -> String {
+    match n {
+        1 => "1 image".to_owned(),
+        n => format!("{n} images"),
+    }
+}
+
+/// A time as people tell it: `0.4s`, `12s`, `3m 05s`, `2h 10m`.
+pub fn took(time: Duration) -> String {
+    match time.as_secs() {
+        0..10 => format!("{:.1}s", time.as_secs_f64()),
+        seconds @ 10..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        seconds => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// What a terminal would show of a line that a program drew over with carriage returns. A log must not hold the
+/// returns themselves: some readers take what follows for a line of its own, and GitHub for a command.
+pub(super) fn last_drawn(line: &str) -> &str {
+    line.rsplit('\r').find(|drawn| !drawn.is_empty()).unwrap_or_default()
+}
+
+/// What is being done, as a verb in progress.
+pub(super) fn doing(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Build => "building",
+        Phase::Test => "testing",
+        Phase::Push => "pushing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_do() {
+        let cases = [(40, "0.0s"), (9_940, "9.9s"), (59_900, "59s"), (65_000, "1m 05s"), (7_860_000, "2h 11m")];
+        for (milliseconds, text) in cases {
+            assert_eq!(took(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}
