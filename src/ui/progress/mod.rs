@@ -145,7 +145,7 @@ mod tests {
         ]
     }
 
-    fn check(show: impl FnOnce(Talk) -> Box<dyn Show>, expect: Expect) {
+    fn check(show: impl FnOnce(Talk) -> Box<dyn Show>, expect: &Expect) {
         let written = Written::default();
         let inner = Inner { record: Record::default(), show: show(Box::new(written.clone())) };
         let reporter = Reporter { inner: Mutex::new(inner), clock: Arc::new(|| Duration::from_secs(1)) };
@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn plain_lines_and_the_failed_step_whole_at_the_end() {
-        check(|out| Box::new(lines::Lines::new(out, Color::Never)), expect![[r#"
+        check(
+            |out| Box::new(lines::Lines::new(out, Color::Never)),
+            &expect![[r#"
             base | building
             base | [1/2] FROM scratch (cached)
             base |   from the cache
@@ -172,15 +174,18 @@ mod tests {
             error: `base` failed: `make` exited with 2
               --> images/base/Dockerfile:3
               step: RUN make
-              | 10%20%::error::not a command
+              | ::error::not a command
               | no rule: 100% wrong
             hint: mend the make file
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn github_groups_an_image_and_marks_the_line() {
-        check(|out| Box::new(github::Github::new(out)), expect![[r#"
+        check(
+            |out| Box::new(github::Github::new(out)),
+            &expect![[r#"
             ::group::base: failed after 0.0s: `make` exited with 2
             base | building
             base | [1/2] FROM scratch (cached)
@@ -196,15 +201,18 @@ mod tests {
             error: `base` failed: `make` exited with 2
               --> images/base/Dockerfile:3
               step: RUN make
-              | 10%20%::error::not a command
+              | ::error::not a command
               | no rule: 100% wrong
             hint: mend the make file
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn json_is_an_object_an_event() {
-        check(|out| Box::new(json::Json::new(out)), expect![[r#"
+        check(
+            |out| Box::new(json::Json::new(out)),
+            &expect![[r#"
             {"version":1,"milliseconds":1000,"fact":{"event":"started","image":"base","phase":"build"}}
             {"version":1,"milliseconds":1000,"fact":{"event":"step","image":"base","number":1,"of":2,"name":"FROM scratch","cached":true}}
             {"version":1,"milliseconds":1000,"fact":{"event":"output","image":"base","stream":"stderr","line":"from the cache"}}
@@ -218,9 +226,10 @@ mod tests {
             error: `base` failed: `make` exited with 2
               --> images/base/Dockerfile:3
               step: RUN make
-              | 10%20%::error::not a command
+              | ::error::not a command
               | no rule: 100% wrong
             hint: mend the make file
-        "#]]);
+        "#]],
+        );
     }
 }
