@@ -11,7 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("graph", &[]),
     ("event", &["model"]),
     ("dockerfile", &["model", "diag"]),
-    ("manifest", &["model", "diag"]),
+    ("manifest", &["model", "diag", "graph"]),
     ("config", &["model", "diag", "manifest"]),
     ("hash", &["model"]),
     ("plan", &["model", "diag", "graph", "dockerfile", "config", "hash"]),
