@@ -1,5 +1,6 @@
 //! The integration tests: one program, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
+mod manifest;
 mod registry_credentials;
 mod tidy;

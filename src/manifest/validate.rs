@@ -1,0 +1,385 @@
+//! Checks containers as they are written and fills in their defaults. Finds everything that is wrong, not only the
+//! first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use super::port::parse_ports;
+use super::problem::{Problem, Problems};
+use super::volume::parse_mount;
+use super::wire::{ContainerEntry, DependencyEntry, HealthcheckEntry, UpdateEntry};
+use super::{
+    ContainerSpec, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT, Dependency, Healthcheck,
+    ImageSource, Mount, Order, PortBinding, RestartPolicy, Update,
+};
+use crate::diag::did_you_mean;
+use crate::model::{ContainerName, ImageName, Reference, parse_duration};
+
+/// The beginning of the label keys that are ours.
+pub const OUR_LABELS: &str = "dev.windlass.";
+
+/// How a container has to name an image from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Externals {
+    /// With its digest: a manifest says exactly what runs.
+    Pinned,
+    /// With a tag or a digest: somebody pins it later.
+    Named,
+}
+
+/// Checks containers, each by itself and all together.
+///
+/// # Errors
+/// Everything that is wrong, with paths that begin at the container's name.
+pub fn validate_containers(
+    entries: &BTreeMap<String, ContainerEntry>,
+    images: &BTreeSet<ImageName>,
+    externals: Externals,
+) -> Result<BTreeMap<ContainerName, ContainerSpec>, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let mut specs = BTreeMap::new();
+    for (name, entry) in entries {
+        let known = Known { images, externals, containers: entries };
+        let spec = problems.within(name, |problems| container(problems, &known, entry));
+        match (name.parse::<ContainerName>(), spec) {
+            (Err(error), _) => problems.key(name, error.to_string(), None),
+            (Ok(name), Some(spec)) => {
+                specs.insert(name, spec);
+            }
+            (Ok(_), None) => {}
+        }
+    }
+    super::together::check(&mut problems, &specs);
+    problems.or(specs)
+}
+
+/// What names in an entry may refer to.
+struct Known<'a> {
+    images: &'a BTreeSet<ImageName>,
+    externals: Externals,
+    containers: &'a BTreeMap<String, ContainerEntry>,
+}
+
+/// The container, or nothing where a part without which it makes no sense could not be read; a part that is left out
+/// was reported.
+fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry) -> Option<ContainerSpec> {
+    let ContainerEntry {
+        image,
+        command,
+        entrypoint,
+        hostname,
+        user,
+        working_dir,
+        env,
+        labels,
+        ports,
+        volumes,
+        aliases,
+        links,
+        depends_on,
+        healthcheck,
+        restart,
+        stop_signal,
+        stop_grace,
+        update,
+    } = entry;
+    let image = image_source(problems, known, image);
+    if let Some(name) = hostname
+        && !is_host_name(name)
+    {
+        problems.value("hostname", format!("`{name}` is no host name"), None);
+    }
+    if user.as_ref().is_some_and(String::is_empty) {
+        problems.value("user", "the user is empty", None);
+    }
+    if let Some(path) = working_dir
+        && !path.starts_with('/')
+    {
+        problems.value("working_dir", format!("`{path}` is no absolute path"), None);
+    }
+    problems.within("env", |problems| {
+        for name in env.keys().filter(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            problems.key(name, format!("`{name}` is no name for an environment variable"), None);
+        }
+    });
+    problems.within("labels", |problems| {
+        for name in labels.keys().filter(|name| name.is_empty() || name.starts_with(OUR_LABELS)) {
+            problems.key(name, format!("the label `{name}` can't be set"), Some(format!("`{OUR_LABELS}…` is ours")));
+        }
+    });
+    let ports = port_bindings(problems, ports);
+    let restart =
+        restart.as_ref().map_or(Some(RestartPolicy::default()), |text| problems.read("restart", restart_policy(text)));
+    if let Some(signal) = stop_signal
+        && !is_signal(signal)
+    {
+        problems.value("stop_signal", format!("`{signal}` is no signal: expected `SIGTERM` or a number"), None);
+    }
+    Some(ContainerSpec {
+        command: command.clone(),
+        entrypoint: entrypoint.clone(),
+        hostname: hostname.clone(),
+        user: user.clone(),
+        working_dir: working_dir.clone(),
+        env: env.clone(),
+        labels: labels.clone(),
+        volumes: mounts(problems, volumes),
+        aliases: network_aliases(problems, aliases),
+        links: container_links(problems, known, links),
+        depends_on: dependencies(problems, known, depends_on),
+        healthcheck: healthcheck
+            .as_ref()
+            .and_then(|check| problems.within("healthcheck", |problems| health(problems, check))),
+        restart: restart.unwrap_or_default(),
+        stop_signal: stop_signal.clone(),
+        stop_grace: duration(problems, "stop_grace", stop_grace.as_ref()).unwrap_or(DEFAULT_STOP_GRACE),
+        update: update.as_ref().map_or_else(Update::default, |update| {
+            problems.within("update", |problems| update_policy(problems, update, &ports))
+        }),
+        ports,
+        image: image?,
+    })
+}
+
+fn image_source(problems: &mut Problems, known: &Known<'_>, text: &str) -> Option<ImageSource> {
+    if let Ok(name) = text.parse::<ImageName>()
+        && known.images.contains(&name)
+    {
+        return Some(ImageSource::Own(name));
+    }
+    let reference = match text.parse::<Reference>() {
+        Ok(reference) if reference.digest().is_some() => return Some(ImageSource::External(reference)),
+        Ok(reference) if reference.tag().is_some() && known.externals == Externals::Named => {
+            return Some(ImageSource::External(reference));
+        }
+        other => other,
+    };
+    let own = did_you_mean(text, known.images.iter().map(ImageName::as_str));
+    let (message, hint) = match (reference, own) {
+        (_, Some(near)) => (format!("there is no image `{text}`"), format!("did you mean `{near}`?")),
+        (Ok(reference), None) if reference.tag().is_some() || reference.repository().path().contains('.') => (
+            format!("`{text}` has no digest"),
+            format!("write `{}@sha256:…`, so that it is always the same", reference.repository()),
+        ),
+        (Ok(_), None) => match known.externals {
+            Externals::Pinned => {
+                (format!("there is no image `{text}`"), "an image from elsewhere is written with its digest".to_owned())
+            }
+            Externals::Named => (
+                format!("there is no image `{text}`"),
+                "an image from elsewhere is written with its tag or digest".to_owned(),
+            ),
+        },
+        (Err(error), None) => {
+            (error.to_string(), "expected an image of the project or a reference to one from elsewhere".to_owned())
+        }
+    };
+    problems.value("image", message, Some(hint));
+    None
+}
+
+/// Why an item can't be read.
+struct Wrong {
+    message: String,
+    hint: Option<String>,
+}
+
+impl From<String> for Wrong {
+    fn from(message: String) -> Self {
+        Self { message, hint: None }
+    }
+}
+
+/// Reads every item of a list, and reports those that can't be read.
+fn items<'a, T>(
+    problems: &mut Problems,
+    key: &str,
+    texts: &'a [String],
+    mut read: impl FnMut(&'a str) -> Result<T, Wrong>,
+) -> Vec<T> {
+    problems.within(key, |problems| {
+        let read = texts
+            .iter()
+            .enumerate()
+            .filter_map(|(i, text)| read(text).map_err(|why| problems.item(i, why.message, why.hint)).ok());
+        read.collect()
+    })
+}
+
+fn port_bindings(problems: &mut Problems, texts: &[String]) -> BTreeSet<PortBinding> {
+    let mut all: BTreeSet<PortBinding> = BTreeSet::new();
+    items(problems, "ports", texts, |text| {
+        for port in parse_ports(text)? {
+            if let Some(other) = all.iter().find(|other| other.clashes_with(&port)) {
+                return Err(format!("`{}` is published twice, here and as `{other}`", port.host_side()).into());
+            }
+            if !all.insert(port) {
+                return Err(format!("`{port}` stands here twice").into());
+            }
+        }
+        Ok(())
+    });
+    all
+}
+
+fn mounts(problems: &mut Problems, texts: &[String]) -> BTreeMap<String, Mount> {
+    let mut all = BTreeMap::new();
+    items(problems, "volumes", texts, |text| {
+        let (path, mount) = parse_mount(text)?;
+        match all.insert(path.clone(), mount) {
+            None => Ok(()),
+            Some(other) => Err(format!("`{path}` is mounted twice, here and from `{}`", other.source).into()),
+        }
+    });
+    all
+}
+
+fn network_aliases(problems: &mut Problems, texts: &[String]) -> BTreeSet<String> {
+    let read = |text: &str| {
+        if is_host_name(text) { Ok(text.to_owned()) } else { Err(format!("`{text}` is no host name").into()) }
+    };
+    items(problems, "aliases", texts, read).into_iter().collect()
+}
+
+fn container_links(problems: &mut Problems, known: &Known<'_>, texts: &[String]) -> BTreeMap<String, ContainerName> {
+    let mut all: BTreeMap<String, ContainerName> = BTreeMap::new();
+    items(problems, "links", texts, |text| {
+        let (name, alias) = text.split_once(':').unwrap_or((text, text));
+        let target = known.container(name)?;
+        if !is_host_name(alias) {
+            return Err(format!("`{alias}` is no host name").into());
+        }
+        match all.insert(alias.to_owned(), target) {
+            Some(other) if other.as_str() != name => {
+                Err(format!("`{alias}` is linked twice, here and to `{other}`").into())
+            }
+            _ => Ok(()),
+        }
+    });
+    all
+}
+
+impl Known<'_> {
+    fn container(&self, name: &str) -> Result<ContainerName, Wrong> {
+        match name.parse::<ContainerName>() {
+            Ok(target) if self.containers.contains_key(name) => Ok(target),
+            _ => {
+                let near = did_you_mean(name, self.containers.keys().map(String::as_str));
+                let hint = near.map(|near| format!("did you mean `{near}`?"));
+                Err(Wrong { message: format!("there is no container `{name}`"), hint })
+            }
+        }
+    }
+}
+
+fn dependencies(
+    problems: &mut Problems,
+    known: &Known<'_>,
+    entries: &BTreeMap<String, DependencyEntry>,
+) -> BTreeMap<ContainerName, Dependency> {
+    problems.within("depends_on", |problems| {
+        let mut all = BTreeMap::new();
+        for (name, DependencyEntry { condition, restart }) in entries {
+            match known.container(name) {
+                Ok(target) => {
+                    let condition = condition.unwrap_or_default();
+                    all.insert(target, Dependency { condition, restart: restart.unwrap_or(false) });
+                }
+                Err(why) => problems.key(name, why.message, why.hint),
+            }
+        }
+        all
+    })
+}
+
+fn health(problems: &mut Problems, entry: &HealthcheckEntry) -> Option<Healthcheck> {
+    let HealthcheckEntry { test, interval, timeout, retries, start_period } = entry;
+    let words: Vec<&str> = test.iter().map(String::as_str).collect();
+    let timed = interval.is_some() || timeout.is_some() || retries.is_some() || start_period.is_some();
+    match words.as_slice() {
+        ["NONE"] if timed => {
+            problems.value("test", "`NONE` is no check, so its times say nothing", None);
+            return None;
+        }
+        ["NONE"] => return Some(Healthcheck::None),
+        [] if !timed => problems.value("test", "the health check says nothing", None),
+        [] | ["CMD", _, ..] | ["CMD-SHELL", _] => {}
+        _ => {
+            let hint = "write `[CMD, word, …]`, `[CMD-SHELL, line]` or `[NONE]`";
+            problems.value("test", "this is no health check", Some(hint.to_owned()));
+        }
+    }
+    if *retries == Some(0) {
+        problems.value("retries", "at least 1 is needed", None);
+    }
+    Some(Healthcheck::Check {
+        test: (!test.is_empty()).then(|| test.clone()),
+        interval: positive(problems, "interval", interval.as_ref()),
+        timeout: positive(problems, "timeout", timeout.as_ref()),
+        retries: *retries,
+        start_period: duration(problems, "start_period", start_period.as_ref()),
+    })
+}
+
+fn update_policy(problems: &mut Problems, entry: &UpdateEntry, ports: &BTreeSet<PortBinding>) -> Update {
+    let UpdateEntry { order, healthy_for, timeout, on_failure, pull } = entry;
+    if *order == Some(Order::StartFirst)
+        && let Some(port) = ports.iter().find(|port| port.host.is_some())
+    {
+        let message = format!("`start-first` can't be done: `{}` can't be bound twice", port.host_side());
+        problems.value("order", message, Some("leave `order` away, or publish no fixed port of the host".to_owned()));
+    }
+    Update {
+        order: *order,
+        healthy_for: duration(problems, "healthy_for", healthy_for.as_ref()).unwrap_or(DEFAULT_HEALTHY_FOR),
+        timeout: positive(problems, "timeout", timeout.as_ref()).unwrap_or(DEFAULT_UPDATE_TIMEOUT),
+        on_failure: on_failure.unwrap_or_default(),
+        pull: pull.unwrap_or(true),
+    }
+}
+
+fn duration(problems: &mut Problems, key: &str, text: Option<&String>) -> Option<Duration> {
+    text.and_then(|text| problems.read(key, parse_duration(text)))
+}
+
+fn positive(problems: &mut Problems, key: &str, text: Option<&String>) -> Option<Duration> {
+    let duration = duration(problems, key, text)?;
+    if duration.is_zero() {
+        problems.value(key, "it has to be longer than nothing", None);
+    }
+    Some(duration)
+}
+
+fn restart_policy(text: &str) -> Result<RestartPolicy, impl fmt::Display> {
+    match text {
+        "always" => Ok(RestartPolicy::Always),
+        "unless-stopped" => Ok(RestartPolicy::UnlessStopped),
+        "no" => Ok(RestartPolicy::No),
+        "on-failure" => Ok(RestartPolicy::OnFailure(0)),
+        _ => match text.strip_prefix("on-failure:").map(str::parse::<u32>) {
+            Some(Ok(times)) => Ok(RestartPolicy::OnFailure(times)),
+            _ => Err(format!(
+                "`{text}` is no restart policy: expected `always`, `unless-stopped`, `no`, `on-failure` or `on-failure:N`"
+            )),
+        },
+    }
+}
+
+fn is_signal(text: &str) -> bool {
+    let name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'+' || b == b'-')
+    };
+    text.strip_prefix("SIG").map_or_else(|| text.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n)), name)
+}
+
+/// Whether the text is a host name: RFC 1123 labels with dots between them.
+fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}

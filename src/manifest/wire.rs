@@ -1,0 +1,191 @@
+//! The deploy manifest as it is written: which keys there are and of what type. What the texts in it mean is
+//! checked by `validate`, so that everything wrong with a file is told at once and at its place.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::scalars;
+use super::{Condition, EnvValue, OnFailure, Order};
+
+/// The version of the format that this module reads and writes.
+pub(super) const VERSION: u64 = 1;
+
+/// What a build published and what a host shall run of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "windlass deploy manifest")]
+pub(super) struct ManifestFile {
+    /// The version of this format: 1.
+    pub(super) version: u64,
+    /// The project: what the names of its containers, network and volumes on a host begin with.
+    pub(super) project: String,
+    /// The source revision that the images were built from, as people know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) revision: Option<String>,
+    /// Grows with every manifest of a project, so that the later of two is known.
+    pub(super) serial: u64,
+    /// When the manifest was made (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) created: Option<String>,
+    /// The images by name.
+    #[serde(default, deserialize_with = "scalars::entries")]
+    pub(super) images: BTreeMap<String, ImageEntry>,
+    /// The containers by name. A container of the project that is not here is removed from the host.
+    #[serde(default, deserialize_with = "scalars::entries")]
+    pub(super) containers: BTreeMap<String, ContainerEntry>,
+}
+
+/// An image of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImageEntry {
+    /// `repository@sha256:…`: what to pull. Left away where the image was not pushed; then the host's engine must
+    /// have it already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reference: Option<String>,
+    /// The digest of the image's configuration, `sha256:…`: what engines name it by.
+    pub(super) id: String,
+    /// The hash of everything that the image was built from, `sha256:…`.
+    pub(super) content_hash: String,
+    /// The tag that the image had when the manifest was made. For people: nothing is looked up by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tag: Option<String>,
+}
+
+/// A container as it is written in a deploy manifest and below `deploy.containers` of windlass.yaml.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerEntry {
+    /// The name of an image of the project, or a reference to one from elsewhere (in a manifest with its digest).
+    pub image: String,
+    /// The command, one word an item; the image's where left away.
+    #[serde(default, deserialize_with = "scalars::words", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::words_schema")]
+    pub command: Option<Vec<String>>,
+    /// The entrypoint, one word an item; the image's where left away. `[]` is none.
+    #[serde(default, deserialize_with = "scalars::words", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::words_schema")]
+    pub entrypoint: Option<Vec<String>>,
+    /// The host name inside; the container's name where left away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub hostname: Option<String>,
+    /// `user[:group]`, by name or number; the image's where left away.
+    #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::scalar_schema")]
+    pub user: Option<String>,
+    /// The working directory; the image's where left away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub working_dir: Option<String>,
+    /// Environment variables on top of the image's.
+    #[serde(default, deserialize_with = "scalars::unique_map", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "scalars::scalar_map_schema")]
+    pub env: BTreeMap<String, EnvValue>,
+    /// Labels on top of the image's. `dev.windlass.` is ours.
+    #[serde(default, deserialize_with = "scalars::text_map", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "scalars::scalar_map_schema")]
+    pub labels: BTreeMap<String, String>,
+    /// Published ports, `[[address:]host:]container[/tcp|udp|sctp]`, ranges as `8000-8002:80-82`. Without an address
+    /// they are bound to 127.0.0.1; without a host port the engine picks one.
+    #[serde(default, deserialize_with = "scalars::text_list", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "scalars::scalar_list_schema")]
+    pub ports: Vec<String>,
+    /// Volumes, `name:/path[:ro]` for a named volume of the project, `/host/path:/path[:ro]` for a bind mount.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<String>,
+    /// Further names of the container on the project's network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Containers that this one talks to, `name` or `name:alias`: they are started before it, have the alias on the
+    /// project's network, and this one is restarted when they are replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
+    /// Containers that have to be there first: a list of names, or what is waited for by name.
+    #[serde(default, deserialize_with = "scalars::depends_on", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "scalars::depends_on_schema")]
+    pub depends_on: BTreeMap<String, DependencyEntry>,
+    /// How the engine finds out whether the container is healthy; the image's way where left away.
+    #[serde(default, deserialize_with = "scalars::optional_keys", skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<HealthcheckEntry>,
+    /// What the engine does when the container ends: `always` (the default), `unless-stopped`, `no`, `on-failure` or
+    /// `on-failure:N`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::restart_schema")]
+    pub restart: Option<String>,
+    /// The signal that asks the container to stop, `SIGTERM` or a number; the image's where left away.
+    #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::scalar_schema")]
+    pub stop_signal: Option<String>,
+    /// How long it may take to stop before it is killed (default `10s`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::duration_schema")]
+    pub stop_grace: Option<String>,
+    /// How a newer version takes the place of a running one.
+    #[serde(default, deserialize_with = "scalars::optional_keys", skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateEntry>,
+}
+
+/// What is waited for of a container that has to be there first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DependencyEntry {
+    /// `started` (the default), `healthy` or `completed` (it ended with exit code 0).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
+    /// Whether this container is restarted when the other one is replaced (default false).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<bool>,
+}
+
+/// How the engine finds out whether a container is healthy (Docker's HEALTHCHECK).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthcheckEntry {
+    /// `[CMD, word, …]`, `[CMD-SHELL, line]` (a text alone means the same), or `[NONE]` for none. Where left away,
+    /// the image's check runs at the other times that are given here.
+    #[serde(default, deserialize_with = "scalars::shell_or_words", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "scalars::shell_or_words_schema")]
+    pub test: Vec<String>,
+    /// From one check to the next (default `30s`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::duration_schema")]
+    pub interval: Option<String>,
+    /// How long a check may take (default `30s`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::duration_schema")]
+    pub timeout: Option<String>,
+    /// How many checks in a row have to fail (default 3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// How long failing checks don't count after the start (default `0s`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::duration_schema")]
+    pub start_period: Option<String>,
+}
+
+/// How a newer version of a container takes the place of the running one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateEntry {
+    /// `start-first` (the default where no port of the host is bound) or `stop-first`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+    /// How long a new container has to run, healthy where it has a check, before it counts as good (default `1s`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::duration_schema")]
+    pub healthy_for: Option<String>,
+    /// How long a new container may take to become good (default `60s`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::duration_schema")]
+    pub timeout: Option<String>,
+    /// What is done when it does not become good: `rollback` (the default) goes back to the former container, `stop`
+    /// stops the run and leaves both as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// Whether an image that the engine lacks is pulled (the default); with `false` it has to be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<bool>,
+}
