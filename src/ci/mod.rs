@@ -1,1 +1,3 @@
-//! What is particular to a CI service.
+//! What is particular to a CI service: how it is told results. Knows nothing of how they came about.
+
+pub mod github;

@@ -1,0 +1,7 @@
+//! GitHub Actions: the outputs and the summary of a step. What is shown while a run goes on is `ui`'s.
+
+mod step;
+mod summary;
+
+pub use step::Step;
+pub use summary::{Row, State, Summary};
