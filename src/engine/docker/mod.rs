@@ -6,10 +6,10 @@ mod test;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::{BuildRequest, BuiltImage, Engine, Error, StoredImage, TestVerdict};
-use crate::docker::{self, ConnectError, Failure};
+use crate::docker::{self, ConnectError, Failure, commands};
 use crate::event::Sink;
 use crate::model::{ImageDigest, ImageId, ImageName, Reference, TestSpec};
 use crate::registry::{Keychain, RetryPolicy};
@@ -72,10 +72,13 @@ impl DockerEngine {
         let filters = [("label", vec![label])].into();
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         for container in self.docker.list_containers(Some(options)).await? {
-            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-            self.docker.remove_container(&container.id.unwrap_or_default(), Some(options)).await?;
+            let names = container.names.unwrap_or_default();
+            if names.iter().any(|name| name.trim_start_matches('/').starts_with(test::KEPT)) {
+                continue;
+            }
+            commands::remove(&self.docker, &container.id.unwrap_or_default()).await?;
         }
-        Ok(())
+        test::remove_images(&self.docker, &self.options.run).await
     }
 }
 
