@@ -20,12 +20,15 @@ confine() {
 release() {
     trap '' HUP INT TERM
     [ -n "$confined" ] || return 0
-    # unshare(1) ends after its child, and the child, first of its namespace, after all others there.
-    local first=
+    # The first process of the namespace dies with unshare(1), and is a zombie only after all others there are gone.
+    local first='' stat
     read -r first _ <"/proc/$confined/task/$confined/children" || true
-    kill -KILL "${first:-$confined}" 2>/dev/null || true
+    kill -KILL "$confined" 2>/dev/null || true
     wait "$confined" 2>/dev/null || true
     confined=
+    while [ -n "$first" ] && read -r stat 2>/dev/null <"/proc/$first/stat" && [[ ${stat##*) } != Z* ]]; do
+        sleep 0.02
+    done
 }
 
 trap 'exit 129' HUP

@@ -4,3 +4,5 @@
 
 mod docker_connect;
 mod parts;
+mod scripts;
+mod workflows;

