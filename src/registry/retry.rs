@@ -72,7 +72,7 @@ impl RetryPolicy {
             };
             let Some(wait) = self.wait_after(tried, again(&error), what) else { return Err(error) };
             tried += 1;
-            tell(Retry { what: what.to_owned(), why: error.to_string(), attempt: tried, wait });
+            tell(Retry { what: what.to_owned(), why: why(what, &error.to_string()), attempt: tried, wait });
             tokio::time::sleep(wait).await;
         }
     }
@@ -92,6 +92,12 @@ impl RetryPolicy {
             Again::After(asked) => Some(asked + self.first_wait.mul_f64(spread(what, tried))),
         }
     }
+}
+
+/// The text of an error, which need not say again what was tried.
+fn why(what: &str, error: &str) -> String {
+    let rest = error.strip_prefix(what).and_then(|rest| rest.strip_prefix(": "));
+    rest.unwrap_or(error).to_owned()
 }
 
 /// A number from 0 to 1 that differs between things and tries, so that those that failed together do not come back
@@ -155,7 +161,7 @@ mod tests {
                 || {
                     tries.set(tries.get() + 1);
                     let tried = tries.get();
-                    async move { if tried < 3 { Err(format!("no {tried}")) } else { Ok(tried) } }
+                    async move { if tried < 3 { Err(format!("asking: no {tried}")) } else { Ok(tried) } }
                 },
             )
             .await;

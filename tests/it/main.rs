@@ -3,4 +3,6 @@
 
 mod manifest;
 mod registry_credentials;
+mod registry_faults;
+mod registry_server;
 mod tidy;

@@ -1,0 +1,245 @@
+//! One request and its answer: where a registry is, how long it may take, how much it may say, and which error a
+//! refusal is.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, ClientBuilder, Method, StatusCode, Url};
+use serde::Deserialize;
+
+use super::Error;
+use super::text::shown;
+
+/// No manifest, configuration or token is longer, in bytes. Registries cap manifests at 4 MiB; arbitrary above that.
+const LONGEST_BODY: usize = 8 << 20;
+
+/// Who is asked, and for what: the words of every error.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// The registry's host and port.
+    pub(super) registry: &'a str,
+    /// What is being done: "reading `ghcr.io/acme/api:latest`".
+    pub(super) doing: &'a str,
+}
+
+/// A question to a registry or its token server.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// A whole answer, whatever its status.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// Sends requests, each within a deadline.
+pub(super) struct Transport {
+    plain_http: BTreeSet<String>,
+    deadline: Duration,
+    loopback: OnceLock<Result<Client, String>>,
+    plain: OnceLock<Result<Client, String>>,
+    tls: OnceLock<Result<Client, String>>,
+}
+
+impl Transport {
+    pub(super) fn new(plain_http: BTreeSet<String>, deadline: Duration) -> Self {
+        Self { plain_http, deadline, loopback: OnceLock::new(), plain: OnceLock::new(), tls: OnceLock::new() }
+    }
+
+    /// The URL of `path` in the registry: plain HTTP on this machine, as for Docker, and where it is asked for.
+    pub(super) fn url(&self, about: About<'_>, path: &str) -> Result<Url, Error> {
+        let host = if about.registry == "docker.io" { "registry-1.docker.io" } else { about.registry };
+        let scheme = if self.is_plain(about.registry) { "http" } else { "https" };
+        Url::parse(&format!("{scheme}://{host}{path}"))
+            .map_err(|error| about.unreachable(format!("its name makes no URL: {error}")))
+    }
+
+    /// Whether the registry is spoken to without TLS.
+    pub(super) fn is_plain(&self, registry: &str) -> bool {
+        self.plain_http.contains(registry) || is_loopback(host_without_port(registry))
+    }
+
+    /// Sends a request with `authorization` and reads the whole answer.
+    pub(super) async fn send(
+        &self,
+        about: About<'_>,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, Error> {
+        let Request { method, url, headers, body } = request;
+        let client = self.client_for(url).map_err(|why| about.unreachable(why))?;
+        let mut builder = client.request(method.clone(), url.clone()).body(body.clone());
+        for (name, value) in headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(value) = authorization {
+            builder = builder.header(AUTHORIZATION, value);
+        }
+        match tokio::time::timeout(self.deadline, answer_to(about, builder)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(about.unreachable(format!("no whole answer within {}s", self.deadline.as_secs_f32()))),
+        }
+    }
+
+    /// A client for each way: this machine is reached past any proxy, and only TLS needs the system's certificates,
+    /// which an image made from scratch may lack.
+    fn client_for(&self, url: &Url) -> Result<&Client, String> {
+        let (slot, suit): (_, fn(ClientBuilder) -> ClientBuilder) =
+            match (url.scheme(), is_loopback(url.host_str().unwrap_or_default())) {
+                ("http", true) => (&self.loopback, |builder| builder.no_proxy().tls_certs_only([])),
+                ("http", false) => (&self.plain, |builder| builder.tls_certs_only([])),
+                _ => (&self.tls, |builder| builder),
+            };
+        let client = slot.get_or_init(|| {
+            // It fails where a provider is there already, which is as good.
+            let _already_there = rustls::crypto::ring::default_provider().install_default();
+            let builder = suit(Client::builder().user_agent(USER_AGENT).referer(false));
+            builder.build().map_err(|error| innermost(&error))
+        });
+        client.as_ref().map_err(Clone::clone)
+    }
+}
+
+const USER_AGENT: &str = concat!("windlass/", env!("CARGO_PKG_VERSION"));
+
+async fn answer_to(about: About<'_>, builder: reqwest::RequestBuilder) -> Result<Answer, Error> {
+    let mut response = builder.send().await.map_err(|error| about.failed(&error))?;
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > LONGEST_BODY => {
+                return Err(about.protocol(format!("it is longer than {} MiB", LONGEST_BODY >> 20)));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(_) => return Err(about.truncated()),
+        }
+    }
+    Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+}
+
+impl About<'_> {
+    pub(super) fn protocol(&self, why: impl Into<String>) -> Error {
+        Error::Protocol { registry: self.registry.to_owned(), doing: self.doing.to_owned(), why: why.into() }
+    }
+
+    pub(super) fn unreachable(&self, why: impl Into<String>) -> Error {
+        Error::Unreachable { registry: self.registry.to_owned(), doing: self.doing.to_owned(), why: why.into() }
+    }
+
+    pub(super) fn not_found(&self) -> Error {
+        Error::NotFound { registry: self.registry.to_owned(), doing: self.doing.to_owned() }
+    }
+
+    fn truncated(&self) -> Error {
+        Error::Truncated { registry: self.registry.to_owned(), doing: self.doing.to_owned() }
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> Error {
+        if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+            return match tls {
+                rustls::Error::InvalidMessage(_) => {
+                    self.protocol("it is no TLS; a registry on plain HTTP must be listed as such")
+                }
+                other => self.protocol(other.to_string()),
+            };
+        }
+        self.unreachable(innermost(error))
+    }
+
+    /// The error that an answer without success is.
+    pub(super) fn refusal(&self, answer: &Answer, anonymous: bool) -> Error {
+        let (registry, doing) = (self.registry.to_owned(), self.doing.to_owned());
+        let retry_after = retry_after(&answer.headers);
+        let why = why(answer);
+        match answer.status.as_u16() {
+            401 | 403 => Error::Unauthorized { registry, doing, why, anonymous },
+            404 => Error::NotFound { registry, doing },
+            429 => Error::TooManyRequests { registry, doing, retry_after },
+            500.. => Error::Failing { registry, doing, why, retry_after },
+            400..500 => Error::Refused { registry, doing, why },
+            _ => self.protocol(why),
+        }
+    }
+}
+
+/// The status and what is said to it.
+fn why(answer: &Answer) -> String {
+    let reason = answer.status.canonical_reason().map_or_else(String::new, |reason| format!(" {reason}"));
+    let said = said(&answer.body).map_or_else(String::new, |said| format!(": {said}"));
+    format!("{}{reason}{said}", answer.status.as_u16())
+}
+
+/// The error body of the distribution specification ("Error Codes"); `details` is what token servers answer.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    errors: Vec<EnvelopeError>,
+    #[serde(default)]
+    details: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct EnvelopeError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+fn said(body: &[u8]) -> Option<String> {
+    let Envelope { errors, details } = serde_json::from_slice(body).ok()?;
+    let first = errors.into_iter().next().map(|e| if e.message.is_empty() { e.code } else { e.message });
+    first.or(details).map(|text| shown(&text)).filter(|text| !text.is_empty())
+}
+
+/// `Retry-After` in seconds, or as a date that the answer's own `Date` is taken from, so that no clock is needed.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
+    let asked = text("retry-after")?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text: &str| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    let wait = date(asked)?.as_second() - date(text("date")?)?.as_second();
+    Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
+}
+
+/// The host of `host:port`, and of `[v6]:port` without the brackets.
+fn host_without_port(registry: &str) -> &str {
+    match registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => registry.split_once(':').map_or(registry, |(host, _)| host),
+    }
+}
+
+/// Whether the host is this machine: `localhost`, 127.0.0.0/8, `::1`.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        // An `io::Error` shows the source of what it holds, not what it holds.
+        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        held.map(|held| held as &(dyn std::error::Error + 'static)).or_else(|| error.source())
+    })
+}
+
+/// The innermost cause: it names what the operating system or TLS says, and never the URL.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    causes(error).last().map_or_else(String::new, |cause| shown(&cause.to_string()))
+}
