@@ -15,7 +15,7 @@ pub use duration::{DurationError, format_duration, parse_duration};
 pub use name::{ContainerName, ImageName, NameError, ProjectName};
 pub use pattern::{Pattern, PatternError};
 pub use platform::{Platform, PlatformError};
-pub use reference::{Reference, ReferenceError, Repository, Tag};
+pub use reference::{Reference, ReferenceError, Repository, RepositoryPrefix, Tag};
 pub use test_spec::{
     CommandTest, ContainerOptions, Environment, ExecutableBy, FileContentTest, FileExistenceTest, LicenseTest,
     MetadataTest, StreamMatch, TestSpec, ValueMatch,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::name::is_repository_path;
-use super::{Digest, ImageDigest};
+use super::{Digest, ImageDigest, ImageName};
 
 /// A text that names no image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +83,51 @@ impl fmt::Display for Repository {
         } else {
             write!(f, "{}/{}", self.registry, self.path)
         }
+    }
+}
+
+/// What stands before the names of a project's images: `ghcr.io/acme`, `127.0.0.1:5000`, `acme` on Docker Hub.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RepositoryPrefix(String);
+
+impl RepositoryPrefix {
+    /// The prefix as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The repository of an image below the prefix; refused where both together are longer than a repository may
+    /// be.
+    pub fn repository(&self, image: &ImageName) -> Result<Repository, ReferenceError> {
+        format!("{}/{image}", self.0).parse()
+    }
+
+    /// The image that a repository below the prefix belongs to, whichever way the repository was written.
+    pub fn image_of(&self, repository: &Repository) -> Option<ImageName> {
+        // A repository always has a path, the prefix alone may have none: compare with one component added.
+        let probe: Repository = format!("{}/x", self.0).parse().ok()?;
+        let below = repository.path.strip_prefix(probe.path.strip_suffix('x')?)?;
+        if repository.registry == probe.registry { below.parse().ok() } else { None }
+    }
+}
+
+impl FromStr for RepositoryPrefix {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        match format!("{text}/x").parse::<Repository>() {
+            Ok(_) if matches!(text, DOCKER_HUB | "index.docker.io") => {
+                Err(ReferenceError { text: text.to_owned(), why: "on Docker Hub it needs a user or an organisation" })
+            }
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => Err(ReferenceError { text: text.to_owned(), why: error.why }),
+        }
+    }
+}
+
+impl fmt::Display for RepositoryPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
     }
 }
 
@@ -237,6 +282,38 @@ mod tests {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
         assert_eq!("docker.io/library/debian:12".parse::<Reference>().unwrap().to_string(), "debian:12");
+    }
+
+    #[test]
+    fn images_have_repositories_below_a_prefix() {
+        for (prefix, repository) in [
+            ("ghcr.io/acme", "ghcr.io/acme/team/api"),
+            ("127.0.0.1:5000", "127.0.0.1:5000/team/api"),
+            ("acme", "docker.io/acme/team/api"),
+            ("docker.io/acme", "acme/team/api"),
+        ] {
+            let image = "team/api".parse::<ImageName>().unwrap();
+            let prefix = prefix.parse::<RepositoryPrefix>().unwrap();
+            let repository = repository.parse::<Repository>().unwrap();
+            assert_eq!(prefix.repository(&image).unwrap(), repository);
+            assert_eq!(prefix.image_of(&repository), Some(image));
+            for other in ["ghcr.io/acme2/team/api", "ghcr.io/team/api", "debian", "other/api"] {
+                assert_eq!(prefix.image_of(&other.parse().unwrap()), None, "{prefix} {other}");
+            }
+        }
+        for bad in [
+            "",
+            "/",
+            "a/",
+            "https://ghcr.io/acme",
+            "ghcr.io/Acme",
+            "ghcr.io/acme:1",
+            "a b",
+            "ghcr.io/acme@x",
+            "docker.io",
+        ] {
+            assert!(bad.parse::<RepositoryPrefix>().is_err(), "{bad}");
+        }
     }
 
     #[test]
