@@ -1,4 +1,22 @@
 //! Reads `windlass.yaml` and container-structure-test files: text in, values and diagnostics out. Opens no file.
 
+mod deploy;
+mod file;
+mod image;
+mod keys;
+mod path;
 pub mod read;
+mod schema;
+mod test;
+mod value;
 pub mod yaml;
+
+pub use deploy::Deploy;
+pub use file::parse;
+pub use path::{ProjectPath, ProjectPathError};
+pub use read::Spanned;
+pub use schema::schema;
+pub use value::{
+    ChannelTags, Config, Defaults, FileConfig, FileFrom, ImageConfig, NamedContext, SecretConfig, SecretFrom,
+    TestConfig, VERSION,
+};

@@ -97,6 +97,14 @@ impl Findings {
         }
     }
 
+    /// All that was said, for text that is known to be wrong.
+    pub fn into_diagnostics(self) -> Diagnostics {
+        match self.finish(None::<std::convert::Infallible>) {
+            Ok((never, _)) => match never {},
+            Err(diagnostics) => diagnostics,
+        }
+    }
+
     /// Says that something else was expected than the value: `expected` as in `a duration such as 30s`.
     pub fn mismatch(&mut self, node: &Node, expected: &str) {
         let span = self.first_line(node.span);
@@ -224,6 +232,16 @@ impl Findings {
         self.refuse_err(node.span, parse_duration(text))
     }
 
+    /// A duration that something may take: not `0s`.
+    pub fn time_limit(&mut self, node: &Node) -> Option<Duration> {
+        let duration = self.duration(node)?;
+        if duration.is_zero() {
+            self.error(node.span, "expected a time, found none: nothing is done in `0s`", "");
+            return None;
+        }
+        Some(duration)
+    }
+
     /// The value, or none with its error said at the place.
     pub fn refuse_err<T, E: Display>(&mut self, span: Span, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.error(span, error.to_string(), "")).ok()
@@ -249,6 +267,11 @@ impl<'n> Fields<'n> {
     /// The first line of the map.
     pub fn span(&self) -> Span {
         self.span
+    }
+
+    /// Whose keys they are.
+    pub fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// The key and its value, if it is given.

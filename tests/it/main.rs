@@ -1,6 +1,7 @@
 //! The integration tests: one program, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
+mod config;
 mod manifest;
 mod registry_credentials;
 mod registry_faults;

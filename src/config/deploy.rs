@@ -1,0 +1,215 @@
+//! The containers below `deploy`: written as in a deploy manifest, checked by its rules, pointed at in `windlass.yaml`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Deserialize as _;
+use serde_json::Value as Json;
+
+use super::read::Findings;
+use super::yaml::{Entry, Node, Scalar, ScalarKind, Value};
+use crate::diag::{Diagnostic, Diagnostics, SourceText, Span, did_you_mean};
+use crate::manifest::{ContainerEntry, ContainerSpec, Externals, Part, PathStep, Problem, validate_containers};
+use crate::model::{ContainerName, ImageName};
+
+/// The keys of a container whose values have known keys too, so that `x-` may stand in them.
+const WITH_KEYS: [&str; 2] = ["healthcheck", "update"];
+
+/// What runs on hosts.
+#[derive(Debug, Clone, Default)]
+pub struct Deploy {
+    entries: BTreeMap<String, ContainerEntry>,
+    /// Where they are written.
+    written: Option<(Arc<SourceText>, Node)>,
+}
+
+impl Deploy {
+    /// The containers as they are written, by name.
+    pub fn entries(&self) -> &BTreeMap<String, ContainerEntry> {
+        &self.entries
+    }
+
+    /// The containers, checked, with their defaults.
+    ///
+    /// # Errors
+    /// What is wrong with them once all images of the project are known: one that is named is none of these.
+    pub fn containers(
+        &self,
+        images: &BTreeSet<ImageName>,
+    ) -> Result<BTreeMap<ContainerName, ContainerSpec>, Diagnostics> {
+        let Some((source, node)) = &self.written else { return Ok(BTreeMap::new()) };
+        validate_containers(&self.entries, images, Externals::Named).map_err(|problems| {
+            let mut findings = Findings::new(source);
+            for problem in problems {
+                say(&mut findings, node, problem);
+            }
+            findings.into_diagnostics()
+        })
+    }
+
+    /// Reads the containers and says what is wrong with them whichever images there are.
+    pub(super) fn read(findings: &mut Findings, node: &Node, images: &BTreeSet<ImageName>) -> Self {
+        let written = findings.map(node, "a map of containers by name").unwrap_or_default();
+        let written: Vec<&Entry> = written.iter().filter(|entry| !entry.key.starts_with("x-")).collect();
+        let entries: BTreeMap<String, ContainerEntry> = written
+            .iter()
+            .filter_map(|entry| container(findings, entry).map(|container| (entry.key.clone(), container)))
+            .collect();
+        // A container that can't be read would be missed by those that depend on it.
+        if entries.len() == written.len() {
+            // Discovery may know more images than the file: any name may be one of them.
+            let named = entries.values().filter_map(|entry| entry.image.parse().ok());
+            let images = images.iter().cloned().chain(named).collect();
+            for problem in validate_containers(&entries, &images, Externals::Named).err().into_iter().flatten() {
+                say(findings, node, problem);
+            }
+        }
+        Self { entries, written: Some((Arc::clone(findings.source()), node.clone())) }
+    }
+}
+
+/// One container: every key is read by itself, so that each says what is wrong with it.
+fn container(findings: &mut Findings, entry: &Entry) -> Option<ContainerEntry> {
+    let owner = format!("container `{}`", entry.key);
+    let entries = findings.map(&entry.value, &format!("a map with the keys of {owner}"))?;
+    let mut good = true;
+    let mut object = serde_json::Map::from_iter([("image".to_owned(), Json::from("any"))]);
+    if !entries.iter().any(|entry| entry.key == "image") {
+        findings.error(entry.key_span, format!("{owner} has no `image`"), "");
+        good = false;
+    }
+    for Entry { key, key_span, value } in entries.iter().filter(|entry| !entry.key.starts_with("x-")) {
+        // `key:` with nothing after it is as good as no key, as everywhere in the file.
+        if value.is_nothing() && key != "image" && known_keys().iter().any(|known| known == key) {
+            continue;
+        }
+        let json = to_json(value, WITH_KEYS.contains(&key.as_str()));
+        let alone = [("image".to_owned(), Json::from("any")), (key.clone(), json.clone())];
+        if let Err(error) = ContainerEntry::deserialize(Json::Object(alone.into_iter().collect())) {
+            findings.add(unreadable(findings.source(), &owner, key, *key_span, value, &error.to_string()));
+            good = false;
+        }
+        object.insert(key.clone(), json);
+    }
+    if !good {
+        return None;
+    }
+    let whole = ContainerEntry::deserialize(Json::Object(object));
+    findings.refuse_err(entry.key_span, whole)
+}
+
+/// The keys of a container, as serde names them when it meets one that it does not know.
+fn known_keys() -> Vec<String> {
+    let schema = schemars::schema_for!(ContainerEntry);
+    let properties = schema.get("properties").and_then(Json::as_object);
+    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// The value as JSON. Numbers that JSON would write otherwise stay texts, as they are written.
+fn to_json(node: &Node, has_keys: bool) -> Json {
+    match &node.value {
+        Value::List(nodes) => nodes.iter().map(|node| to_json(node, false)).collect(),
+        Value::Map(entries) => {
+            let passed_over = |entry: &&Entry| !(has_keys && entry.key.starts_with("x-"));
+            let entries = entries.iter().filter(passed_over);
+            Json::Object(entries.map(|entry| (entry.key.clone(), to_json(&entry.value, false))).collect())
+        }
+        Value::Scalar(scalar) => scalar_to_json(scalar),
+    }
+}
+
+fn scalar_to_json(scalar: &Scalar) -> Json {
+    match scalar.kind() {
+        ScalarKind::Nothing => Json::Null,
+        ScalarKind::Boolean(value) if scalar.text == value.to_string() => Json::Bool(value),
+        ScalarKind::Integer(value) if scalar.text == value.to_string() => Json::from(value),
+        ScalarKind::Boolean(_) | ScalarKind::Integer(_) | ScalarKind::Number | ScalarKind::Text => {
+            Json::from(scalar.text.as_str())
+        }
+    }
+}
+
+/// What serde says about the value of one key, in our words and at its place.
+fn unreadable(source: &Arc<SourceText>, owner: &str, key: &str, span: Span, value: &Node, said: &str) -> Diagnostic {
+    let words: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
+    match words.as_slice() {
+        [unknown, known @ ..] if said.starts_with("unknown field") => {
+            let (span, owner) = match find_key(value, unknown) {
+                Some(inner) if *unknown != key => (inner, format!("`{key}`")),
+                _ => (span, owner.to_owned()),
+            };
+            let hint = match did_you_mean(unknown, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its keys are {}", super::read::quoted(known)),
+            };
+            Diagnostic::error(format!("unknown key `{unknown}` of {owner}")).at(source, span, "").hint(hint)
+        }
+        [unknown, known @ ..] if said.starts_with("unknown variant") => {
+            let hint = match did_you_mean(unknown, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it is one of {}", super::read::quoted(known)),
+            };
+            let span = find_text(value, unknown).unwrap_or(value.span);
+            Diagnostic::error(format!("`{unknown}` means nothing for `{key}`")).at(source, span, "").hint(hint)
+        }
+        _ => {
+            let said = said.strip_prefix("invalid type: ").unwrap_or(said);
+            Diagnostic::error(format!("`{key}` of {owner} can't be read: {said}")).at(source, first(value), "")
+        }
+    }
+}
+
+/// Where a value starts: the whole of it where it is short.
+fn first(node: &Node) -> Span {
+    match &node.value {
+        Value::Scalar(_) => node.span,
+        Value::List(nodes) => nodes.first().map_or(node.span, first),
+        Value::Map(entries) => entries.first().map_or(node.span, |entry| entry.key_span),
+    }
+}
+
+fn find_key(node: &Node, key: &str) -> Option<Span> {
+    match &node.value {
+        Value::Scalar(_) => None,
+        Value::List(nodes) => nodes.iter().find_map(|node| find_key(node, key)),
+        Value::Map(entries) => entries
+            .iter()
+            .find_map(|entry| if entry.key == key { Some(entry.key_span) } else { find_key(&entry.value, key) }),
+    }
+}
+
+fn find_text(node: &Node, text: &str) -> Option<Span> {
+    match &node.value {
+        Value::Scalar(scalar) => (scalar.text == text).then_some(node.span),
+        Value::List(nodes) => nodes.iter().find_map(|node| find_text(node, text)),
+        Value::Map(entries) => entries.iter().find_map(|entry| find_text(&entry.value, text)),
+    }
+}
+
+/// Says a problem at its place: as far along its path as the text goes.
+fn say(findings: &mut Findings, containers: &Node, problem: Problem) {
+    let Problem { path, part, message, hint } = problem;
+    let mut node = containers;
+    let mut span = containers.span;
+    for step in &path {
+        let next = match (step, &node.value) {
+            (PathStep::Key(key), Value::Map(entries)) => {
+                entries.iter().find(|entry| entry.key == *key).map(|entry| (&entry.value, entry.key_span))
+            }
+            // A list of names is the short form of a map.
+            (PathStep::Key(key), Value::List(nodes)) => {
+                nodes.iter().find(|node| find_text(node, key).is_some()).map(|node| (node, node.span))
+            }
+            (PathStep::Index(index), Value::List(nodes)) => nodes.get(*index).map(|node| (node, node.span)),
+            (PathStep::Index(_), Value::Map(_)) | (_, Value::Scalar(_)) => None,
+        };
+        let Some((value, key_span)) = next else { break };
+        node = value;
+        span = match (part, &value.value) {
+            (Part::Value, Value::Scalar(_)) if !value.is_nothing() => value.span,
+            (Part::Key | Part::Value, _) => key_span,
+        };
+    }
+    let diagnostic = Diagnostic { hint, ..Diagnostic::error(message).at(findings.source(), span, "") };
+    findings.add(diagnostic);
+}

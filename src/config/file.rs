@@ -1,0 +1,202 @@
+//! From the text of `windlass.yaml` to a [`Config`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::deploy::Deploy;
+use super::image::{self, Inherited};
+use super::keys;
+use super::read::{Fields, Findings, Spanned, quoted};
+use super::value::{ChannelTags, Config, Defaults, ImageConfig, VERSION};
+use super::yaml::{self, Entry, Node};
+use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
+use crate::model::{ImageName, Platform, RepositoryPrefix, Tag};
+
+/// Reads `windlass.yaml`.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the text. A file of a newer version says only that.
+pub fn parse(source: &Arc<SourceText>) -> Result<Config, Diagnostics> {
+    let mut findings = Findings::new(source);
+    let config = yaml::parse(&mut findings).and_then(|root| file(&mut findings, &root));
+    findings.finish(config).map(|(config, warnings)| Config { warnings, ..config })
+}
+
+fn file(findings: &mut Findings, root: &Node) -> Option<Config> {
+    version(findings, root)?;
+    let fields = findings.fields(root, "the file", &keys::FILE.names())?;
+    let project = fields.get("project").and_then(|node| findings.parsed(node, "the name of the project"));
+    let registry = fields.get("registry").and_then(|node| findings.parsed(node, "a registry such as `ghcr.io/acme`"));
+    let tags = channel_tags(findings, fields.entry("tags"), &ChannelTags::default());
+    let defaults = fields.get("defaults").map_or_else(Defaults::default, |node| defaults(findings, node));
+    let inherited = Inherited { tags: &tags, defaults: &defaults };
+    let images = fields.get("images").map_or_else(BTreeMap::new, |node| images(findings, node, &inherited));
+    check_repositories(findings, registry.as_ref(), &images);
+    let deploy = fields.get("deploy").map_or_else(Deploy::default, |node| deploy(findings, node, &images));
+    Some(Config {
+        source: Arc::clone(findings.source()),
+        project,
+        registry,
+        tags,
+        defaults,
+        images,
+        deploy,
+        warnings: Vec::new(),
+    })
+}
+
+/// Goes on only where the file is of the version that the keys below are known of.
+fn version(findings: &mut Findings, root: &Node) -> Option<()> {
+    let yaml::Value::Map(entries) = &root.value else {
+        if root.is_nothing() {
+            let hint = format!("write `version: {VERSION}`, or remove the file: its images are found without it");
+            findings.error_with_hint(root.span, "the file is empty", "", hint);
+        } else {
+            findings.mismatch(root, "a map with the keys of the file");
+        }
+        return None;
+    };
+    let Some(entry) = entries.iter().find(|entry| entry.key == "version") else {
+        let hint = format!("write `version: {VERSION}` at the top");
+        findings.error_with_hint(Span::new(0, 0), "the file has no `version`", "", hint);
+        return Some(());
+    };
+    let newer = match &entry.value.value {
+        yaml::Value::Scalar(scalar) => scalar.text.parse::<i64>().is_ok_and(|version| version > VERSION),
+        yaml::Value::List(_) | yaml::Value::Map(_) => false,
+    };
+    if newer {
+        let message = format!("the file is of a newer version: this windlass reads version {VERSION}");
+        findings.error_with_hint(entry.value.span, message, "", "use a newer windlass");
+        return None;
+    }
+    findings.integer(&entry.value, VERSION..=VERSION);
+    Some(())
+}
+
+/// The channels' names; what is not given, or wrong, is inherited.
+pub(super) fn channel_tags(findings: &mut Findings, entry: Option<&Entry>, inherited: &ChannelTags) -> ChannelTags {
+    let Some(entry) = entry else { return inherited.clone() };
+    let Some(fields) = findings.fields(&entry.value, "`tags`", &keys::CHANNELS.names()) else {
+        return inherited.clone();
+    };
+    let mut tag = |key: &str, inherited: &Tag| {
+        let tag = fields.get(key).and_then(|node| findings.parsed::<Tag>(node, "a tag such as `stable`"));
+        tag.map_or_else(|| inherited.clone(), |tag| tag.value)
+    };
+    let tags = ChannelTags {
+        testing: tag("testing", &inherited.testing),
+        latest: tag("latest", &inherited.latest),
+        previous: tag("previous", &inherited.previous),
+    };
+    let ChannelTags { testing, latest, previous } = &tags;
+    for (one, other, tag) in [
+        ("testing", "latest", testing == latest),
+        ("testing", "previous", testing == previous),
+        ("latest", "previous", latest == previous),
+    ]
+    .into_iter()
+    .filter_map(|(one, other, same)| same.then_some((one, other, if one == "testing" { testing } else { latest })))
+    {
+        let message = format!("the channels `{one}` and `{other}` are both called `{tag}`");
+        let at = fields.get(other).or_else(|| fields.get(one)).map_or(entry.key_span, |node| node.span);
+        findings.error(at, message, "");
+    }
+    tags
+}
+
+fn defaults(findings: &mut Findings, node: &Node) -> Defaults {
+    let mut defaults = Defaults::default();
+    if let Some(fields) = findings.fields(node, "`defaults`", &keys::DEFAULTS.names()) {
+        build_settings(findings, &fields, &mut defaults);
+    }
+    defaults
+}
+
+/// What the defaults and an image can say alike: replaces what is given.
+pub(super) fn build_settings(findings: &mut Findings, fields: &Fields<'_>, settings: &mut Defaults) {
+    if let Some(platform) = fields.get("platforms").and_then(|node| one_platform(findings, node)) {
+        settings.platform = platform;
+    }
+    if let Some(timeout) = fields.get("timeout").and_then(|node| findings.time_limit(node)) {
+        settings.timeout = timeout;
+    }
+    if let Some(retries) = fields.get("retries").and_then(|node| findings.integer(node, 0..=keys::RETRIES_AT_MOST)) {
+        settings.retries = u32::try_from(retries).expect("the range that was read fits");
+    }
+}
+
+fn one_platform(findings: &mut Findings, node: &Node) -> Option<Platform> {
+    let nodes = findings.list(node, "a list of platforms such as `[linux/amd64]`")?;
+    let read = |node| findings.parsed::<Platform>(node, "a platform such as `linux/amd64`");
+    let platforms: Vec<_> = nodes.iter().filter_map(read).collect();
+    match (platforms.as_slice(), nodes) {
+        ([platform], [_]) => Some(platform.value.clone()),
+        (_, [_, second, ..]) => {
+            let message = format!("{} platforms are given, and one is built", nodes.len());
+            findings.error_with_hint(second.span, message, "", "keep the platform of the machine that builds");
+            None
+        }
+        (_, []) => {
+            findings.error(node.span, "no platform is given", "");
+            None
+        }
+        (_, [_]) => None,
+    }
+}
+
+fn images(findings: &mut Findings, node: &Node, inherited: &Inherited<'_>) -> BTreeMap<ImageName, ImageConfig> {
+    let mut images = BTreeMap::new();
+    for entry in findings.map(node, "a map of images by name").unwrap_or_default() {
+        if entry.key.starts_with("x-") {
+            continue;
+        }
+        let config = image::read(findings, entry, inherited);
+        if let (Some(name), Some(config)) = (findings.refuse_err(entry.key_span, entry.key.parse()), config) {
+            images.insert(name, config);
+        }
+    }
+    images
+}
+
+fn check_repositories(
+    findings: &mut Findings,
+    registry: Option<&Spanned<RepositoryPrefix>>,
+    images: &BTreeMap<ImageName, ImageConfig>,
+) {
+    for (name, image) in images {
+        if let Some(registry) = registry {
+            findings.refuse_err(image.span, registry.value.repository(name));
+        }
+    }
+}
+
+fn deploy(findings: &mut Findings, node: &Node, images: &BTreeMap<ImageName, ImageConfig>) -> Deploy {
+    let images: BTreeSet<ImageName> = images.keys().cloned().collect();
+    let fields = findings.fields(node, "`deploy`", &keys::DEPLOY.names());
+    let containers = fields.and_then(|fields| fields.get("containers"));
+    containers.map_or_else(Deploy::default, |node| Deploy::read(findings, node, &images))
+}
+
+/// The one of several keys that is given; says where none or more than one is.
+pub(super) fn exactly_one<'n>(findings: &mut Findings, fields: &Fields<'n>, keys: &[&str]) -> Option<&'n Entry> {
+    let given: Vec<_> = keys.iter().filter_map(|key| fields.entry(key)).collect();
+    match given.as_slice() {
+        [entry] => Some(entry),
+        [] => {
+            findings.error(fields.span(), format!("{} needs one of {}", fields.owner(), quoted(keys)), "");
+            None
+        }
+        [first, second, ..] => {
+            let message = format!("{} has both `{}` and `{}`", fields.owner(), first.key, second.key);
+            let source = Arc::clone(findings.source());
+            findings.add(
+                Diagnostic::error(message)
+                    .at(&source, second.key_span, "this one")
+                    .related(&source, first.key_span, "and this one")
+                    .hint("keep one of them"),
+            );
+            None
+        }
+    }
+}
