@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
 mod config;
+mod dockerfile;
 mod manifest;
 mod registry_credentials;
 mod registry_faults;

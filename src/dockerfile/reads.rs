@@ -1,0 +1,238 @@
+//! What instructions take from elsewhere: the context, stages, images, URLs, secrets.
+
+use std::collections::BTreeMap;
+
+use super::ast::{Add, Copy, Mount, MountKey, MountType, Transfer, TransferSource, Word};
+use super::canonical::{Text, quoted};
+use super::expand::{Quotes, Reading};
+use super::heredoc;
+use super::mount;
+use super::resolved::{ContextSource, Edge, EdgeKind, NeededId, Reader, SourceKind};
+use super::run::go_bool;
+use super::walk::{Walk, as_written};
+use crate::diag::{Diagnostic, Span};
+
+impl Walk<'_, '_, '_> {
+    /// `ADD`.
+    pub(super) fn add(&mut self, add: &Add, text: &mut Text) -> Option<()> {
+        let Add { transfer, keep_git_dir, checksum, unpack } = add;
+        if let Some(checksum) = checksum {
+            let checksum = self.expand(checksum)?;
+            text.flag("checksum", &checksum.canonical);
+        }
+        for (name, value) in [("keep-git-dir", keep_git_dir), ("unpack", unpack)] {
+            if let Some(value) = value {
+                text.flag(name, &value.to_string());
+            }
+        }
+        self.transfer(transfer, Some(Reader::Add), false, text)
+    }
+
+    /// `COPY`.
+    pub(super) fn copy(&mut self, copy: &Copy, text: &mut Text) -> Option<()> {
+        let Copy { transfer, from, parents } = copy;
+        if *parents {
+            text.say("--parents");
+        }
+        if let Some(from) = from {
+            let stage = self.resolver.copy_from(&from.text);
+            self.refer(EdgeKind::CopyFrom, from, stage, text)?;
+        }
+        self.transfer(transfer, from.is_none().then_some(Reader::Copy), *parents, text)
+    }
+
+    /// Notes what an instruction takes from a stage or from outside.
+    fn refer(&mut self, kind: EdgeKind, from: &Word, stage: Option<usize>, text: &mut Text) -> Option<()> {
+        if self.is_trigger {
+            text.flag("from", &quoted(&from.text));
+            return Some(());
+        }
+        match stage {
+            Some(to) if to < self.state.index => {
+                text.say(&format!("--from=stage {}", self.reached.range(..to).count()));
+            }
+            Some(to) => {
+                self.out_of_order(from, to);
+                return None;
+            }
+            None if from.text == "scratch" => {
+                text.say("--from=scratch");
+            }
+            None => {
+                self.resolver.out.edges.push(Edge {
+                    kind,
+                    reference: from.text.clone(),
+                    platform: self.resolver.inputs.target_platform.clone(),
+                    stage: self.state.index,
+                    span: from.span,
+                });
+                text.say("--from=image").literal(&from.text);
+            }
+        }
+        Some(())
+    }
+
+    /// Says that a stage that comes later is used; of itself and of one that is not there `parse` spoke.
+    fn out_of_order(&mut self, from: &Word, to: usize) {
+        let Some(later) = self.resolver.dockerfile.stages.get(to).filter(|_| to > self.state.index) else { return };
+        let span = later.span;
+        self.resolver.problems.push_with(|source| {
+            Diagnostic::error(format!("stage `{}` comes later", from.text))
+                .at(source, from.span, "used here")
+                .related(source, span, "defined here")
+                .hint("a stage can only be used below the end of its instructions: move it up")
+        });
+    }
+
+    fn transfer(&mut self, transfer: &Transfer, reader: Option<Reader>, parents: bool, text: &mut Text) -> Option<()> {
+        let Transfer { sources, destination, json: _, chown, chmod, link, excludes } = transfer;
+        let mut mode = None;
+        for (name, value) in [("chown", chown), ("chmod", chmod)] {
+            if let Some(value) = value {
+                let value = self.expand(value)?;
+                text.flag(name, &value.canonical);
+                mode = (name == "chmod").then_some(value.text).filter(|mode| !mode.is_empty());
+            }
+        }
+        if *link {
+            text.say("--link");
+        }
+        for exclude in excludes {
+            text.flag("exclude", &quoted(&exclude.text));
+        }
+        for source in sources {
+            let (what, span) = self.source(source, reader, text)?;
+            if let Some(reader) = reader.filter(|_| !self.is_trigger) {
+                self.resolver.out.sources.push(ContextSource {
+                    stage: self.state.index,
+                    reader,
+                    what,
+                    excludes: excludes.iter().map(|exclude| exclude.text.clone()).collect(),
+                    parents,
+                    chmod: mode.clone(),
+                    span,
+                });
+            }
+        }
+        text.say("to").expanded(&self.expand(destination)?);
+        Some(())
+    }
+
+    fn source(
+        &mut self,
+        source: &TransferSource,
+        reader: Option<Reader>,
+        text: &mut Text,
+    ) -> Option<(SourceKind, Span)> {
+        let word = match source {
+            TransferSource::Path(word) => word,
+            TransferSource::Heredoc(heredoc) => {
+                let content = heredoc::content(heredoc);
+                let expansion = if heredoc.expand && !self.is_trigger {
+                    let reading = Reading { escape: '\\', quotes: Quotes::Ignore, keep_escapes: false };
+                    let span = heredoc.opener.span;
+                    self.resolver.expand_text(&content, span, reading, &self.state.scope)?
+                } else {
+                    as_written(&content)
+                };
+                text.say("file").literal(&heredoc.name).expanded(&expansion);
+                return Some((SourceKind::Inline(heredoc.name.clone()), heredoc.opener.span));
+            }
+        };
+        let path = self.expand(word)?;
+        text.expanded(&path);
+        let what = match reader {
+            Some(Reader::Add) if is_remote(&path.text) => SourceKind::Remote(path.text),
+            Some(Reader::Copy) if is_remote(&path.text) => {
+                let hint = Some("use ADD".to_owned());
+                self.resolver.problems.error_with_hint(word.span, "COPY takes nothing from a URL", "", hint);
+                return None;
+            }
+            _ if !path.known => SourceKind::UnknownPath(path.text),
+            _ => SourceKind::Path(path.text),
+        };
+        Some((what, word.span))
+    }
+
+    /// One mount of `RUN`.
+    pub(super) fn mount(&mut self, mount: &Mount, text: &mut Text) -> Option<()> {
+        text.say("--mount");
+        let mut values = BTreeMap::new();
+        for option in &mount.options {
+            let value = match &option.value {
+                Some(word) if option.key != MountKey::From => Some(self.expand(word)?),
+                Some(_) | None => None,
+            };
+            values.insert(option.key, value);
+        }
+        for (key, value) in &values {
+            let name = format!("{key:?}").to_lowercase();
+            match value {
+                Some(value) => text.flag(&name, &value.canonical),
+                None if *key == MountKey::From => text,
+                None => text.say(&format!("--{name}")),
+            };
+        }
+        let value = |key| values.get(&key).and_then(Option::as_ref).map(|value| value.text.clone());
+        let kind = mount::kind(mount, |_| value(MountKey::Type).unwrap_or_default());
+        let from = mount.value(MountKey::From).filter(|from| !from.text.is_empty());
+        if let Some(from) = from {
+            let stage = self.resolver.mount_from(&from.text);
+            self.refer(EdgeKind::MountFrom, from, stage, text)?;
+        }
+        if self.is_trigger {
+            return Some(());
+        }
+        let required = values
+            .get(&MountKey::Required)
+            .is_some_and(|required| required.as_ref().is_none_or(|value| go_bool(&value.text).unwrap_or(false)));
+        let needed = |id| NeededId { id, required, stage: self.state.index, span: mount.span };
+        match kind {
+            Some(MountType::Secret) => {
+                let target = value(MountKey::Target).unwrap_or_default();
+                let base_name = || target.rsplit('/').next().unwrap_or_default().to_owned();
+                let id = value(MountKey::Source).or_else(|| value(MountKey::Id)).unwrap_or_else(base_name);
+                self.resolver.out.secrets.push(needed(id));
+            }
+            Some(MountType::Ssh) => {
+                let id = value(MountKey::Id).filter(|id| !id.is_empty()).unwrap_or_else(|| "default".to_owned());
+                self.resolver.out.ssh.push(needed(id));
+            }
+            Some(MountType::Cache | MountType::Tmpfs) => {}
+            // A type that is not known before the build may be a bind.
+            Some(MountType::Bind) | None if from.is_none() => {
+                let is_known = values.get(&MountKey::Source).is_none_or(|v| v.as_ref().is_none_or(|v| v.known));
+                let path = value(MountKey::Source).unwrap_or_default();
+                let what = if is_known { SourceKind::Path(path) } else { SourceKind::UnknownPath(path) };
+                self.resolver.out.sources.push(ContextSource {
+                    stage: self.state.index,
+                    reader: Reader::Mount,
+                    what,
+                    excludes: Vec::new(),
+                    parents: false,
+                    chmod: None,
+                    span: mount.span,
+                });
+            }
+            Some(MountType::Bind) | None => {}
+        }
+        Some(())
+    }
+}
+
+/// Whether `ADD` fetches a source from elsewhere: a URL, or a git repository in the short form of SSH.
+fn is_remote(source: &str) -> bool {
+    let has_scheme = ["http://", "https://", "git://", "ssh://"].iter().any(|scheme| source.starts_with(scheme));
+    has_scheme || is_short_ssh(source)
+}
+
+/// `git@host:path` (BuildKit, `gitutil`).
+fn is_short_ssh(source: &str) -> bool {
+    let Some((user, (host, _))) = source.split_once('@').and_then(|(u, rest)| Some((u, rest.split_once(':')?))) else {
+        return false;
+    };
+    let is_word = |text: &str, more: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    is_word(user, "-_") && is_word(host, "-.")
+}

@@ -1,0 +1,167 @@
+//! What a Dockerfile means once a target and arguments are given.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diag::{Diagnostic, Span};
+use crate::model::Platform;
+
+/// What a Dockerfile is resolved with.
+#[derive(Debug, Clone, Copy)]
+pub struct ResolveInputs<'a> {
+    /// The build arguments that are given.
+    pub args: &'a BTreeMap<String, String>,
+    /// The stage that is built, by name; the last one where none is said.
+    pub target: Option<&'a str>,
+    /// The platform that the image is for.
+    pub target_platform: &'a Platform,
+    /// The platform of the machine that builds.
+    pub build_platform: &'a Platform,
+    /// The names of the named contexts: a stage of such a name is replaced by the context.
+    pub contexts: &'a BTreeSet<String>,
+}
+
+/// What a Dockerfile means for one target: only what that target reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resolved {
+    /// The stages that are reached, in the order of the file; the last one is the target. Empty only with errors.
+    pub stages: Vec<ResolvedStage>,
+    /// The references that leave the Dockerfile, in the order of the reached stages.
+    pub edges: Vec<Edge>,
+    /// The variables that count: declared by `ARG` in a reached stage or used by its `FROM`, with the value that is in
+    /// force there. Where stages disagree on one, it is the first one's; the others' is in their instructions' text.
+    pub args: BTreeMap<String, String>,
+    /// The given build arguments that nothing reached declares or uses.
+    pub unused_args: BTreeSet<String>,
+    /// What the reached `ADD`, `COPY` and bind mounts read.
+    pub sources: Vec<ContextSource>,
+    /// The secrets that reached instructions mount.
+    pub secrets: Vec<NeededId>,
+    /// The SSH agents or keys that reached instructions mount.
+    pub ssh: Vec<NeededId>,
+    /// The `ONBUILD` triggers that the image leaves to those built on it, in order.
+    pub triggers: Vec<ResolvedInstruction>,
+    /// Errors and warnings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A stage that is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedStage {
+    /// Its place among all stages of the file, from 0.
+    pub index: usize,
+    /// Its name, in lower case.
+    pub name: Option<String>,
+    /// The line of its `FROM`, from 1.
+    pub line: usize,
+    /// Its `FROM`.
+    pub span: Span,
+    /// What it is built on.
+    pub base: Base,
+    /// The platform it runs on.
+    pub platform: Platform,
+    /// `FROM` and the instructions, those that `ONBUILD` of an earlier stage triggers first.
+    pub instructions: Vec<ResolvedInstruction>,
+}
+
+/// What a stage is built on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing.
+    Scratch,
+    /// The stage of this index in the file.
+    Stage(usize),
+    /// An image or a named context, by its reference; its edge says the same.
+    Outside(String),
+}
+
+/// An instruction as it counts for the content hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedInstruction {
+    /// The instruction in one form for all ways to write it: variables expanded, comments, line breaks and idle white
+    /// space gone, every text quoted. What only the base image can tell stays as `${NAME}`.
+    pub text: String,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// A reference that leaves the Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// What refers.
+    pub kind: EdgeKind,
+    /// What is referred to, expanded: an image reference or the name of a named context.
+    pub reference: String,
+    /// The platform that is taken of it.
+    pub platform: Platform,
+    /// The stage that refers, by its index in the file.
+    pub stage: usize,
+    /// The words that say the reference: what `pin` replaces.
+    pub span: Span,
+}
+
+/// What refers to an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EdgeKind {
+    /// `FROM`.
+    From,
+    /// `COPY --from`.
+    CopyFrom,
+    /// `RUN --mount=from=`.
+    MountFrom,
+}
+
+/// Something that an instruction reads from the build context, or that stands in the place of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextSource {
+    /// The stage, by its index in the file.
+    pub stage: usize,
+    /// What reads it.
+    pub reader: Reader,
+    /// What is read.
+    pub what: SourceKind,
+    /// The patterns of `--exclude`.
+    pub excludes: Vec<String>,
+    /// `--parents`: the path's folders are kept, and `/./` in it says from where.
+    pub parents: bool,
+    /// `--chmod`, expanded: the files' own modes then do not matter.
+    pub chmod: Option<String>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What reads from the build context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    /// `COPY`.
+    Copy,
+    /// `ADD`, which unpacks local archives.
+    Add,
+    /// A bind mount of `RUN`.
+    Mount,
+}
+
+/// What an instruction reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A path or a pattern in the context.
+    Path(String),
+    /// A path that depends on what only the base image can tell, as far as it is known.
+    UnknownPath(String),
+    /// A URL or a git reference.
+    Remote(String),
+    /// A heredoc, by its file name.
+    Inline(String),
+}
+
+/// A secret or an SSH agent that an instruction needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededId {
+    /// The id.
+    pub id: String,
+    /// Whether the build fails without it.
+    pub required: bool,
+    /// The stage, by its index in the file.
+    pub stage: usize,
+    /// The mount.
+    pub span: Span,
+}

@@ -1,0 +1,229 @@
+//! The instructions of one stage in order: what each means with the variables that are in force where it stands.
+
+use std::collections::BTreeSet;
+
+use super::ast::{ArgDeclaration, Command, Dockerfile, Escape, Instruction, Pair, Word};
+use super::canonical::{Text, quoted};
+use super::expand::{Expansion, Scope, Value};
+use super::resolve::Resolver;
+use super::resolved::{Base, ResolvedInstruction};
+use crate::model::Platform;
+
+/// The search path that BuildKit gives to stages whose base sets none (`system.DefaultPathEnvUnix`).
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What one instruction leaves to the next, and a stage to those built on it.
+#[derive(Clone)]
+pub(super) struct State {
+    /// The stage, by its index in the file.
+    pub(super) index: usize,
+    pub(super) platform: Platform,
+    pub(super) scope: Scope,
+    /// Whether text for the shell is read by a POSIX shell, as far as can be told.
+    shell_is_posix: bool,
+}
+
+impl State {
+    /// The state before the first instruction of a stage that is built on no other.
+    pub(super) fn new(base: &Base, platform: &Platform, dockerfile: &Dockerfile) -> Self {
+        let is_windows = platform.os == "windows";
+        let mut scope = Scope { open: *base != Base::Scratch, ..Scope::default() };
+        if !scope.open && !is_windows {
+            scope.values.insert("PATH".to_owned(), Value::Known(DEFAULT_PATH.to_owned()));
+        }
+        let shell_is_posix = !is_windows && dockerfile.directives.escape == Escape::Backslash;
+        Self { index: 0, platform: platform.clone(), scope, shell_is_posix }
+    }
+
+    fn set(&mut self, name: &str, expansion: &Expansion) {
+        let value = if expansion.known { Value::Known(expansion.text.clone()) } else { Value::Unknown };
+        self.scope.values.insert(name.to_owned(), value);
+    }
+}
+
+/// Resolves instructions in order.
+pub(super) fn instructions<'a>(
+    resolver: &mut Resolver<'_>,
+    state: &mut State,
+    reached: &BTreeSet<usize>,
+    instructions: impl Iterator<Item = &'a Instruction>,
+) -> Vec<ResolvedInstruction> {
+    let mut walk = Walk { resolver, state, reached, is_trigger: false };
+    instructions
+        .filter_map(|instruction| {
+            Some(ResolvedInstruction { text: walk.instruction(instruction)?, span: instruction.span })
+        })
+        .collect()
+}
+
+/// The triggers that a stage leaves to images built on it, as written: nothing in them is expanded before they run.
+pub(super) fn left_triggers(resolver: &mut Resolver<'_>, index: usize) -> Vec<ResolvedInstruction> {
+    let triggers = resolver.triggers(index);
+    let mut state = State { index, platform: Platform::linux_amd64(), scope: Scope::default(), shell_is_posix: false };
+    let reached = BTreeSet::new();
+    let mut walk = Walk { resolver, state: &mut state, reached: &reached, is_trigger: true };
+    triggers
+        .into_iter()
+        .filter_map(|trigger| Some(ResolvedInstruction { text: walk.instruction(trigger)?, span: trigger.span }))
+        .collect()
+}
+
+pub(super) struct Walk<'r, 'a, 's> {
+    pub(super) resolver: &'r mut Resolver<'a>,
+    pub(super) state: &'s mut State,
+    pub(super) reached: &'s BTreeSet<usize>,
+    /// Whether the instruction only waits for the images built on this one: then it is taken as it is written.
+    pub(super) is_trigger: bool,
+}
+
+impl Walk<'_, '_, '_> {
+    /// The canonical text of an instruction, its effects noted; none where it has an error.
+    fn instruction(&mut self, instruction: &Instruction) -> Option<String> {
+        let mut text = Text::new(instruction.command.keyword());
+        let posix = self.state.shell_is_posix;
+        match &instruction.command {
+            Command::Add(add) => self.add(add, &mut text)?,
+            Command::Arg(declarations) => {
+                for declaration in declarations {
+                    self.arg(declaration, &mut text)?;
+                }
+            }
+            Command::Cmd(line) | Command::Entrypoint(line) => {
+                text.command(line, posix);
+            }
+            Command::Copy(copy) => self.copy(copy, &mut text)?,
+            Command::Env(pairs) => {
+                for (name, value) in self.pairs(pairs, &mut text)? {
+                    self.env(&name, &value);
+                }
+            }
+            Command::Expose(ports) => self.expose(ports, &mut text)?,
+            Command::Healthcheck(healthcheck) => {
+                text.healthcheck(healthcheck, posix);
+            }
+            Command::Label(pairs) => {
+                self.pairs(pairs, &mut text)?;
+            }
+            Command::Maintainer(name) => {
+                text.literal(&name.text);
+            }
+            Command::Onbuild(trigger) => {
+                let is_trigger = std::mem::replace(&mut self.is_trigger, true);
+                let inner = self.instruction(trigger);
+                self.is_trigger = is_trigger;
+                text.say(&inner?);
+            }
+            Command::Run(run) => {
+                for mount in &run.mounts {
+                    self.mount(mount, &mut text)?;
+                }
+                text.run(run, posix);
+            }
+            Command::Shell(words) => {
+                if !self.is_trigger {
+                    self.state.shell_is_posix = words.first().is_some_and(|shell| is_posix(&shell.text));
+                }
+                text.literals(words);
+            }
+            Command::Stopsignal(word) | Command::User(word) | Command::Workdir(word) => {
+                text.expanded(&self.expand(word)?);
+            }
+            Command::Volume(words) => {
+                for word in words {
+                    text.expanded(&self.expand(word)?);
+                }
+            }
+        }
+        Some(text.finish())
+    }
+
+    pub(super) fn expand(&mut self, word: &Word) -> Option<Expansion> {
+        if self.is_trigger {
+            return Some(as_written(&word.text));
+        }
+        let expansion = self.resolver.expand(word, &self.state.scope)?;
+        for name in &expansion.unset {
+            self.resolver.problems.warning(word.span, format!("variable `{name}` is not defined"), "", None);
+        }
+        Some(expansion)
+    }
+
+    fn arg(&mut self, declaration: &ArgDeclaration, text: &mut Text) -> Option<()> {
+        let name = &declaration.name.text;
+        text.literal(name);
+        if self.is_trigger {
+            if let Some(default) = &declaration.default {
+                text.flag("default", &quoted(&default.text));
+            }
+            return Some(());
+        }
+        let value = match (self.resolver.inputs.args.get(name), &declaration.default) {
+            (Some(given), _) => as_written(given),
+            (None, Some(default)) => self.expand(default)?,
+            (None, None) => match self.resolver.globals.values.get(name) {
+                Some(Value::Known(value)) => as_written(value),
+                Some(Value::Unknown) | None => return Some(()),
+            },
+        };
+        self.state.set(name, &value);
+        // The value is said with the arguments, and here only where it is another one or not known.
+        if value.known {
+            let said = self.resolver.out.args.entry(name.clone()).or_insert_with(|| value.text.clone());
+            if *said == value.text {
+                return Some(());
+            }
+        }
+        text.flag("value", &value.canonical);
+        Some(())
+    }
+
+    /// Expands all pairs with the variables before the instruction.
+    fn pairs(&mut self, pairs: &[Pair], text: &mut Text) -> Option<Vec<(Expansion, Expansion)>> {
+        let mut expanded = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            let (name, value) = (self.expand(&pair.name)?, self.expand(&pair.value)?);
+            text.expanded(&name).expanded(&value);
+            expanded.push((name, value));
+        }
+        Some(expanded)
+    }
+
+    fn env(&mut self, name: &Expansion, value: &Expansion) {
+        if self.is_trigger {
+            return;
+        }
+        if name.known {
+            self.state.set(&name.text, value);
+        } else {
+            // Which variable this sets is not known: it may be any.
+            self.state.scope.open = true;
+            self.state.scope.values.values_mut().for_each(|value| *value = Value::Unknown);
+        }
+    }
+
+    fn expose(&mut self, ports: &[Word], text: &mut Text) -> Option<()> {
+        let mut exposed = BTreeSet::new();
+        for port in ports {
+            let expansion = self.expand(port)?;
+            if expansion.known {
+                exposed.extend(expansion.words.iter().map(|word| quoted(word)));
+            } else {
+                exposed.insert(expansion.canonical);
+            }
+        }
+        for port in exposed {
+            text.canonical(&port);
+        }
+        Some(())
+    }
+}
+
+pub(super) fn as_written(text: &str) -> Expansion {
+    let words = text.split_whitespace().map(str::to_owned).collect();
+    Expansion { text: text.to_owned(), canonical: quoted(text), known: true, words, ..Expansion::default() }
+}
+
+fn is_posix(shell: &str) -> bool {
+    let name = shell.rsplit('/').next().unwrap_or_default();
+    matches!(name, "sh" | "ash" | "bash" | "dash" | "ksh" | "zsh")
+}
