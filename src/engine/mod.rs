@@ -2,6 +2,7 @@
 //! provide it.
 
 pub mod docker;
+pub mod simulated;
 
 use std::collections::BTreeMap;
 use std::future::Future;
