@@ -8,4 +8,5 @@ mod pipeline;
 mod registry_credentials;
 mod registry_faults;
 mod registry_server;
+mod source;
 mod tidy;

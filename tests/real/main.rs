@@ -4,5 +4,6 @@
 
 mod docker_connect;
 mod parts;
+mod plan_context;
 mod scripts;
 mod workflows;
