@@ -5,5 +5,9 @@
 mod docker_connect;
 mod parts;
 mod plan_context;
+mod registry;
+mod registry_images;
+mod registry_push;
+mod registry_tls;
 mod scripts;
 mod workflows;
