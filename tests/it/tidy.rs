@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("source", &["model", "diag"]),
     ("docker", &["model"]),
     ("registry", &["model"]),
-    ("engine", &["model", "event", "dockerfile", "docker", "registry"]),
+    ("engine", &["model", "diag", "event", "dockerfile", "docker", "registry"]),
     ("apply", &["model", "event", "graph", "manifest", "docker", "registry"]),
     ("pipeline", &["model", "event", "plan", "manifest", "engine", "registry"]),
     (
