@@ -7,7 +7,9 @@ pub mod commands;
 mod connect;
 mod failure;
 mod images;
+mod upgrade;
 
 pub use connect::{ConnectError, connect};
 pub use failure::Failure;
 pub use images::{find, pull, push, tag, untag};
+pub use upgrade::{Hangup, Upgraded, upgrade};

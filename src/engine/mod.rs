@@ -1,8 +1,8 @@
 //! What builds and tests images. The trait says what a pipeline needs of an engine; `docker` and `simulated`
 //! provide it.
 
+mod context;
 pub mod docker;
-pub mod simulated;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -27,7 +27,7 @@ pub enum Error {
         /// How to mend it, where that is known.
         hint: Option<String>,
     },
-    /// The engine can't do what this image asks for; nothing was tried.
+    /// The engine can't do what this image asks for; nothing came of it.
     #[error("{message}")]
     Unsupported {
         /// What is asked and by what it is refused.

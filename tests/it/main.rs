@@ -4,9 +4,7 @@
 mod config;
 mod dockerfile;
 mod manifest;
-mod pipeline;
 mod registry_credentials;
 mod registry_faults;
 mod registry_server;
-mod source;
 mod tidy;

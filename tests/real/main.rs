@@ -3,11 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
 mod docker_connect;
+mod engine_build;
 mod parts;
-mod plan_context;
-mod registry;
-mod registry_images;
-mod registry_push;
-mod registry_tls;
 mod scripts;
 mod workflows;

@@ -32,7 +32,7 @@ pub(super) async fn pull(
     reference: &Reference,
     events: &dyn Sink,
 ) -> Result<StoredImage, Error> {
-    let credentials = credentials_for(engine, reference).await?;
+    let credentials = credentials_for(engine, reference.repository().registry()).await?;
     let said = |line: &str| events.send(Event::Note(format!("{reference}: {line}")));
     let what = format!("pulling `{reference}`");
     let pull = || docker::pull(&engine.docker, reference, credentials.clone(), &said);
@@ -48,7 +48,7 @@ pub(super) async fn push(
     reference: &Reference,
     events: &dyn Sink,
 ) -> Result<ImageDigest, Error> {
-    let credentials = credentials_for(engine, reference).await?;
+    let credentials = credentials_for(engine, reference.repository().registry()).await?;
     let said = |line: &str| {
         events.send(Event::Output { image: image.clone(), stream: Stream::Stdout, line: line.to_owned() });
     };
@@ -72,8 +72,8 @@ fn tell(events: &dyn Sink, retry: Retry) {
     events.send(Event::Retrying { what, why, attempt });
 }
 
-async fn credentials_for(engine: &DockerEngine, reference: &Reference) -> Result<Option<DockerCredentials>, Error> {
-    let registry = reference.repository().registry();
+/// Who we are to a registry; none for nobody in particular.
+pub(super) async fn credentials_for(engine: &DockerEngine, registry: &str) -> Result<Option<DockerCredentials>, Error> {
     let ours = engine.options.keychain.credentials_for(registry).await;
     let ours = ours.map_err(|error| Error::Refused(anyhow::Error::new(error)))?;
     let nobody = DockerCredentials { serveraddress: Some(registry.to_owned()), ..DockerCredentials::default() };

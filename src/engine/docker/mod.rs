@@ -1,7 +1,14 @@
 //! The engine that a Docker or Podman socket is.
 
+mod build;
+mod buildkit;
+mod classic;
+mod complaint;
 mod images;
+mod lines;
+mod outline;
 mod test;
+mod trouble;
 
 use std::time::Duration;
 
@@ -26,6 +33,13 @@ pub enum Builder {
     Classic,
 }
 
+/// By which builder an engine's images are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    BuildKit,
+    Classic,
+}
+
 /// What an engine is connected with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -45,6 +59,8 @@ pub struct Options {
 #[derive(Debug)]
 pub struct DockerEngine {
     docker: Docker,
+    host: String,
+    route: Route,
     options: Options,
 }
 
@@ -54,8 +70,20 @@ impl DockerEngine {
     /// # Errors
     /// When nothing answers there in time.
     pub async fn connect(host: &str, options: Options) -> Result<Self, ConnectError> {
-        let docker = docker::connect(host, options.answers_within).await?;
-        Ok(Self { docker, options })
+        let limit = options.answers_within;
+        let docker = docker::connect(host, limit).await?;
+        let route = match options.builder {
+            Builder::Classic => Route::Classic,
+            Builder::Best => match tokio::time::timeout(limit, buildkit::is_there(host)).await {
+                Ok(Ok(true)) => Route::BuildKit,
+                Ok(Ok(false)) => Route::Classic,
+                Ok(Err(failure)) => {
+                    return Err(ConnectError::Unreachable { host: host.to_owned(), why: failure.to_string() });
+                }
+                Err(_) => return Err(ConnectError::Silent { host: host.to_owned(), limit }),
+            },
+        };
+        Ok(Self { docker, host: host.to_owned(), route, options })
     }
 
     /// Waits for what the engine answers from its own books.
@@ -90,9 +118,8 @@ fn explain(failure: Failure, what: String) -> Error {
 }
 
 impl Engine for DockerEngine {
-    async fn build(&self, request: &BuildRequest<'_>, _events: &dyn Sink) -> Result<BuiltImage, Error> {
-        let message = format!("`{}` can't be built: {:?} builder", request.image, self.options.builder);
-        Err(Error::Unsupported { message, hint: "build it with `docker build`".to_owned() })
+    async fn build(&self, request: &BuildRequest<'_>, events: &dyn Sink) -> Result<BuiltImage, Error> {
+        build::build(self, request, events).await
     }
 
     async fn test(

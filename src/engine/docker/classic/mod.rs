@@ -1,0 +1,147 @@
+//! Builds with the classic builder: a tar to `POST /build`, a container for each instruction (Docker Engine API,
+//! "Build an image").
+
+mod progress;
+mod tarball;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use bollard::errors::Error::{DockerResponseServerError, DockerStreamError};
+use bollard::query_parameters::BuildImageOptionsBuilder;
+use futures_util::StreamExt;
+
+use self::progress::Progress;
+use super::complaint::Complaint;
+use super::outline::Outline;
+use super::trouble::Trouble;
+use super::{DockerEngine, Route, images};
+use crate::docker::Failure;
+use crate::engine::context::{Context, Kind, change_behind};
+use crate::engine::{BuildRequest, Error};
+use crate::event::{Event, Sink};
+use crate::model::InjectedFile;
+
+/// What the Dockerfile is called in the tar, unless the context has that name for something else.
+const DOCKERFILE: &str = ".windlass.dockerfile";
+const IGNORE_FILE: &str = ".dockerignore";
+
+/// Builds and names the image; tells what the engine calls it, where the engine tells.
+pub(super) async fn build(
+    engine: &DockerEngine,
+    request: &BuildRequest<'_>,
+    events: &dyn Sink,
+) -> Result<Option<String>, Error> {
+    if let Some(secret) = request.secrets.first() {
+        return Err(Error::Unsupported {
+            message: format!(
+                "`{}` has the secret `{}`, and the classic builder carries none",
+                request.image, secret.id
+            ),
+            hint: "use an engine with BuildKit, such as Docker since 18.09".to_owned(),
+        });
+    }
+    for file in request.injected.iter().filter(|file| (file.uid, file.gid) != (0, 0)) {
+        let InjectedFile { path, uid, gid, .. } = file;
+        let warning = format!("the classic builder copies `{path}` for root: write `COPY --chown={uid}:{gid}`");
+        events.send(Event::Warning(format!("{}: {warning}", request.image)));
+    }
+    let mut context = Context::of(request)?;
+    let dockerfile = add_dockerfile(&mut context, request)?;
+    let trouble = Trouble::default();
+    let tar = bollard::body_try_stream(tarball::stream(Arc::new(context), trouble.clone()));
+    let options = BuildImageOptionsBuilder::new()
+        .dockerfile(&dockerfile)
+        .t(&request.tag.to_string())
+        .buildargs(&request.args.clone().into_iter().collect())
+        .labels(&request.labels.clone().into_iter().collect())
+        .target(request.target.unwrap_or_default())
+        .platform(&request.platform.to_string())
+        .nocache(request.no_cache)
+        .rm(true)
+        // Else the containers of a build that fails, or is given up, stay.
+        .forcerm(true);
+    let outline = Outline::of(request);
+    let mut credentials = BTreeMap::new();
+    for registry in outline.registries() {
+        if let Some(ours) = images::credentials_for(engine, &registry).await? {
+            credentials.insert(registry, ours);
+        }
+    }
+    let credentials = (!credentials.is_empty()).then(|| credentials.into_iter().collect());
+    let mut messages = engine.docker.build_image(options.build(), credentials, Some(tar));
+    let mut progress = Progress::of(request.image);
+    while let Some(message) = messages.next().await {
+        match message {
+            Ok(message) => {
+                for event in progress.take(message) {
+                    events.send(event);
+                }
+            }
+            Err(error) => {
+                return Err(match trouble.what() {
+                    Some(changed) => changed.into(),
+                    None => explain(error, &progress, &outline),
+                });
+            }
+        }
+    }
+    for event in progress.end() {
+        events.send(event);
+    }
+    Ok(progress.id)
+}
+
+fn explain(error: bollard::errors::Error, progress: &Progress, outline: &Outline) -> Error {
+    let message = match error {
+        DockerResponseServerError { status_code: 400..500, message } => message,
+        DockerStreamError { error } => error,
+        other => {
+            let why = anyhow::Error::new(Failure::from(other));
+            return Error::Unreachable(why.context("building with the classic builder"));
+        }
+    };
+    let message = message.replace(&format!(" ({DOCKERFILE})"), "");
+    let (place, instruction) = progress.at();
+    Complaint { route: Route::Classic, message: &message, place, instruction }.explain(outline)
+}
+
+/// Puts the Dockerfile into the context, and hides it there from `COPY . .`: what the ignore file names besides
+/// itself is taken away when the tar is unpacked, as Docker's own client has it.
+fn add_dockerfile(context: &mut Context, request: &BuildRequest<'_>) -> Result<String, Error> {
+    let mut name = DOCKERFILE.to_owned();
+    while context.get(&name).is_some() {
+        name.push('_');
+    }
+    let file = |name: &str, content: Vec<u8>, mode: u32| InjectedFile {
+        path: name.parse().expect("the names are plain"),
+        content,
+        mode,
+        uid: 0,
+        gid: 0,
+    };
+    let hidden = match context.get(IGNORE_FILE) {
+        None => Some((format!("{IGNORE_FILE}\n{name}\n").into_bytes(), 0o644)),
+        Some(entry) => match &entry.kind {
+            // Docker reads no patterns out of these, and the Dockerfile stays visible.
+            Kind::Directory | Kind::Symlink { .. } => None,
+            Kind::File { .. } | Kind::Injected(_) => {
+                let mut content = Vec::new();
+                let read = context.reader().open(entry)?.read_to_end(&mut content);
+                read.map_err(|error| change_behind(entry, &error))?;
+                content.extend_from_slice(format!("\n{name}\n").as_bytes());
+                // Podman leaves out what the patterns name, though it belongs to the context.
+                for file in request.injected {
+                    content.extend_from_slice(format!("!{}\n", file.path).as_bytes());
+                }
+                Some((content, entry.mode()))
+            }
+        },
+    };
+    context.inject(file(&name, request.dockerfile.as_bytes().to_owned(), 0o644))?;
+    if let Some((content, mode)) = hidden {
+        context.inject(file(IGNORE_FILE, content, mode))?;
+    }
+    Ok(name)
+}

@@ -1,0 +1,514 @@
+//! Building on a real engine, with both of its builders. What came out is asked of Docker's own client.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use windlass::engine::docker::{Builder, DockerEngine, Options};
+use windlass::engine::{BuildRequest, BuiltImage, Engine, Error, Secret};
+use windlass::event::{Event, Sink};
+use windlass::model::{FileDigest, InjectedFile, Node, Platform, Tree};
+use windlass::registry::{Keychain, RetryPolicy};
+
+use crate::parts;
+
+const BOTH: [Builder; 2] = [Builder::Best, Builder::Classic];
+/// 2001-09-09 01:46:40 UTC.
+const EPOCH: u64 = 1_000_000_000;
+
+/// Keeps all that happened.
+#[derive(Default)]
+pub(crate) struct Events(Mutex<Vec<Event>>);
+
+impl Sink for Events {
+    fn send(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+impl Events {
+    /// The instructions and what they printed, a line each; what the builder does for itself is left out.
+    fn shown(&self) -> String {
+        let show = |event: &Event| match event {
+            Event::Step { number: Some((n, of)), name, cached, .. } => {
+                Some(format!("{n}/{of} {name}{}\n", if *cached { " (cached)" } else { "" }))
+            }
+            Event::Output { stream, line, .. } => Some(format!("{stream:?}: {line}\n")),
+            Event::Step { number: None, .. } => None,
+            other => Some(format!("{other:?}\n")),
+        };
+        self.0.lock().unwrap().iter().filter_map(show).collect()
+    }
+}
+
+async fn engine(builder: Builder) -> DockerEngine {
+    connect(&parts::docker_host(), builder).await
+}
+
+async fn connect(host: &str, builder: Builder) -> DockerEngine {
+    let options = Options {
+        builder,
+        run: "engine-build".to_owned(),
+        answers_within: Duration::from_secs(20),
+        keychain: Keychain::empty(),
+        retry: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
+    };
+    DockerEngine::connect(host, options).await.unwrap()
+}
+
+/// Runs Docker's client.
+fn docker(args: &[&str]) -> String {
+    run("docker", &[&["-H", &parts::docker_host()], args].concat())
+}
+
+fn run(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {args:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A context and all that is asked of a build, to be changed by a test before it runs.
+struct Build {
+    folder: TempDir,
+    name: String,
+    dockerfile: String,
+    tree: Tree,
+    injected: Vec<InjectedFile>,
+    target: Option<&'static str>,
+    args: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+    secrets: Vec<Secret>,
+    no_cache: bool,
+    timeout: Duration,
+}
+
+impl Build {
+    /// An image whose name begins with `engine-` and which is removed when this is dropped.
+    fn of(name: &str, dockerfile: &str) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            name: format!("engine-{name}"),
+            dockerfile: dockerfile.to_owned(),
+            tree: Tree::default(),
+            injected: Vec::new(),
+            target: None,
+            args: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            secrets: Vec::new(),
+            no_cache: false,
+            timeout: Duration::from_secs(120),
+        }
+    }
+
+    /// Writes a file; [`Build::read_tree`] makes it part of the context.
+    fn file(&self, path: &str, content: &str) {
+        let path = self.folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn read_tree(&mut self) {
+        let mut entries = Vec::new();
+        walk(self.folder.path(), "", &mut entries);
+        self.tree = entries.into_iter().map(|(path, node)| (path.parse().unwrap(), node)).collect();
+    }
+
+    async fn run(&self, engine: &DockerEngine, events: &Events) -> Result<BuiltImage, Error> {
+        let request = BuildRequest {
+            image: &"probe".parse().unwrap(),
+            context_root: self.folder.path(),
+            context: &self.tree,
+            injected: &self.injected,
+            dockerfile: &self.dockerfile,
+            target: self.target,
+            args: &self.args,
+            labels: &self.labels,
+            platform: &Platform::linux_amd64(),
+            secrets: &self.secrets,
+            tag: &self.name.parse().unwrap(),
+            no_cache: self.no_cache,
+            source_date_epoch: EPOCH,
+            timeout: self.timeout,
+        };
+        engine.build(&request, events).await
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        // It may never have been built.
+        let args = ["-H", &parts::docker_host(), "rmi", "--force", &self.name];
+        let _removed = Command::new("docker").args(args).output();
+    }
+}
+
+fn walk(root: &Path, below: &str, entries: &mut Vec<(String, Node)>) {
+    for entry in fs::read_dir(root.join(below)).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        let status = entry.metadata().unwrap();
+        if status.is_dir() {
+            entries.push((path.clone(), Node::Directory));
+            walk(root, &path, entries);
+        } else if status.is_symlink() {
+            let target = fs::read_link(entry.path()).unwrap().into_os_string().into_string().unwrap();
+            entries.push((path, Node::Symlink { target }));
+        } else {
+            let content = FileDigest::from_bytes(Sha256::digest(fs::read(entry.path()).unwrap()).into());
+            let executable = status.permissions().mode() & 0o100 != 0;
+            entries.push((path, Node::File { executable, size: status.len(), content }));
+        }
+    }
+}
+
+/// Makes the image that the tests' images stand on: busybox, with its applets in /bin.
+async fn base() -> &'static str {
+    static BASE: tokio::sync::OnceCell<Build> = tokio::sync::OnceCell::const_new();
+    let make = || async {
+        let text = "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
+        let mut build = Build::of("base", text);
+        fs::copy(parts::BUSYBOX, build.folder.path().join("busybox")).unwrap();
+        build.read_tree();
+        build.run(&engine(Builder::Best).await, &Events::default()).await.unwrap();
+        build
+    };
+    &BASE.get_or_init(make).await.name
+}
+
+/// All that is in an image, as tar lists it.
+fn listing(image: &str) -> String {
+    let container = docker(&["create", image, "/none"]);
+    let container = container.trim();
+    let tar = tempfile::NamedTempFile::new().unwrap();
+    let tar = tar.path().to_str().unwrap();
+    docker(&["export", "-o", tar, container]);
+    docker(&["rm", container]);
+    run("tar", &["--list", "--verbose", "--numeric-owner", "--utc", "--quoting-style=literal", "-f", tar])
+}
+
+#[tokio::test]
+async fn stages_arguments_and_labels_are_as_asked() {
+    let base = base().await;
+    for builder in BOTH {
+        let text = format!(
+            "ARG BASE={base}\nFROM $BASE AS first\nARG WHO=nobody\nRUN echo hello $WHO > /greeting\n\
+             FROM scratch AS second\nCOPY --from=first /greeting /\nLABEL own=1\nENTRYPOINT [\"/bin/cat\"]\n\
+             FROM first AS third\nRUN exit 1\n"
+        );
+        let mut build = Build::of("stages", &text);
+        build.target = Some("second");
+        build.args = [("WHO".to_owned(), "a $b \"c\"".to_owned())].into();
+        build.labels = [("dev.windlass.image".to_owned(), "a $HOME \"b\" ü".to_owned())].into();
+        let events = Events::default();
+        let built = build.run(&engine(builder).await, &events).await.unwrap();
+        assert_eq!(docker(&["image", "inspect", "--format", "{{.Id}}", &build.name]).trim(), built.id.to_string());
+        let labels = docker(&["image", "inspect", "--format", "{{json .Config.Labels}}", &build.name]);
+        expect![[r#"
+            {"dev.windlass.image":"a $HOME \"b\" ü","own":"1"}
+        "#]]
+        .assert_eq(&labels);
+        assert_eq!(listing(&build.name).lines().filter(|line| line.ends_with(" greeting")).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_context_arrives_as_it_is_and_the_same_by_both_ways() {
+    let long = format!("{}/{}", "d".repeat(120), "f".repeat(200));
+    let mut listings = Vec::new();
+    for builder in BOTH {
+        let mut build = Build::of("context", "FROM scratch\nCOPY . /ctx/\n");
+        for path in ["a/b/plain", "a/run", "a.txt", "a-b", "grün/日本 x", "Dockerfile", &long] {
+            build.file(path, path);
+        }
+        build.file(".dockerignore", "*.pem\n");
+        let at = |path: &str| build.folder.path().join(path);
+        fs::create_dir(at("empty")).unwrap();
+        fs::set_permissions(at("a/run"), fs::Permissions::from_mode(0o711)).unwrap();
+        fs::set_permissions(at("a/b/plain"), fs::Permissions::from_mode(0o600)).unwrap();
+        symlink("b/plain", at("a/link")).unwrap();
+        symlink("/nowhere", at("dangling")).unwrap();
+        symlink(format!("/{}", "t".repeat(150)), at("far")).unwrap();
+        build.read_tree();
+        let inject = |path: &str, mode| InjectedFile {
+            path: path.parse().unwrap(),
+            content: b"injected".to_vec(),
+            mode,
+            uid: 7,
+            gid: 8,
+        };
+        build.injected = vec![inject("a.txt", 0o640), inject("new/key.pem", 0o400)];
+        build.run(&engine(builder).await, &Events::default()).await.unwrap();
+        let listing = listing(&build.name);
+        let own = listing.lines().filter(|line| line.contains(" ctx/"));
+        listings.push(own.map(|line| format!("{}\n", undated(line).replace(&long, "LONG"))).collect::<String>());
+    }
+    // The classic builder gives what it copies to root, and the Dockerfile that came with the context is hidden by
+    // one more line of the ignore file.
+    let as_buildkit = listings[1]
+        .replace("0/0               8", "7/8               8")
+        .replace("48 2001-09-09 01:46 ctx/.dockerignore", " 6 2001-09-09 01:46 ctx/.dockerignore");
+    expect![[r#"
+        drwxr-xr-x 0/0               0 ctx/
+        -rw-r--r-- 0/0               6 2001-09-09 01:46 ctx/.dockerignore
+        -rw-r--r-- 0/0              10 2001-09-09 01:46 ctx/Dockerfile
+        drwxr-xr-x 0/0               0 ctx/a/
+        drwxr-xr-x 0/0               0 ctx/a/b/
+        -rw-r--r-- 0/0               9 2001-09-09 01:46 ctx/a/b/plain
+        lrwxrwxrwx 0/0               0 2001-09-09 01:46 ctx/a/link -> b/plain
+        -rwxr-xr-x 0/0               5 2001-09-09 01:46 ctx/a/run
+        -rw-r--r-- 0/0               3 2001-09-09 01:46 ctx/a-b
+        -rw-r----- 7/8               8 2001-09-09 01:46 ctx/a.txt
+        lrwxrwxrwx 0/0               0 2001-09-09 01:46 ctx/dangling -> /nowhere
+        drwxr-xr-x 0/0               0 ctx/dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd/
+        -rw-r--r-- 0/0             321 2001-09-09 01:46 ctx/LONG
+        drwxr-xr-x 0/0               0 ctx/empty/
+        lrwxrwxrwx 0/0               0 2001-09-09 01:46 ctx/far -> /tttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt
+        drwxr-xr-x 0/0               0 ctx/grün/
+        -rw-r--r-- 0/0              14 2001-09-09 01:46 ctx/grün/日本 x
+        drwxr-xr-x 0/0               0 ctx/new/
+        -r-------- 7/8               8 2001-09-09 01:46 ctx/new/key.pem
+    "#]].assert_eq(&listings[0]);
+    assert_eq!(as_buildkit, listings[0]);
+}
+
+/// BuildKit dates the directories that it writes files into by its own clock.
+fn undated(line: &str) -> String {
+    let mut words: Vec<&str> = line.splitn(2, " 20").collect();
+    if line.starts_with('d') {
+        words[1] = &words[1]["01-09-09 01:46".len()..];
+    }
+    words.join(if line.starts_with('d') { "" } else { " 20" })
+}
+
+#[tokio::test]
+async fn an_instruction_that_fails_is_named_with_its_line() {
+    let base = base().await;
+    let text = format!(
+        "# comment\nFROM {base} AS a\n\nRUN echo out; \\\n  echo err >&2; printf unended\nFROM {base} AS b\n\
+         COPY --from=a \\\n  /bin/busybox /x\nRUN true\nRUN echo last words && \\\n  exit 3\n"
+    );
+    for (builder, expected) in BOTH.into_iter().zip([
+        expect![[r#"
+        2/2 [a] RUN echo out;   echo err >&2; printf unended
+        Stderr: err
+        Stdout: out
+        Stdout: unended
+        2/4 [b] COPY --from=a   /bin/busybox /x
+        3/4 [b] RUN true
+        4/4 [b] RUN echo last words &&   exit 3
+        Stdout: last words
+        Image { message: "`RUN echo last words && exit 3` failed with exit code 3", line: Some(10), hint: None }"#]],
+        expect![[r#"
+        1/6 FROM engine-base AS a
+        2/6 RUN echo out;   echo err >&2; printf unended
+        Stderr: err
+        Stdout: out
+        Stdout: unended
+        3/6 FROM engine-base AS b
+        4/6 COPY --from=a   /bin/busybox /x
+        5/6 RUN true
+        6/6 RUN echo last words &&   exit 3
+        Stdout: last words
+        Image { message: "`RUN echo last words && exit 3` failed with exit code 3", line: Some(10), hint: None }"#]],
+    ]) {
+        let events = Events::default();
+        let mut build = Build::of("failing", &text);
+        build.no_cache = true;
+        let error = build.run(&engine(builder).await, &events).await.unwrap_err();
+        let shown: String = sorted_output(&events.shown());
+        // BuildKit has one step for the same base of all builds that run, with the name that one of them gave it.
+        let shown: String = shown.split_inclusive('\n').filter(|line| !line.contains("FROM docker.io")).collect();
+        expected.assert_eq(&format!("{shown}{error:?}"));
+    }
+}
+
+/// Standard output and standard error of one step come in any order.
+fn sorted_output(shown: &str) -> String {
+    let mut lines: Vec<&str> = shown.lines().collect();
+    for group in lines.chunk_by_mut(|a, b| a.starts_with("Std") && b.starts_with("Std")) {
+        group.sort_unstable();
+    }
+    lines.into_iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[tokio::test]
+async fn what_a_builder_refuses_is_explained() {
+    let base = base().await;
+    let cases = [
+        (
+            "FROM scratch\nCOPY nothing /\n",
+            [
+                expect![[
+                    r#"Image { message: "`COPY nothing /` failed: `/nothing` does not exist", line: Some(2), hint: Some("it is not in the context: is it misspelt, or hidden by .dockerignore?") }"#
+                ]],
+                expect![[
+                    r#"Image { message: "`COPY nothing /` failed: `nothing` does not exist", line: Some(2), hint: Some("it is not in the context: is it misspelt, or hidden by .dockerignore?") }"#
+                ]],
+            ],
+        ),
+        (
+            "FROM scratch\nFOO bar\n",
+            [
+                expect![[r#"Image { message: "unknown instruction: FOO", line: Some(2), hint: None }"#]],
+                expect![[r#"Image { message: "unknown instruction: FOO", line: Some(2), hint: None }"#]],
+            ],
+        ),
+        (
+            "FROM scratch\nCOPY --link a b\n",
+            [
+                expect![[
+                    r#"Unsupported { message: "line 2: this engine's builder has no `--link`", hint: "use a newer engine, or begin the Dockerfile with `# syntax=docker/dockerfile:1`" }"#
+                ]],
+                expect![[
+                    r#"Unsupported { message: "line 2: this engine's builder has no `--link`", hint: "use an engine with BuildKit, such as Docker since 18.09" }"#
+                ]],
+            ],
+        ),
+        (
+            "FROM scratch\nCOPY <<EOF /a\nLABEL a=b\nEOF\n",
+            [
+                expect![[
+                    r#"Unsupported { message: "line 2: this engine's builder has no here-documents", hint: "use a newer engine, or begin the Dockerfile with `# syntax=docker/dockerfile:1`" }"#
+                ]],
+                expect![[
+                    r#"Unsupported { message: "line 2: this engine's builder has no here-documents", hint: "use an engine with BuildKit, such as Docker since 18.09" }"#
+                ]],
+            ],
+        ),
+        (
+            "FROM base\nRUN --mount=type=cache,target=/x false\n",
+            [
+                expect![[
+                    r#"Image { message: "`RUN --mount=type=cache,target=/x false` failed with exit code 1", line: Some(2), hint: None }"#
+                ]],
+                expect![[
+                    r#"Unsupported { message: "line 2: this engine's builder has no `--mount`", hint: "use an engine with BuildKit, such as Docker since 18.09" }"#
+                ]],
+            ],
+        ),
+        (
+            "FROM scratch AS a\nFROM b:c:d\n",
+            [
+                expect![[
+                    r#"Image { message: "failed to parse stage name \"b:c:d\": invalid reference format", line: None, hint: None }"#
+                ]],
+                expect![[
+                    r#"Image { message: "`FROM b:c:d` failed: invalid reference format", line: Some(2), hint: None }"#
+                ]],
+            ],
+        ),
+        (
+            "\nFROM 127.0.0.1:1/nothing\n",
+            [
+                expect![[
+                    r#"Unreachable(failed to do request: Head "http://127.0.0.1:1/v2/nothing/manifests/latest": dial tcp 127.0.0.1:1: connect: connection refused)"#
+                ]],
+                expect![[
+                    r#"Unreachable(Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused)"#
+                ]],
+            ],
+        ),
+        (
+            "FROM REGISTRY/engine-nothing\n",
+            [
+                expect![[
+                    r#"Image { message: "REGISTRY/engine-nothing:latest: not found", line: Some(1), hint: None }"#
+                ]],
+                expect![[
+                    r#"Image { message: "`FROM REGISTRY/engine-nothing` failed: manifest for REGISTRY/engine-nothing:latest not found: manifest unknown: manifest unknown", line: Some(1), hint: None }"#
+                ]],
+            ],
+        ),
+        (
+            "",
+            [
+                expect![[r#"Image { message: "the Dockerfile cannot be empty", line: None, hint: None }"#]],
+                expect![[r#"Image { message: "the Dockerfile cannot be empty", line: None, hint: None }"#]],
+            ],
+        ),
+    ];
+    for (text, expected) in cases {
+        let text = text.replace("base", base).replace("REGISTRY", &parts::registry());
+        for (builder, expected) in BOTH.into_iter().zip(expected) {
+            let built = Build::of("refused", &text).run(&engine(builder).await, &Events::default()).await;
+            expected.assert_eq(&format!("{:?}", built.unwrap_err()).replace(&parts::registry(), "REGISTRY"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_mounted_or_refused() {
+    let text = format!("FROM {}\nRUN --mount=type=secret,id=key cp /run/secrets/key /copy\n", base().await);
+    let mut build = Build::of("secret", &text);
+    build.secrets = vec![Secret { id: "key".to_owned(), value: b"s3cr\0t".to_vec() }];
+    build.no_cache = true;
+    build.run(&engine(Builder::Best).await, &Events::default()).await.unwrap();
+    assert_eq!(docker(&["run", "--rm", &build.name, "cat", "/copy"]), "s3cr\0t");
+    let error = build.run(&engine(Builder::Classic).await, &Events::default()).await.unwrap_err();
+    expect![[r#"Unsupported { message: "`probe` has the secret `key`, and the classic builder carries none", hint: "use an engine with BuildKit, such as Docker since 18.09" }"#]].assert_eq(&format!("{error:?}"));
+}
+
+#[tokio::test]
+async fn a_file_that_changed_since_it_was_hashed_is_named() {
+    let changes: [(&str, fn(&Path)); 6] = [
+        ("longer", |file| fs::write(file, "0123456789+").unwrap()),
+        ("other", |file| fs::write(file, "012345678+").unwrap()),
+        ("gone", |file| fs::remove_file(file).unwrap()),
+        ("link", |file| {
+            fs::remove_file(file).unwrap();
+            symlink("/etc/hostname", file).unwrap();
+        }),
+        ("folder", |file| {
+            fs::remove_file(file).unwrap();
+            fs::create_dir(file).unwrap();
+        }),
+        ("link above", |file| {
+            let folder = file.parent().unwrap();
+            fs::rename(folder, folder.with_file_name("moved")).unwrap();
+            symlink("moved", folder).unwrap();
+        }),
+    ];
+    for builder in BOTH {
+        let mut said = String::new();
+        for (name, change) in changes {
+            let mut build = Build::of("changed", "FROM scratch\nCOPY . /\n");
+            build.file("a/file", "0123456789");
+            build.read_tree();
+            change(&build.folder.path().join("a/file"));
+            let error = build.run(&engine(builder).await, &Events::default()).await.unwrap_err();
+            said.push_str(&format!("{name}: {error}\n"));
+        }
+        expect![[r#"
+            longer: `a/file` changed since the context was read: it has 11 bytes and had 10
+            other: `a/file` changed since the context was read: it has another content
+            gone: `a/file` changed since the context was read: it is gone
+            link: `a/file` changed since the context was read: it is a symbolic link, or reached by one
+            folder: `a/file` changed since the context was read: it is no regular file any more
+            link above: `a/file` changed since the context was read: it is a symbolic link, or reached by one
+        "#]]
+        .assert_eq(&said);
+    }
+}
+
+#[tokio::test]
+async fn a_warm_cache_gives_the_same_image() {
+    let mut build = Build::of("warm", &format!("FROM {}\nRUN date > /when\nCOPY . /\n", base().await));
+    build.file("x", "y");
+    build.read_tree();
+    for builder in BOTH {
+        let engine = engine(builder).await;
+        let first = build.run(&engine, &Events::default()).await.unwrap();
+        let events = Events::default();
+        assert_eq!(build.run(&engine, &events).await.unwrap(), first);
+        assert!(events.shown().contains("RUN date > /when (cached)"), "{}", events.shown());
+    }
+}
