@@ -1,1 +1,23 @@
 //! Makes a host match a deploy manifest. `diff` decides, the rest acts.
+//!
+//! The only durable state is in labels on the engine's objects. Whatever was interrupted is found again in them, so a
+//! run may be killed after any call, and the next one goes on from what it finds.
+
+mod desired;
+mod diff;
+mod execute;
+mod host;
+mod simulated;
+mod state;
+mod step;
+
+pub use desired::{Desired, DesiredContainer, DesiredError, DesiredImage, SpecHash};
+pub use diff::{Emptying, Refusal, diff};
+pub use execute::{Error, Former, StepFailure, converge, execute};
+pub use host::{Host, HostError};
+pub use simulated::{Behaviour, Fault, SimulatedContainer, SimulatedHost, World};
+pub use state::{
+    Health, HostState, LABEL_CONTAINER, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer, ObservedNetwork,
+    RunState,
+};
+pub use step::{Action, Cause, Creation, EngineMount, Goal, Step, Wait};

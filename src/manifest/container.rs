@@ -170,7 +170,7 @@ impl fmt::Display for RestartPolicy {
 /// How a newer version of a container takes the place of the running one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Update {
-    /// Which goes first; where nothing is said, what the container's ports allow.
+    /// Which goes first; where nothing is said, what the container's ports and volumes allow.
     pub order: Option<Order>,
     /// How long the new one has to run, healthy where it has a check, before it counts as good.
     pub healthy_for: Duration,

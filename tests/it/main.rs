@@ -1,6 +1,9 @@
 //! The integration tests: one program, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
+mod apply_converges;
+mod apply_diff;
+mod apply_world;
 mod config;
 mod dockerfile;
 mod manifest;

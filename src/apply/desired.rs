@@ -1,0 +1,204 @@
+//! What a host shall run, with every name, digest and label worked out: a manifest as `diff` sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use super::step::EngineMount;
+use crate::manifest::{ContainerEntry, ContainerSpec, ImageSource, Manifest, Mount, MountSource};
+use crate::model::{ContainerName, Digest, ImageId, ImageName, ProjectName, Reference};
+
+/// Everything that a host shall run of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// The project.
+    pub project: ProjectName,
+    /// The manifest's serial.
+    pub serial: u64,
+    /// The containers.
+    pub containers: BTreeMap<ContainerName, DesiredContainer>,
+}
+
+/// A container that shall run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredContainer {
+    /// What is wanted of it.
+    pub spec: ContainerSpec,
+    /// What it is made from.
+    pub image: DesiredImage,
+    /// What it is recognised by.
+    pub hash: SpecHash,
+    /// Every name that it has on the project's network besides the engine's: its own, its aliases, and those that
+    /// others link to it by.
+    pub aliases: BTreeSet<String>,
+}
+
+/// An image by which an engine may know it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DesiredImage {
+    /// The name that people know.
+    pub shown: String,
+    /// The digest of its configuration, where the manifest tells it.
+    pub id: Option<ImageId>,
+    /// Where to pull it, by digest; nothing where it was not pushed.
+    pub reference: Option<Reference>,
+}
+
+impl DesiredImage {
+    /// What engines may know the image by, the surest first.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let by_digest = |reference: &Reference| {
+            reference
+                .digest()
+                .map_or_else(|| reference.to_string(), |d| reference.repository().with_digest(d).to_string())
+        };
+        self.id.iter().map(ToString::to_string).chain(self.reference.iter().map(by_digest))
+    }
+}
+
+/// A manifest that can't be what a host shall run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DesiredError {
+    /// A container names an image that is not among the manifest's.
+    #[error("container `{container}` names the image `{image}`, which the manifest does not have")]
+    NoImage {
+        /// The container.
+        container: ContainerName,
+        /// The image.
+        image: ImageName,
+    },
+    /// An image from elsewhere has no digest.
+    #[error("container `{container}` names the image `{image}` without its digest")]
+    NoDigest {
+        /// The container.
+        container: ContainerName,
+        /// The image, as it is written.
+        image: String,
+    },
+}
+
+impl Desired {
+    /// Works out what a host shall run.
+    ///
+    /// # Errors
+    /// When the manifest contradicts itself, which one that was read from a file does not.
+    pub fn new(manifest: &Manifest) -> Result<Self, DesiredError> {
+        let mut containers = BTreeMap::new();
+        for (name, spec) in &manifest.containers {
+            let image = match &spec.image {
+                ImageSource::Own(image) => {
+                    let found = manifest.images.get(image);
+                    let missing = || DesiredError::NoImage { container: name.clone(), image: image.clone() };
+                    let found = found.ok_or_else(missing)?;
+                    DesiredImage { shown: image.to_string(), id: Some(found.id), reference: found.reference.clone() }
+                }
+                ImageSource::External(reference) if reference.digest().is_none() => {
+                    return Err(DesiredError::NoDigest { container: name.clone(), image: reference.to_string() });
+                }
+                ImageSource::External(reference) => {
+                    DesiredImage { shown: reference.to_string(), id: None, reference: Some(reference.clone()) }
+                }
+            };
+            let aliases = aliases(manifest, name);
+            let hash = SpecHash::new(&image, spec);
+            containers.insert(name.clone(), DesiredContainer { spec: spec.clone(), image, hash, aliases });
+        }
+        Ok(Self { project: manifest.project.clone(), serial: manifest.serial, containers })
+    }
+
+    /// The name of the project's network on the engine.
+    pub fn network(&self) -> String {
+        self.project.to_string()
+    }
+
+    /// The name of a container on the engine.
+    pub fn engine_name(&self, container: &ContainerName) -> String {
+        engine_name(&self.project, container)
+    }
+
+    /// The engine's names of all volumes of the project.
+    pub fn volumes(&self) -> BTreeSet<String> {
+        let mounts = self.containers.values().flat_map(|container| &container.spec.volumes);
+        let mounts = mounts.map(|(path, mount)| self.mount(path, mount));
+        mounts
+            .filter_map(|mount| match mount.source {
+                MountSource::Volume(name) => Some(name),
+                MountSource::Host(_) => None,
+            })
+            .collect()
+    }
+
+    /// A mount as the engine names it.
+    pub(super) fn mount(&self, path: &str, mount: &Mount) -> EngineMount {
+        let source = match &mount.source {
+            MountSource::Volume(name) => MountSource::Volume(format!("{}-{name}", self.project)),
+            MountSource::Host(path) => MountSource::Host(path.clone()),
+        };
+        EngineMount { source, target: path.to_owned(), read_only: mount.read_only }
+    }
+}
+
+/// The name of a container on the engine.
+pub(super) fn engine_name(project: &ProjectName, container: &ContainerName) -> String {
+    format!("{project}-{container}")
+}
+
+fn aliases(manifest: &Manifest, name: &ContainerName) -> BTreeSet<String> {
+    let own = manifest.containers.get(name).into_iter().flat_map(|spec| spec.aliases.iter().cloned());
+    let linked = manifest.containers.values().flat_map(|spec| &spec.links);
+    let linked = linked.filter(|(_, target)| *target == name).map(|(alias, _)| alias.clone());
+    own.chain(linked).chain([name.to_string()]).collect()
+}
+
+/// What a container is recognised by: a hash of everything that a running container can't be given anew. Its text
+/// begins with the version of what is hashed, so that a windlass that hashes more still knows containers of old.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SpecHash(Digest);
+
+/// The version of what is hashed. Another version has to go on computing this one for the containers that carry it.
+const HASH_VERSION: &str = "1";
+
+impl SpecHash {
+    /// Hashes the image's identity and the entry as a manifest would carry it. Defaults are left away in that form,
+    /// so that a key that is added later changes no hash. What can be changed on a running container is not hashed:
+    /// names on the network, order, and how it is updated.
+    pub fn new(image: &DesiredImage, spec: &ContainerSpec) -> Self {
+        let identity = match (image.id, &image.reference) {
+            (Some(id), _) => id.to_string(),
+            (None, Some(reference)) => reference.digest().map_or_else(|| reference.to_string(), |d| d.to_string()),
+            (None, None) => String::new(),
+        };
+        let mut entry = ContainerEntry::from(spec);
+        entry.image.clear();
+        entry.aliases.clear();
+        entry.links.clear();
+        entry.depends_on.clear();
+        entry.update = None;
+        let entry = serde_json::to_string(&entry).expect("texts, numbers and maps by text are valid JSON");
+        let mut hash = Sha256::new();
+        for part in ["windlass container", HASH_VERSION, &identity, &entry] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        Self(Digest::from_bytes(hash.finalize().into()))
+    }
+
+    /// The first 12 hex digits, for names on the engine.
+    pub fn short(&self) -> String {
+        self.0.hex()[..12].to_owned()
+    }
+}
+
+impl fmt::Display for SpecHash {
+    /// `1:` and 64 hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{HASH_VERSION}:{}", self.0.hex())
+    }
+}
+
+impl fmt::Debug for SpecHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

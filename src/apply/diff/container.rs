@@ -1,0 +1,287 @@
+//! What has to be done about one container.
+//!
+//! Of the containers on the host that carry its name, one at most is *right*: made for what is wanted now. The others
+//! are former ones and leftovers. A former one that serves goes only after the right one is good.
+
+use super::order::Awaited;
+use super::{Plan, Refusal};
+use crate::apply::desired::DesiredContainer;
+use crate::apply::state::{Health, ObservedContainer, RunState};
+use crate::apply::step::{Action, Cause, Creation, Goal, Step, Wait};
+use crate::manifest::{ContainerSpec, OnFailure, Order, RestartPolicy};
+use crate::model::ContainerName;
+
+/// A container on the host with its name there.
+type Found<'a> = (&'a String, &'a ObservedContainer);
+
+/// What is known of one container.
+struct Case<'a> {
+    name: &'a ContainerName,
+    wanted: &'a DesiredContainer,
+    /// Its name on the engine once all is done.
+    base: String,
+    right: Option<Found<'a>>,
+    others: Vec<Found<'a>>,
+}
+
+impl Case<'_> {
+    fn spec(&self) -> &ContainerSpec {
+        &self.wanted.spec
+    }
+
+    fn step(&self, action: Action, cause: Cause) -> Step {
+        Step { container: Some(self.name.clone()), action, cause, undo: Vec::new() }
+    }
+
+    /// Whether the engine leaves it alone once it has ended well.
+    fn may_end(&self) -> bool {
+        match self.spec().restart {
+            RestartPolicy::No | RestartPolicy::OnFailure(_) => true,
+            RestartPolicy::Always | RestartPolicy::UnlessStopped => false,
+        }
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// Adds the steps for one container. What it depends on has been planned.
+    pub(super) fn container(&mut self, name: &'a ContainerName) -> Result<(), Refusal> {
+        let case = self.case(name);
+        match case.right {
+            Some(right) if self.is_active(right) => self.keep(&case, right),
+            Some((right, observed)) if case.may_end() && observed.run == RunState::Exited(0) => {
+                self.succeed(&case, right)
+            }
+            Some((right, observed)) => {
+                let mut steps = self.reconnection(&case, (right, observed));
+                steps.push(case.step(Action::Start { name: right.clone() }, Cause::NotRunning(observed.run)));
+                self.bring_up(&case, right, steps)
+            }
+            None => self.create(case),
+        }
+    }
+
+    fn case(&self, name: &'a ContainerName) -> Case<'a> {
+        let wanted = &self.desired.containers[name];
+        let base = self.desired.engine_name(name);
+        let hash = wanted.hash.to_string();
+        let of_that_name = self.observed.containers.iter().filter(|(_, observed)| observed.container == *name);
+        let mut others: Vec<Found<'a>> = of_that_name.collect();
+        let usable = |at: &usize| others[*at].1.spec == hash && others[*at].1.run != RunState::Dead;
+        let rank = |at: &usize| (others[*at].1.run.is_active(), *others[*at].0 == base);
+        let right = (0..others.len()).filter(usable).max_by_key(rank);
+        let right = right.map(|at| others.remove(at));
+        Case { name, wanted, base, right, others }
+    }
+
+    /// Whether it runs at this point of the plan.
+    fn is_active(&self, (name, observed): Found<'_>) -> bool {
+        observed.run.is_active() && !self.stopped.contains(name)
+    }
+
+    /// The right container runs: what is not as it should be is mended, and it succeeds what it replaces.
+    fn keep(&mut self, case: &Case<'a>, (right, observed): Found<'a>) -> Result<(), Refusal> {
+        let mut mends = self.reconnection(case, (right, observed));
+        if observed.run == RunState::Paused {
+            mends.push(case.step(Action::Unpause { name: right.clone() }, Cause::NotRunning(observed.run)));
+        }
+        if let Some(dependency) = self.replaced_dependency(case, observed) {
+            let action = Action::Restart { name: right.clone(), grace: case.spec().stop_grace };
+            mends.push(case.step(action, Cause::DependencyReplaced(dependency)));
+        }
+        let was_mended = !mends.is_empty();
+        self.steps.extend(mends);
+        if *right != case.base || !case.others.is_empty() {
+            // Where a run was cut off is not known, so the gate stands before the former one goes.
+            let undo = if *right == case.base { Vec::new() } else { self.undo(case, right, &[]) };
+            let wait = Step { undo, ..self.wait(case, right, Cause::Started) };
+            self.steps.push(wait);
+            return self.succeed(case, right);
+        }
+        let is_ready =
+            observed.run == RunState::Running && matches!(observed.health, Health::Unchecked | Health::Healthy);
+        let is_ready = is_ready && self.awaited.get(case.name) != Some(&Awaited::Completed);
+        if was_mended {
+            self.wait_somewhere(case, right, Cause::Started);
+        } else if !is_ready {
+            self.wait_somewhere(case, right, Cause::NotReady(observed.run, observed.health));
+        }
+        Ok(())
+    }
+
+    /// The host has no right container: makes one, beside the former one where there is one.
+    fn create(&mut self, mut case: Case<'a>) -> Result<(), Refusal> {
+        let next = format!("{}.next-{}", case.base, case.wanted.hash.short());
+        let is_taken = case.others.iter().any(|(name, _)| **name == case.base);
+        let name = if is_taken { next } else { case.base.clone() };
+        self.refuse_foreign(&name)?;
+        if let Some(at) = case.others.iter().position(|(other, _)| **other == name) {
+            let (other, observed) = case.others.remove(at);
+            self.remove(&case, (other, observed), Cause::Leftover);
+        }
+        let cause = match case.others.iter().find(|(name, _)| **name == case.base) {
+            None => Cause::Missing,
+            Some((_, former)) if former.run == RunState::Dead => Cause::NotRunning(former.run),
+            Some((_, former)) if case.wanted.image.id.is_some_and(|id| id.to_string() != former.image) => {
+                Cause::ImageChanged
+            }
+            Some(_) => Cause::SpecChanged,
+        };
+        let image = case.wanted.image.names().find(|name| self.observed.images.contains(name));
+        let image = image.or_else(|| case.wanted.image.names().last()).unwrap_or_default();
+        let creation = Creation {
+            name: name.clone(),
+            project: self.desired.project.clone(),
+            container: case.name.clone(),
+            serial: self.desired.serial,
+            hash: case.wanted.hash,
+            image,
+            network: self.desired.network(),
+            aliases: case.wanted.aliases.clone(),
+            mounts: case.spec().volumes.iter().map(|(path, mount)| self.desired.mount(path, mount)).collect(),
+            spec: case.spec().clone(),
+        };
+        self.renewed.insert(case.name.clone());
+        let steps = vec![
+            case.step(Action::Create(Box::new(creation)), cause.clone()),
+            case.step(Action::Start { name: name.clone() }, cause),
+        ];
+        self.bring_up(&case, &name, steps)
+    }
+
+    /// Starts a container, whose start is the last of `steps`; what stands in its way is stopped before, and what it
+    /// replaces goes when it is good.
+    fn bring_up(&mut self, case: &Case<'a>, new: &String, mut steps: Vec<Step>) -> Result<(), Refusal> {
+        let former: Vec<Found<'a>> = case.others.iter().copied().filter(|found| self.is_active(*found)).collect();
+        let order = self.replacement_order(case, &former);
+        let mut in_the_way: Vec<(Found<'a>, Cause)> = match order {
+            Order::StartFirst => Vec::new(),
+            Order::StopFirst => former.iter().map(|found| (*found, Cause::MakesRoom)).collect(),
+        };
+        let holders = self.observed.containers.iter().filter(|found| self.holds_port_of(case, *found));
+        in_the_way.extend(holders.map(|found| (found, Cause::HoldsPort(case.name.clone()))));
+
+        let stopped: Vec<&String> = in_the_way.iter().map(|((name, _), _)| *name).collect();
+        let undo = self.undo(case, new, &stopped);
+        let start = steps.pop();
+        for ((name, observed), cause) in in_the_way {
+            steps.push(case.step(Action::Stop { name: name.clone(), grace: observed.stop_grace }, cause));
+            self.stopped.insert(name.clone());
+        }
+        steps.extend(start);
+        if case.others.is_empty() && undo.is_empty() {
+            self.steps.extend(steps);
+            self.wait_somewhere(case, new, Cause::Started);
+            return Ok(());
+        }
+        steps.push(self.wait(case, new, Cause::Started));
+        self.steps.extend(steps.into_iter().map(|step| Step { undo: undo.clone(), ..step }));
+        self.succeed(case, new)
+    }
+
+    /// Which of the new and the former containers goes first. Two at once must not claim one port, nor write to the
+    /// same files unless the manifest says that they may.
+    fn replacement_order(&self, case: &Case<'a>, former: &[Found<'a>]) -> Order {
+        let spec = case.spec();
+        let clash = former.iter().any(|(_, observed)| clashes(spec, observed));
+        let writes = spec.volumes.values().any(|mount| !mount.read_only);
+        match spec.update.order {
+            _ if clash => Order::StopFirst,
+            Some(order) => order,
+            None if writes => Order::StopFirst,
+            None => Order::StartFirst,
+        }
+    }
+
+    fn holds_port_of(&self, case: &Case<'a>, found: Found<'a>) -> bool {
+        found.1.container != *case.name && self.is_active(found) && clashes(case.spec(), found.1)
+    }
+
+    /// What brings back what served before `new`: containers that are stopped for it, or else the former one that an
+    /// interrupted run has stopped. Nothing where nothing served.
+    fn undo(&self, case: &Case<'a>, new: &str, stopped: &[&String]) -> Vec<Action> {
+        let serves = case.others.iter().any(|found| self.is_active(*found));
+        let was_stopped = |(name, observed): &&Found<'a>| {
+            **name == case.base && matches!(observed.run, RunState::Exited(_)) && !case.may_end()
+        };
+        let interrupted = case.others.iter().find(was_stopped).filter(|_| !serves).map(|(name, _)| *name);
+        let revived: Vec<&String> = stopped.iter().copied().chain(interrupted).collect();
+        if case.spec().update.on_failure == OnFailure::Stop || (revived.is_empty() && !serves) {
+            return Vec::new();
+        }
+        let new = new.to_owned();
+        let clear = [Action::Stop { name: new.clone(), grace: case.spec().stop_grace }, Action::Remove { name: new }];
+        clear.into_iter().chain(revived.into_iter().map(|name| Action::Start { name: name.clone() })).collect()
+    }
+
+    /// The container is good: the others of its name go, and it takes the name.
+    fn succeed(&mut self, case: &Case<'a>, right: &String) -> Result<(), Refusal> {
+        for found in &case.others {
+            let is_former = *found.0 == case.base;
+            self.remove(case, *found, if is_former { Cause::Superseded } else { Cause::Leftover });
+        }
+        if *right != case.base {
+            self.refuse_foreign(&case.base)?;
+            let action = Action::Rename { from: right.clone(), to: case.base.clone() };
+            self.steps.push(case.step(action, Cause::Succeeded));
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, case: &Case<'a>, (name, observed): Found<'a>, cause: Cause) {
+        if self.is_active((name, observed)) {
+            let stop = Action::Stop { name: name.clone(), grace: observed.stop_grace };
+            self.steps.push(case.step(stop, cause.clone()));
+            self.stopped.insert(name.clone());
+        }
+        self.steps.push(case.step(Action::Remove { name: name.clone() }, cause));
+    }
+
+    /// The step that gives a container its names on the network back.
+    fn reconnection(&self, case: &Case<'a>, (name, observed): Found<'a>) -> Vec<Step> {
+        if observed.aliases.as_ref() == Some(&case.wanted.aliases) {
+            return Vec::new();
+        }
+        let (network, aliases) = (self.desired.network(), case.wanted.aliases.clone());
+        vec![case.step(Action::Reconnect { name: name.clone(), network, aliases }, Cause::OffNetwork)]
+    }
+
+    /// A container that this one links to, or follows, and that is newer than its last start.
+    fn replaced_dependency(&self, case: &Case<'a>, observed: &ObservedContainer) -> Option<ContainerName> {
+        let followed = case.spec().depends_on.iter().filter(|(_, dependency)| dependency.restart).map(|(name, _)| name);
+        case.spec().links.values().chain(followed).find(|name| self.is_newer(name, observed)).cloned()
+    }
+
+    fn is_newer(&self, name: &ContainerName, than: &ObservedContainer) -> bool {
+        let Some((name, _)) = self.desired.containers.get_key_value(name) else { return false };
+        let created = self.case(name).right.map(|(_, right)| right.created);
+        self.renewed.contains(name) || created.zip(than.started).is_some_and(|(created, started)| created > started)
+    }
+
+    /// The wait for a container to be good: at once where another one needs it, else at the end of everything, where
+    /// it costs no time.
+    fn wait_somewhere(&mut self, case: &Case<'a>, name: &str, cause: Cause) {
+        let wait = self.wait(case, name, cause);
+        let is_needed = self.awaited.contains_key(case.name);
+        if is_needed { &mut self.steps } else { &mut self.waits }.push(wait);
+    }
+
+    fn wait(&self, case: &Case<'a>, name: &str, cause: Cause) -> Step {
+        let update = &case.spec().update;
+        let goal = match self.awaited.get(case.name) {
+            Some(Awaited::Completed) => Goal::Completed,
+            Some(Awaited::Ready) | None => Goal::Ready { healthy_for: update.healthy_for, may_end: case.may_end() },
+        };
+        case.step(Action::Await(Wait { name: name.to_owned(), goal, timeout: update.timeout }), cause)
+    }
+
+    fn refuse_foreign(&self, name: &String) -> Result<(), Refusal> {
+        if self.observed.foreign.contains(name) {
+            return Err(Refusal::NameTaken { what: "a container", name: name.clone() });
+        }
+        Ok(())
+    }
+}
+
+fn clashes(spec: &ContainerSpec, observed: &ObservedContainer) -> bool {
+    spec.ports.iter().any(|port| observed.ports.iter().any(|other| other.clashes_with(port)))
+}

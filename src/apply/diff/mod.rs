@@ -1,0 +1,180 @@
+//! Decides what has to be done on a host. Pure and total: from any state of a host, the leftovers of an interrupted
+//! run included, the steps lead to what is wanted, and from there to no further step.
+
+mod container;
+mod order;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::desired::{Desired, DesiredImage};
+use super::state::{HostState, ObservedContainer, ObservedNetwork, RunState};
+use super::step::{Action, Cause, Step};
+use crate::graph::Cycle;
+use crate::model::ContainerName;
+
+/// Why nothing may be done at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Containers depend on one another.
+    #[error("containers depend on one another: {0}")]
+    Cycle(Cycle<ContainerName>),
+    /// An image can't come to the host.
+    #[error("the engine does not have the image `{image}` of `{container}`, and {why}")]
+    NoImage {
+        /// The image.
+        image: String,
+        /// A container that needs it.
+        container: ContainerName,
+        /// Why it can't be pulled.
+        why: &'static str,
+    },
+    /// A name is taken.
+    #[error("{what} `{name}` is there and is not ours")]
+    NameTaken {
+        /// `a container` or `a network`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Nothing is wanted while something runs.
+    #[error("the manifest has no containers, and the host has {n} of the project")]
+    RemovesAll {
+        /// How many containers would be removed.
+        n: usize,
+    },
+}
+
+/// Whether a manifest without containers may remove every container of the project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emptying {
+    /// It may: somebody asked for it.
+    Allowed,
+    /// It may not: more likely the manifest is wrong.
+    Refused,
+}
+
+/// What has to be done so that the host runs what is wanted, in this order.
+///
+/// # Errors
+/// When it can't be done, or should not be; nothing may be touched then.
+pub fn diff(desired: &Desired, observed: &HostState, emptying: Emptying) -> Result<Vec<Step>, Refusal> {
+    if desired.containers.is_empty() && !observed.containers.is_empty() && emptying == Emptying::Refused {
+        return Err(Refusal::RemovesAll { n: observed.containers.len() });
+    }
+    let order = order::order(desired).map_err(Refusal::Cycle)?;
+    let mut plan = Plan::new(desired, observed);
+    for name in order.iter().copied() {
+        plan.container(name)?;
+    }
+    plan.remove_what_left();
+    let mut steps = before_containers(desired, observed, &order)?;
+    steps.append(&mut plan.steps);
+    steps.append(&mut plan.waits);
+    steps.append(&mut plan.leaving);
+    if emptying == Emptying::Allowed {
+        steps.extend(network_at_the_end(desired, observed));
+    }
+    Ok(steps)
+}
+
+/// The state of the work on a plan.
+struct Plan<'a> {
+    desired: &'a Desired,
+    observed: &'a HostState,
+    /// What is to be done so far.
+    steps: Vec<Step>,
+    /// What can be waited for at the very end, because nothing else waits for it.
+    waits: Vec<Step>,
+    /// The removal of what is not wanted any more: after everything is known to be good.
+    leaving: Vec<Step>,
+    /// The containers, by their names on the engine, that the steps so far have stopped.
+    stopped: BTreeSet<String>,
+    /// The containers that the steps so far create anew.
+    renewed: BTreeSet<ContainerName>,
+    /// What others wait for, and whether for its end.
+    awaited: BTreeMap<&'a ContainerName, order::Awaited>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(desired: &'a Desired, observed: &'a HostState) -> Self {
+        Self {
+            desired,
+            observed,
+            steps: Vec::new(),
+            waits: Vec::new(),
+            leaving: Vec::new(),
+            stopped: BTreeSet::new(),
+            renewed: BTreeSet::new(),
+            awaited: order::awaited(desired),
+        }
+    }
+
+    /// Removes the containers that the manifest does not have.
+    fn remove_what_left(&mut self) {
+        for (name, observed) in &self.observed.containers {
+            if self.desired.containers.contains_key(&observed.container) {
+                continue;
+            }
+            let step = |action| Step {
+                container: Some(observed.container.clone()),
+                action,
+                cause: Cause::LeftManifest,
+                undo: Vec::new(),
+            };
+            if observed.run.is_active() && !self.stopped.contains(name) {
+                self.leaving.push(step(Action::Stop { name: name.clone(), grace: observed.stop_grace }));
+            }
+            self.leaving.push(step(Action::Remove { name: name.clone() }));
+        }
+    }
+}
+
+/// What is needed before any container is touched: images first, because only they come from elsewhere.
+fn before_containers(desired: &Desired, observed: &HostState, order: &[&ContainerName]) -> Result<Vec<Step>, Refusal> {
+    let for_project = |action| Step { container: None, action, cause: Cause::Missing, undo: Vec::new() };
+    let mut steps = Vec::new();
+    let mut pulled: BTreeSet<&DesiredImage> = BTreeSet::new();
+    for name in order.iter().copied() {
+        let wanted = &desired.containers[name];
+        let hash = wanted.hash.to_string();
+        let is_right = |c: &ObservedContainer| c.container == *name && c.spec == hash && c.run != RunState::Dead;
+        let is_there = observed.containers.values().any(is_right);
+        let image = &wanted.image;
+        if is_there || image.names().any(|name| observed.images.contains(&name)) || !pulled.insert(image) {
+            continue;
+        }
+        let lacking = |why| Refusal::NoImage { image: image.shown.clone(), container: name.clone(), why };
+        let reference = image.reference.clone().ok_or_else(|| lacking("it was not pushed to a registry"))?;
+        if !wanted.spec.update.pull {
+            return Err(lacking("`pull: false` keeps it from being pulled"));
+        }
+        let action = Action::Pull { reference, id: image.id };
+        steps.push(Step { container: Some(name.clone()), ..for_project(action) });
+    }
+    match observed.network {
+        _ if desired.containers.is_empty() => {}
+        ObservedNetwork::Ours => {}
+        ObservedNetwork::Foreign => {
+            return Err(Refusal::NameTaken { what: "a network", name: desired.network() });
+        }
+        ObservedNetwork::Absent => {
+            steps
+                .push(for_project(Action::CreateNetwork { name: desired.network(), project: desired.project.clone() }));
+        }
+    }
+    for name in desired.volumes().difference(&observed.volumes) {
+        steps.push(for_project(Action::CreateVolume { name: name.clone(), project: desired.project.clone() }));
+    }
+    Ok(steps)
+}
+
+/// A project without containers needs no network; its volumes stay, as they hold what nothing else holds.
+fn network_at_the_end(desired: &Desired, observed: &HostState) -> Option<Step> {
+    let is_needless = desired.containers.is_empty() && observed.network == ObservedNetwork::Ours;
+    is_needless.then(|| Step {
+        container: None,
+        action: Action::RemoveNetwork { name: desired.network() },
+        cause: Cause::LeftManifest,
+        undo: Vec::new(),
+    })
+}

@@ -1,0 +1,138 @@
+//! What is on a host, as far as a project is concerned.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::manifest::PortBinding;
+use crate::model::ContainerName;
+
+/// The label with the project that an engine's object belongs to.
+pub const LABEL_PROJECT: &str = "dev.windlass.project";
+/// The label with the name of a container in its manifest.
+pub const LABEL_CONTAINER: &str = "dev.windlass.container";
+/// The label with the serial of the manifest that a container was made for.
+pub const LABEL_SERIAL: &str = "dev.windlass.serial";
+/// The label with the [`super::SpecHash`] of a container.
+pub const LABEL_SPEC: &str = "dev.windlass.spec";
+
+/// What is on a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostState {
+    /// The project's containers by their name on the engine: those that carry its labels and a name that we give.
+    pub containers: BTreeMap<String, ObservedContainer>,
+    /// The names of all other containers.
+    pub foreign: BTreeSet<String>,
+    /// The project's network.
+    pub network: ObservedNetwork,
+    /// The engine's names of the project's volumes that are there.
+    pub volumes: BTreeSet<String>,
+    /// Which of the names that were asked for the engine knows an image by.
+    pub images: BTreeSet<String>,
+}
+
+/// The state of the network that the project wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ObservedNetwork {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// It is there and ours.
+    Ours,
+    /// Something that is not ours has its name.
+    Foreign,
+}
+
+/// A container of the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedContainer {
+    /// Its name in its manifest.
+    pub container: ContainerName,
+    /// What it was made for, as its label says.
+    pub spec: String,
+    /// The serial of its manifest, as its label says.
+    pub serial: Option<u64>,
+    /// What it was made from, as the engine names it.
+    pub image: String,
+    /// What it does.
+    pub run: RunState,
+    /// Whether it is healthy.
+    pub health: Health,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was last started.
+    pub started: Option<Timestamp>,
+    /// Its names on the project's network; none where it is not connected.
+    pub aliases: Option<BTreeSet<String>>,
+    /// The ports of the host that it claims when it runs.
+    pub ports: BTreeSet<PortBinding>,
+    /// How long it may take to stop.
+    pub stop_grace: Duration,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// It was never started.
+    Created,
+    /// It runs.
+    Running,
+    /// It is frozen.
+    Paused,
+    /// It ended and will be started again by the engine.
+    Restarting,
+    /// It ended with this code.
+    Exited(i64),
+    /// The engine could not remove it.
+    Dead,
+}
+
+impl RunState {
+    /// Whether the engine takes it for running: it holds its ports and has to be stopped before it is removed.
+    pub fn is_active(self) -> bool {
+        match self {
+            Self::Running | Self::Paused | Self::Restarting => true,
+            Self::Created | Self::Exited(_) | Self::Dead => false,
+        }
+    }
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created => f.write_str("never started"),
+            Self::Running => f.write_str("running"),
+            Self::Paused => f.write_str("paused"),
+            Self::Restarting => f.write_str("restarting"),
+            Self::Exited(code) => write!(f, "exited ({code})"),
+            Self::Dead => f.write_str("dead"),
+        }
+    }
+}
+
+/// What an engine says of a container's health.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Health {
+    /// It has no check.
+    #[default]
+    Unchecked,
+    /// Its check has not passed yet.
+    Starting,
+    /// Its check passes.
+    Healthy,
+    /// Its check fails.
+    Unhealthy,
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unchecked => "unchecked",
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        })
+    }
+}

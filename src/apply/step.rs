@@ -1,0 +1,252 @@
+//! The steps that change a host. A step holds every name and time that it needs; who executes it chooses nothing.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use super::SpecHash;
+use super::state::{Health, RunState};
+use crate::manifest::{ContainerSpec, MountSource};
+use crate::model::{ContainerName, ImageId, ProjectName, Reference, format_duration};
+
+/// One thing to do, why, and what to do where it fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The container that it is about; none where it is about the whole project.
+    pub container: Option<ContainerName>,
+    /// What to do.
+    pub action: Action,
+    /// Why.
+    pub cause: Cause,
+    /// What brings the former container back when the action fails; nothing where there is none.
+    pub undo: Vec<Action>,
+}
+
+/// Something to do on a host. Containers are named as the engine names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Pull an image by digest.
+    Pull {
+        /// What to pull.
+        reference: Reference,
+        /// What the engine must know it by then, where the manifest tells.
+        id: Option<ImageId>,
+    },
+    /// Make the project's network.
+    CreateNetwork {
+        /// Its name.
+        name: String,
+        /// Whose it is.
+        project: ProjectName,
+    },
+    /// Remove the project's network.
+    RemoveNetwork {
+        /// Its name.
+        name: String,
+    },
+    /// Make a volume.
+    CreateVolume {
+        /// Its name.
+        name: String,
+        /// Whose it is.
+        project: ProjectName,
+    },
+    /// Make a container, without starting it.
+    Create(Box<Creation>),
+    /// Start a container.
+    Start {
+        /// The container.
+        name: String,
+    },
+    /// Wait until a container is good. Changes nothing.
+    Await(Wait),
+    /// Ask a container to stop, and kill it after its grace.
+    Stop {
+        /// The container.
+        name: String,
+        /// How long it may take.
+        grace: Duration,
+    },
+    /// Stop a container and start it again.
+    Restart {
+        /// The container.
+        name: String,
+        /// How long it may take to stop.
+        grace: Duration,
+    },
+    /// Let a frozen container go on.
+    Unpause {
+        /// The container.
+        name: String,
+    },
+    /// Connect a container to the project's network under these names, after taking it off where it is on.
+    Reconnect {
+        /// The container.
+        name: String,
+        /// The network.
+        network: String,
+        /// Its names there.
+        aliases: BTreeSet<String>,
+    },
+    /// Give a container another name.
+    Rename {
+        /// The container.
+        from: String,
+        /// Its new name.
+        to: String,
+    },
+    /// Remove a container. Its volumes stay.
+    Remove {
+        /// The container.
+        name: String,
+    },
+}
+
+impl Action {
+    /// Whether the action changes something on the host.
+    pub fn is_change(&self) -> bool {
+        !matches!(self, Self::Await(_))
+    }
+}
+
+/// Everything that a new container is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation {
+    /// Its name on the engine.
+    pub name: String,
+    /// Whose it is.
+    pub project: ProjectName,
+    /// Its name in the manifest.
+    pub container: ContainerName,
+    /// The manifest's serial.
+    pub serial: u64,
+    /// What it is recognised by.
+    pub hash: SpecHash,
+    /// What the engine knows the image by.
+    pub image: String,
+    /// The project's network.
+    pub network: String,
+    /// Its names there.
+    pub aliases: BTreeSet<String>,
+    /// What is mounted where.
+    pub mounts: Vec<EngineMount>,
+    /// What is wanted of it.
+    pub spec: ContainerSpec,
+}
+
+/// Something mounted in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineMount {
+    /// What: a volume of the engine by its name there, or a path of the host.
+    pub source: MountSource,
+    /// The path in the container.
+    pub target: String,
+    /// Whether the container may not write to it.
+    pub read_only: bool,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// The container.
+    pub name: String,
+    /// When it is good.
+    pub goal: Goal,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// When a container that was started is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// It has run, healthy where it has a check, for so long.
+    Ready {
+        /// For how long.
+        healthy_for: Duration,
+        /// Whether it may also have ended with code 0, because nothing starts it again.
+        may_end: bool,
+    },
+    /// It has ended with code 0.
+    Completed,
+}
+
+/// Why something has to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The host does not have it.
+    Missing,
+    /// The host has it made from another image.
+    ImageChanged,
+    /// The manifest wants it otherwise.
+    SpecChanged,
+    /// It does not run.
+    NotRunning(RunState),
+    /// It was started, and has to show that it is good.
+    Started,
+    /// It is not good yet, or no more.
+    NotReady(RunState, Health),
+    /// A newer version needs its ports or files.
+    MakesRoom,
+    /// A newer version is good.
+    Superseded,
+    /// It claims a port of the host that another one needs.
+    HoldsPort(ContainerName),
+    /// What it depends on is newer than its last start.
+    DependencyReplaced(ContainerName),
+    /// It is not on the project's network, or has other names there.
+    OffNetwork,
+    /// An interrupted run left it.
+    Leftover,
+    /// It took its predecessor's place.
+    Succeeded,
+    /// The manifest does not have it.
+    LeftManifest,
+}
+
+impl fmt::Display for Action {
+    /// What is done, in a few words and without any secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pull { reference, id: _ } => write!(f, "pull `{reference}`"),
+            Self::CreateNetwork { name, project: _ } => write!(f, "create network `{name}`"),
+            Self::RemoveNetwork { name } => write!(f, "remove network `{name}`"),
+            Self::CreateVolume { name, project: _ } => write!(f, "create volume `{name}`"),
+            Self::Create(creation) => write!(f, "create `{}`", creation.name),
+            Self::Start { name } => write!(f, "start `{name}`"),
+            Self::Await(Wait { name, goal: Goal::Ready { .. }, timeout }) => {
+                write!(f, "wait for `{name}` ({} at most)", format_duration(*timeout))
+            }
+            Self::Await(Wait { name, goal: Goal::Completed, timeout }) => {
+                write!(f, "wait for `{name}` to complete ({} at most)", format_duration(*timeout))
+            }
+            Self::Stop { name, grace: _ } => write!(f, "stop `{name}`"),
+            Self::Restart { name, grace: _ } => write!(f, "restart `{name}`"),
+            Self::Unpause { name } => write!(f, "unpause `{name}`"),
+            Self::Reconnect { name, network, .. } => write!(f, "connect `{name}` to network `{network}`"),
+            Self::Rename { from, to } => write!(f, "rename `{from}` to `{to}`"),
+            Self::Remove { name } => write!(f, "remove `{name}`"),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it is not on the host"),
+            Self::ImageChanged => f.write_str("its image changed"),
+            Self::SpecChanged => f.write_str("its configuration changed"),
+            Self::NotRunning(run) => write!(f, "it does not run: {run}"),
+            Self::Started => f.write_str("it has to show that it is good"),
+            Self::NotReady(run, Health::Unchecked) => write!(f, "it is {run}"),
+            Self::NotReady(_, health) => write!(f, "its health is {health}"),
+            Self::MakesRoom => f.write_str("the new one starts after it has stopped"),
+            Self::Superseded => f.write_str("the new one is good"),
+            Self::HoldsPort(container) => write!(f, "`{container}` needs its port"),
+            Self::DependencyReplaced(container) => write!(f, "`{container}` was replaced"),
+            Self::OffNetwork => f.write_str("its names on the network are not as wanted"),
+            Self::Leftover => f.write_str("an interrupted run left it"),
+            Self::Succeeded => f.write_str("it takes the place of the former one"),
+            Self::LeftManifest => f.write_str("the manifest does not have it any more"),
+        }
+    }
+}

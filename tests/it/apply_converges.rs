@@ -1,0 +1,235 @@
+//! Properties of `apply` against a simulated host: whatever happened to the host, however a run was cut, the next one
+//! brings it to what is wanted, and the one after that changes nothing.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use windlass::apply::{
+    Action, Behaviour, Desired, Emptying, Error, Fault, Former, Host, HostError, HostState, RunState,
+    SimulatedContainer, SimulatedHost, World, converge,
+};
+use windlass::event::NoSink;
+use windlass::manifest::{ContainerSpec, Manifest, Order, RestartPolicy};
+use windlass::model::ContainerName;
+
+use crate::apply_world::{assert_serves, desired, image_names, read_manifest, somebody_serves};
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+/// The versions whose containers run well; those of the others don't.
+const GOOD: std::ops::RangeInclusive<u8> = 1..=2;
+const ANY: std::ops::RangeInclusive<u8> = 1..=5;
+
+/// Something that happens to a host.
+#[derive(Debug, Clone)]
+enum Happening {
+    /// A manifest is applied, and something goes wrong at the so-manieth call.
+    Apply(String, Option<(usize, Fault)>),
+    /// Somebody meddles with a container, by its place among those that are there.
+    Stopped(usize),
+    Paused(usize),
+    Removed(usize),
+    Disconnected(usize),
+}
+
+/// A container in the notation of `apply_world`, without what it depends on; then how it depends on those before it.
+fn wish(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = Option<(String, Vec<u8>)>> {
+    let flag = |probability, text: &'static str| {
+        prop::bool::weighted(probability).prop_map(move |is_there| if is_there { text } else { "" })
+    };
+    let port = prop_oneof![3 => Just(""), 1 => Just("@80"), 1 => Just("@81"), 1 => Just("@82")];
+    let order = prop_oneof![2 => Just(""), 1 => Just("=start-first"), 1 => Just("=stop-first")];
+    let flags = (port, flag(0.5, "!"), flag(0.2, "?"), flag(0.2, "%data"), flag(0.3, "+also"), flag(0.2, "=stop"));
+    let wish = (versions, flags, order, prop::collection::vec(0u8..8, 3)).prop_map(
+        |(version, (port, check, job, volume, alias, on_failure), order, needs)| {
+            // Two writers at once are what somebody asks for who asks for `start-first` beside a volume.
+            let order = if volume.is_empty() { order } else { order.trim_start_matches("=start-first") };
+            (format!("{version}{port}{check}{job}{volume}{alias}{on_failure}{order}"), needs)
+        },
+    );
+    prop::option::weighted(0.8, wish)
+}
+
+fn any_manifest(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = String> {
+    prop::collection::vec(wish(versions), NAMES.len()).prop_map(|wishes| {
+        let mut tokens: Vec<String> = Vec::new();
+        for (name, wish) in NAMES.iter().zip(wishes) {
+            let Some((mut flags, needs)) = wish else { continue };
+            for port in ["@80", "@81", "@82"] {
+                if tokens.iter().any(|token| token.contains(port)) {
+                    flags = flags.replace(port, "");
+                }
+            }
+            for (before, need) in tokens.iter().zip(needs) {
+                let target = before.split('#').next().unwrap();
+                flags.push_str(&match need {
+                    1 => format!("<{target}"),
+                    2 => format!("<h:{target}"),
+                    3 if before.contains('?') => format!("<c:{target}"),
+                    4 => format!("<r:{target}"),
+                    5 => format!("&{target}:linked-{target}"),
+                    _ => String::new(),
+                });
+            }
+            tokens.push(format!("{name}#{flags}"));
+        }
+        tokens.join(" ")
+    })
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let fault = prop_oneof![Just(Fault::Refused), Just(Fault::ReplyLost), Just(Fault::Gone), Just(Fault::Gone)];
+    let fault = prop::option::weighted(0.7, (1usize..40, fault));
+    prop_oneof![
+        8 => (any_manifest(ANY), fault).prop_map(|(manifest, fault)| Happening::Apply(manifest, fault)),
+        1 => (0usize..9).prop_map(Happening::Stopped),
+        1 => (0usize..9).prop_map(Happening::Paused),
+        1 => (0usize..9).prop_map(Happening::Removed),
+        1 => (0usize..9).prop_map(Happening::Disconnected),
+    ]
+}
+
+/// A host that checks after every call that those who have to serve all the time do.
+struct Watched<'a> {
+    host: &'a SimulatedHost,
+    always: BTreeSet<ContainerName>,
+}
+
+impl Host for Watched<'_> {
+    async fn observe(&self, desired: &Desired) -> Result<HostState, HostError> {
+        self.host.observe(desired).await
+    }
+
+    async fn perform(&self, action: &Action) -> Result<(), HostError> {
+        let outcome = self.host.perform(action).await;
+        for name in &self.always {
+            assert!(somebody_serves(&self.host.world(), name), "`{name}` does not serve after: {action}");
+        }
+        outcome
+    }
+}
+
+/// The containers that serve and that nothing of what is wanted allows to stop, not even for a moment.
+fn always_serving(world: &World, manifest: &Manifest) -> BTreeSet<ContainerName> {
+    let may_not_stop = |name: &ContainerName, spec: &ContainerSpec| {
+        let of_that_name = world.containers.values().filter(|found| found.observed.container == *name);
+        let has_nothing = |spec: &ContainerSpec| spec.ports.is_empty() && spec.volumes.is_empty();
+        has_nothing(spec)
+            && spec.restart != RestartPolicy::No
+            && spec.update.order != Some(Order::StopFirst)
+            && spec.links.is_empty()
+            && !spec.depends_on.values().any(|dependency| dependency.restart)
+            && of_that_name.clone().all(|found| has_nothing(&found.creation.spec) && found.observed.aliases.is_some())
+            && somebody_serves(world, name)
+    };
+    manifest.containers.iter().filter(|(name, spec)| may_not_stop(name, spec)).map(|(name, _)| name.clone()).collect()
+}
+
+fn apply(host: &SimulatedHost, manifest: &str, fault: Option<(usize, Fault)>) -> Result<usize, Error> {
+    let manifest = &read_manifest(manifest);
+    let n_before = host.world().n_changes;
+    host.world().fault = fault.map(|(at, fault)| (n_before + at, fault));
+    let always = always_serving(&host.world(), manifest);
+    let watched = Watched { host, always };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let outcome = runtime.block_on(converge(&watched, &desired(manifest), Emptying::Allowed, &NoSink));
+    host.world().fault = None;
+    outcome.map(|steps| {
+        let n_changes = host.world().n_changes - n_before;
+        assert_eq!(steps.is_empty(), n_changes == 0 && steps.iter().all(|step| step.action.is_change()));
+        n_changes
+    })
+}
+
+fn happen(host: &SimulatedHost, happening: &Happening) {
+    let nth = |at: usize| {
+        let world = host.world();
+        let names: Vec<String> = world.containers.keys().cloned().collect();
+        names.get(at % names.len().max(1)).cloned()
+    };
+    match happening {
+        Happening::Apply(manifest, fault) => {
+            let served = serving_on_ports_of_their_own(&host.world(), &read_manifest(manifest));
+            if let (Err(Error::Step(failure)), None) = (apply(host, manifest, *fault), fault)
+                && let (Some(name), Former::Restored) = (&failure.container, &failure.former)
+            {
+                let is_back = !served.contains(name) || somebody_serves_or_starts(&host.world(), name);
+                assert!(is_back, "what served before serves again: {failure:?}");
+            }
+        }
+        Happening::Stopped(at) => {
+            if let Some(name) = nth(*at) {
+                host.world().containers.get_mut(&name).unwrap().observed.run = RunState::Exited(137);
+            }
+        }
+        Happening::Paused(at) => {
+            if let Some(name) = nth(*at) {
+                let mut world = host.world();
+                let run = &mut world.containers.get_mut(&name).unwrap().observed.run;
+                if *run == RunState::Running {
+                    *run = RunState::Paused;
+                }
+            }
+        }
+        Happening::Removed(at) => {
+            if let Some(name) = nth(*at) {
+                host.world().containers.remove(&name);
+            }
+        }
+        Happening::Disconnected(at) => {
+            if let Some(name) = nth(*at) {
+                host.world().containers.get_mut(&name).unwrap().observed.aliases = None;
+            }
+        }
+    }
+}
+
+/// The containers that serve on ports which no other container shall have: from another one nothing comes back.
+fn serving_on_ports_of_their_own(world: &World, manifest: &Manifest) -> BTreeSet<ContainerName> {
+    let is_claimed = |found: &SimulatedContainer| {
+        let others = manifest.containers.iter().filter(|(name, _)| **name != found.observed.container);
+        let claimed: BTreeSet<_> = others.flat_map(|(_, spec)| &spec.ports).collect();
+        found.observed.ports.iter().any(|port| claimed.contains(port))
+    };
+    let found = world.containers.values().filter(|found| !is_claimed(found)).map(|found| &found.observed.container);
+    found.filter(|name| somebody_serves(world, name)).cloned().collect()
+}
+
+/// Whether a container of this name runs; nobody has waited for the health of one that was started again.
+fn somebody_serves_or_starts(world: &World, name: &ContainerName) -> bool {
+    let is_of_that_name = |found: &&SimulatedContainer| found.observed.container == *name;
+    world.containers.values().filter(is_of_that_name).any(|found| found.observed.run == RunState::Running)
+}
+
+fn host() -> SimulatedHost {
+    let behaviour = |version| match version {
+        3 => Behaviour::Crashing,
+        4 => Behaviour::Unhealthy,
+        _ => Behaviour::Unstartable,
+    };
+    let bad = ANY.filter(|version| !GOOD.contains(version));
+    SimulatedHost::new(World {
+        behaviours: bad.flat_map(|version| image_names(version).map(|name| (name, behaviour(version)))).collect(),
+        foreign: [("somebody-elses".to_owned(), BTreeSet::new())].into(),
+        ..World::default()
+    })
+}
+
+proptest! {
+    #[test]
+    fn from_any_reachable_state_one_run_leads_to_what_is_wanted(
+        happenings in prop::collection::vec(happening(), 0..6),
+        last in any_manifest(GOOD),
+    ) {
+        let host = host();
+        for happening in &happenings {
+            happen(&host, happening);
+        }
+        apply(&host, &last, None).unwrap();
+        assert_serves(&host.world(), &read_manifest(&last));
+        prop_assert!(host.world().foreign.contains_key("somebody-elses"));
+        let n_before = host.world().n_changes;
+        let again = apply(&host, &last, None).unwrap();
+        prop_assert_eq!(again, 0, "nothing is left to do");
+        prop_assert_eq!(host.world().n_changes, n_before);
+    }
+}

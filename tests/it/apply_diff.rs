@@ -1,0 +1,706 @@
+//! `diff`: which steps lead from what is on a host to what is wanted. The notation is told in `apply_world`.
+//!
+//! A container on the host may carry, behind `~`: `next` for its name, `created`, `exited`, `done`, `restarting`,
+//! `paused`, `dead` for what it does, `starting` or `unhealthy` for its health, `off` where it is on no network, `new`
+//! where it was made after everything else was started. `foreign:NAME` is a container of somebody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use expect_test::{Expect, expect};
+use jiff::Timestamp;
+use windlass::apply::{
+    Action, Emptying, Health, HostState, ObservedContainer, ObservedNetwork, Refusal, RunState, diff,
+};
+
+use crate::apply_world::{desired, image_id, manifest, read_container, read_manifest};
+
+fn read_host(text: &str) -> HostState {
+    let mut host = HostState { network: ObservedNetwork::Ours, ..HostState::default() };
+    host.images = (1..=9).map(|version| image_id(version).to_string()).collect();
+    let tokens: Vec<&str> = text.split_whitespace().collect();
+    // A link gives a name to another container, so all of them together say which names each has.
+    let plain = tokens.iter().filter(|token| !token.starts_with("foreign:"));
+    let together: BTreeMap<_, _> =
+        plain.map(|token| read_container(token.split_once('~').map_or(token, |(plain, _)| plain))).collect();
+    let together = desired(&manifest(1, together));
+    for token in tokens {
+        if let Some(name) = token.strip_prefix("foreign:") {
+            host.foreign.insert(name.to_owned());
+            continue;
+        }
+        let mut parts = token.split('~');
+        let (container, spec) = read_container(parts.next().unwrap());
+        let flags: BTreeSet<&str> = parts.collect();
+        let alone = desired(&manifest(1, [(container.clone(), spec.clone())]));
+        let wanted = &alone.containers[&container];
+        let second = |n| Timestamp::from_second(n).unwrap();
+        let observed = ObservedContainer {
+            container: container.clone(),
+            spec: wanted.hash.to_string(),
+            serial: Some(1),
+            image: wanted.image.id.unwrap().to_string(),
+            run: RunState::Running,
+            health: if spec.healthcheck.is_some() { Health::Healthy } else { Health::Unchecked },
+            created: second(if flags.contains("new") { 3 } else { 1 }),
+            started: Some(second(if flags.contains("new") { 4 } else { 2 })),
+            aliases: Some(together.containers[&container].aliases.clone()),
+            ports: spec.ports.clone(),
+            stop_grace: spec.stop_grace,
+        };
+        let mut name = format!("shop-{container}");
+        let mut observed = observed;
+        for flag in flags {
+            match flag {
+                "next" => name = format!("{name}.next-{}", wanted.hash.short()),
+                "created" => (observed.run, observed.started) = (RunState::Created, None),
+                "exited" => observed.run = RunState::Exited(143),
+                "done" => observed.run = RunState::Exited(0),
+                "restarting" => observed.run = RunState::Restarting,
+                "paused" => observed.run = RunState::Paused,
+                "dead" => observed.run = RunState::Dead,
+                "starting" => observed.health = Health::Starting,
+                "unhealthy" => observed.health = Health::Unhealthy,
+                "off" => observed.aliases = None,
+                "new" => {}
+                other => panic!("`{other}` says nothing of a container"),
+            }
+        }
+        host.volumes.extend(alone.volumes());
+        host.containers.insert(name, observed);
+    }
+    host
+}
+
+/// Names without the hash, which says nothing to a reader.
+fn plain(text: &str) -> String {
+    let mut parts = text.split(".next-");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |shown, rest| format!("{shown}.next{}", &rest[12..]))
+}
+
+fn show(outcome: Result<Vec<windlass::apply::Step>, Refusal>) -> String {
+    let shown = match outcome {
+        Err(refusal) => format!("refused: {refusal}\n"),
+        Ok(steps) if steps.is_empty() => "nothing to do\n".to_owned(),
+        Ok(steps) => steps
+            .iter()
+            .map(|step| {
+                let undo: Vec<String> = step.undo.iter().map(Action::to_string).collect();
+                let undo = if undo.is_empty() { String::new() } else { format!("\n    else {}", undo.join(", ")) };
+                format!("{}, because {}{undo}\n", step.action, step.cause)
+            })
+            .collect(),
+    };
+    assert!(!shown.contains("hunter2"), "a secret is shown");
+    plain(&shown)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "expect-test's own shape")]
+fn check(wanted: &str, host: &str, expected: Expect) {
+    let wanted = desired(&read_manifest(wanted));
+    expected.assert_eq(&show(diff(&wanted, &read_host(host), Emptying::Refused)));
+}
+
+#[test]
+fn an_empty_host_gets_everything_in_order() {
+    let wanted = desired(&read_manifest("web#2&db<c:job%cache db#1!%data job#3?<h:db"));
+    let observed = HostState::default();
+    expect![[r#"
+        pull `registry.example/v1@sha256:0101010101010101010101010101010101010101010101010101010101010101`, because it is not on the host
+        pull `registry.example/v3@sha256:0303030303030303030303030303030303030303030303030303030303030303`, because it is not on the host
+        pull `registry.example/v2@sha256:0202020202020202020202020202020202020202020202020202020202020202`, because it is not on the host
+        create network `shop`, because it is not on the host
+        create volume `shop-cache`, because it is not on the host
+        create volume `shop-data`, because it is not on the host
+        create `shop-db`, because it is not on the host
+        start `shop-db`, because it is not on the host
+        wait for `shop-db` (1m at most), because it has to show that it is good
+        create `shop-job`, because it is not on the host
+        start `shop-job`, because it is not on the host
+        wait for `shop-job` to complete (1m at most), because it has to show that it is good
+        create `shop-web`, because it is not on the host
+        start `shop-web`, because it is not on the host
+        wait for `shop-web` (1m at most), because it has to show that it is good
+    "#]].assert_eq(&show(diff(&wanted, &observed, Emptying::Refused)));
+}
+
+#[test]
+fn a_host_that_is_as_wanted_is_left_alone() {
+    check(
+        "db#1 web#2<db",
+        "db#1 web#2<db",
+        expect![[r#"
+        nothing to do
+    "#]],
+    );
+    check(
+        "job#1? web#2<c:job",
+        "job#1?~done web#2<c:job",
+        expect![[r#"
+        nothing to do
+    "#]],
+    );
+    check(
+        "",
+        "",
+        expect![[r#"
+            nothing to do
+        "#]],
+    );
+    check(
+        "db#1 web#2<db",
+        "db#1 web#2<db foreign:something",
+        expect![[r#"
+        nothing to do
+    "#]],
+    );
+}
+
+#[test]
+fn the_new_one_is_started_first_where_it_can() {
+    check(
+        "db#1 web#2<db",
+        "db#9 web#2<db",
+        expect![[r#"
+        create `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        start `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        wait for `shop-db.next` (1m at most), because it has to show that it is good
+            else stop `shop-db.next`, remove `shop-db.next`
+        stop `shop-db`, because the new one is good
+        remove `shop-db`, because the new one is good
+        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2!",
+        "web#1!",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2@80",
+        "web#1@81",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2%data=start-first",
+        "web#1%data",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+}
+
+#[test]
+fn the_old_one_is_stopped_first_where_it_has_to_be() {
+    check(
+        "web#2@80",
+        "web#1@80",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        stop `shop-web`, because the new one starts after it has stopped
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2%data",
+        "web#1%data",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        stop `shop-web`, because the new one starts after it has stopped
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2=stop-first",
+        "web#1",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        stop `shop-web`, because the new one starts after it has stopped
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2@80=stop",
+        "web#1@80",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+        stop `shop-web`, because the new one starts after it has stopped
+        start `shop-web.next`, because its image changed
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+}
+
+#[test]
+fn dependants_are_restarted_when_they_link_or_ask() {
+    check(
+        "db#2 web#1&db",
+        "db#1 web#1&db",
+        expect![[r#"
+        create `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        start `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        wait for `shop-db.next` (1m at most), because it has to show that it is good
+            else stop `shop-db.next`, remove `shop-db.next`
+        stop `shop-db`, because the new one is good
+        remove `shop-db`, because the new one is good
+        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+        restart `shop-web`, because `db` was replaced
+        wait for `shop-web` (1m at most), because it has to show that it is good
+    "#]],
+    );
+    check(
+        "db#2 web#1<r:db",
+        "db#1 web#1<r:db",
+        expect![[r#"
+        create `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        start `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        wait for `shop-db.next` (1m at most), because it has to show that it is good
+            else stop `shop-db.next`, remove `shop-db.next`
+        stop `shop-db`, because the new one is good
+        remove `shop-db`, because the new one is good
+        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+        restart `shop-web`, because `db` was replaced
+        wait for `shop-web` (1m at most), because it has to show that it is good
+    "#]],
+    );
+    check(
+        "db#2 web#1<db",
+        "db#1 web#1<db",
+        expect![[r#"
+        create `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        start `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        wait for `shop-db.next` (1m at most), because it has to show that it is good
+            else stop `shop-db.next`, remove `shop-db.next`
+        stop `shop-db`, because the new one is good
+        remove `shop-db`, because the new one is good
+        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "db#2 web#1&db",
+        "db#2~new web#1&db",
+        expect![[r#"
+        restart `shop-web`, because `db` was replaced
+        wait for `shop-web` (1m at most), because it has to show that it is good
+    "#]],
+    );
+    check(
+        "db#2 web#3&db",
+        "db#1 web#1&db",
+        expect![[r#"
+        create `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        start `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        wait for `shop-db.next` (1m at most), because it has to show that it is good
+            else stop `shop-db.next`, remove `shop-db.next`
+        stop `shop-db`, because the new one is good
+        remove `shop-db`, because the new one is good
+        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+}
+
+#[test]
+fn an_interrupted_run_is_taken_up_where_it_was_left() {
+    check(
+        "web#2",
+        "web#1 web#2~next~created",
+        expect![[r#"
+        start `shop-web.next`, because it does not run: never started
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2",
+        "web#1 web#2~next",
+        expect![[r#"
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2",
+        "web#1~exited web#2~next",
+        expect![[r#"
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2",
+        "web#2~next",
+        expect![[r#"
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2@80",
+        "web#1@80~exited web#2@80~next~created",
+        expect![[r#"
+        start `shop-web.next`, because it does not run: never started
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2@80",
+        "web#1@80~exited web#2@80~next",
+        expect![[r#"
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2",
+        "web#2~created",
+        expect![[r#"
+        start `shop-web`, because it does not run: never started
+        wait for `shop-web` (1m at most), because it has to show that it is good
+    "#]],
+    );
+    check(
+        "web#3",
+        "web#1 web#2~next~created",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        remove `shop-web.next`, because an interrupted run left it
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#3@80",
+        "web#1@80~exited web#2@80~next",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
+        stop `shop-web.next`, because the new one starts after it has stopped
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
+        wait for `shop-web.next` (1m at most), because it has to show that it is good
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
+        remove `shop-web`, because the new one is good
+        remove `shop-web.next`, because an interrupted run left it
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#1",
+        "web#1 web#2~next",
+        expect![[r#"
+        wait for `shop-web` (1m at most), because it has to show that it is good
+        stop `shop-web.next`, because an interrupted run left it
+        remove `shop-web.next`, because an interrupted run left it
+    "#]],
+    );
+    check(
+        "web#1@80",
+        "web#1@80~exited web#2@80~next",
+        expect![[r#"
+        stop `shop-web.next`, because the new one starts after it has stopped
+            else stop `shop-web`, remove `shop-web`, start `shop-web.next`
+        start `shop-web`, because it does not run: exited (143)
+            else stop `shop-web`, remove `shop-web`, start `shop-web.next`
+        wait for `shop-web` (1m at most), because it has to show that it is good
+            else stop `shop-web`, remove `shop-web`, start `shop-web.next`
+        remove `shop-web.next`, because an interrupted run left it
+    "#]],
+    );
+    check(
+        "web#1",
+        "web#1~dead",
+        expect![[r#"
+            create `shop-web.next`, because it does not run: dead
+            start `shop-web.next`, because it does not run: dead
+            wait for `shop-web.next` (1m at most), because it has to show that it is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
+    );
+}
+
+#[test]
+fn what_does_not_run_or_serve_is_mended() {
+    check(
+        "web#1",
+        "web#1~exited",
+        expect![[r#"
+        start `shop-web`, because it does not run: exited (143)
+        wait for `shop-web` (1m at most), because it has to show that it is good
+    "#]],
+    );
+    check(
+        "web#1",
+        "web#1~paused",
+        expect![[r#"
+        unpause `shop-web`, because it does not run: paused
+        wait for `shop-web` (1m at most), because it has to show that it is good
+    "#]],
+    );
+    check(
+        "web#1",
+        "web#1~restarting",
+        expect![[r#"
+        wait for `shop-web` (1m at most), because it is restarting
+    "#]],
+    );
+    check(
+        "web#1!",
+        "web#1!~starting",
+        expect![[r#"
+        wait for `shop-web` (1m at most), because its health is starting
+    "#]],
+    );
+    check(
+        "web#1!",
+        "web#1!~unhealthy",
+        expect![[r#"
+        wait for `shop-web` (1m at most), because its health is unhealthy
+    "#]],
+    );
+    check(
+        "web#1",
+        "web#1~off",
+        expect![[r#"
+        connect `shop-web` to network `shop`, because its names on the network are not as wanted
+        wait for `shop-web` (1m at most), because it has to show that it is good
+    "#]],
+    );
+    check(
+        "web#1+shop",
+        "web#1",
+        expect![[r#"
+        connect `shop-web` to network `shop`, because its names on the network are not as wanted
+        wait for `shop-web` (1m at most), because it has to show that it is good
+    "#]],
+    );
+    check(
+        "job#1?",
+        "job#1?~exited",
+        expect![[r#"
+        start `shop-job`, because it does not run: exited (143)
+        wait for `shop-job` (1m at most), because it has to show that it is good
+    "#]],
+    );
+    check(
+        "job#2?",
+        "job#1?~done",
+        expect![[r#"
+        create `shop-job.next`, because its image changed
+        start `shop-job.next`, because its image changed
+        wait for `shop-job.next` (1m at most), because it has to show that it is good
+        remove `shop-job`, because the new one is good
+        rename `shop-job.next` to `shop-job`, because it takes the place of the former one
+    "#]],
+    );
+}
+
+#[test]
+fn what_left_the_manifest_goes_last() {
+    check(
+        "db#2",
+        "db#1 web#1 old#1~exited",
+        expect![[r#"
+        create `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        start `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        wait for `shop-db.next` (1m at most), because it has to show that it is good
+            else stop `shop-db.next`, remove `shop-db.next`
+        stop `shop-db`, because the new one is good
+        remove `shop-db`, because the new one is good
+        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+        remove `shop-old`, because the manifest does not have it any more
+        stop `shop-web`, because the manifest does not have it any more
+        remove `shop-web`, because the manifest does not have it any more
+    "#]],
+    );
+    check(
+        "www#1@80",
+        "web#1@80",
+        expect![[r#"
+        create `shop-www`, because it is not on the host
+            else stop `shop-www`, remove `shop-www`, start `shop-web`
+        stop `shop-web`, because `www` needs its port
+            else stop `shop-www`, remove `shop-www`, start `shop-web`
+        start `shop-www`, because it is not on the host
+            else stop `shop-www`, remove `shop-www`, start `shop-web`
+        wait for `shop-www` (1m at most), because it has to show that it is good
+            else stop `shop-www`, remove `shop-www`, start `shop-web`
+        remove `shop-web`, because the manifest does not have it any more
+    "#]],
+    );
+    check(
+        "a#2@80 b#2@81",
+        "a#1@81 b#1@80",
+        expect![[r#"
+        create `shop-a.next`, because its image changed
+            else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+        stop `shop-b`, because `a` needs its port
+            else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+        start `shop-a.next`, because its image changed
+            else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+        wait for `shop-a.next` (1m at most), because it has to show that it is good
+            else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+        stop `shop-a`, because the new one is good
+        remove `shop-a`, because the new one is good
+        rename `shop-a.next` to `shop-a`, because it takes the place of the former one
+        create `shop-b.next`, because its image changed
+        start `shop-b.next`, because its image changed
+        wait for `shop-b.next` (1m at most), because it has to show that it is good
+        remove `shop-b`, because the new one is good
+        rename `shop-b.next` to `shop-b`, because it takes the place of the former one
+    "#]],
+    );
+}
+
+#[test]
+fn what_should_not_be_done_is_refused() {
+    check(
+        "",
+        "db#1 web#1",
+        expect![[r#"
+        refused: the manifest has no containers, and the host has 2 of the project
+    "#]],
+    );
+    check(
+        "a#1&b b#1&c c#1<a",
+        "",
+        expect![[r#"
+        refused: containers depend on one another: a -> b -> c -> a
+    "#]],
+    );
+    check(
+        "web#1",
+        "foreign:shop-web",
+        expect![[r#"
+        refused: a container `shop-web` is there and is not ours
+    "#]],
+    );
+    let wanted = desired(&read_manifest("web#1"));
+    let foreign = HostState { network: ObservedNetwork::Foreign, ..HostState::default() };
+    expect![[r#"
+        refused: a network `shop` is there and is not ours
+    "#]]
+    .assert_eq(&show(diff(&wanted, &foreign, Emptying::Refused)));
+    let mut local = read_manifest("web#1");
+    for image in local.images.values_mut() {
+        image.reference = None;
+    }
+    expect![[r#"
+        refused: the engine does not have the image `v1` of `web`, and it was not pushed to a registry
+    "#]]
+    .assert_eq(&show(diff(&desired(&local), &HostState::default(), Emptying::Refused)));
+    let mut unpulled = read_manifest("web#1");
+    for container in unpulled.containers.values_mut() {
+        container.update.pull = false;
+    }
+    expect![[r#"
+        refused: the engine does not have the image `v1` of `web`, and `pull: false` keeps it from being pulled
+    "#]]
+    .assert_eq(&show(diff(&desired(&unpulled), &HostState::default(), Emptying::Refused)));
+}
+
+#[test]
+fn everything_goes_where_somebody_asks_for_it() {
+    let nothing = desired(&read_manifest(""));
+    expect![[r#"
+        stop `shop-db`, because the manifest does not have it any more
+        remove `shop-db`, because the manifest does not have it any more
+        remove `shop-web`, because the manifest does not have it any more
+        remove network `shop`, because the manifest does not have it any more
+    "#]]
+    .assert_eq(&show(diff(&nothing, &read_host("db#1%data web#1~exited"), Emptying::Allowed)));
+}
