@@ -21,6 +21,7 @@ htpasswd apache2-utils
 ip iproute2
 iptables iptables
 python3 python3
+openssl openssl
 skopeo skopeo
 COMMANDS
     # `ldd` fails for a static program, which is the one to make images from.

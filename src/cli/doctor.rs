@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Exit, Settings, block_on};
+use super::{Exit, Settings, block_on, until_interrupted};
 use crate::docker;
 use crate::ui;
 
@@ -10,7 +10,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Tells which engines answer; fails where none does.
 pub(super) fn run(settings: &Settings) -> anyhow::Result<Exit> {
-    block_on(settings, async {
+    block_on(until_interrupted(settings, async {
         let mut exit = Exit::Unreachable;
         for host in &settings.hosts {
             let line = match docker::connect(host, ANSWERS_WITHIN).await {
@@ -30,5 +30,5 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<Exit> {
             ui::print(line.as_bytes())?;
         }
         Ok(exit)
-    })
+    }))
 }

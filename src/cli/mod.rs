@@ -74,20 +74,22 @@ fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
     }
 }
 
-/// Runs a command that talks over sockets. Ctrl-C and SIGTERM drop its future, so whatever it must not leave behind
-/// is removed by its own guards; a second signal ends the program at once.
-fn block_on<T>(settings: &Settings, command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+/// Runs a command that talks over sockets to its end. Nothing that it started outlives it.
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(async {
-        // Each arm only waits; dropping `command` at any of its awaits is what its author prepared for.
-        tokio::select! {
-            outcome = command => outcome,
-            signal = interrupted() => Err(signal.map_or_else(Into::into, |()| Refusal::Interrupted.into())),
-            () = expired(settings.timeout) => Err(Refusal::TimedOut.into()),
-        }
-    });
+    let outcome = runtime.block_on(command);
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     outcome
+}
+
+/// Lets work go on until it ends, somebody interrupts it or `--timeout` is over; in the last two cases it is dropped.
+async fn until_interrupted<T>(settings: &Settings, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    // Each arm only waits; dropping `work` at any of its awaits is what its author prepared for.
+    tokio::select! {
+        outcome = work => outcome,
+        signal = interrupted() => Err(signal.map_or_else(Into::into, |()| Refusal::Interrupted.into())),
+        () = expired(settings.timeout) => Err(Refusal::TimedOut.into()),
+    }
 }
 
 async fn interrupted() -> std::io::Result<()> {

@@ -161,6 +161,22 @@ impl Settings {
         })
     }
 
+    /// The number that the CI service counts this run by: GitHub Actions, GitLab CI, Travis CI.
+    pub fn ci_run_number(&self) -> Option<u64> {
+        let names = ["GITHUB_RUN_NUMBER", "CI_PIPELINE_IID", "TRAVIS_BUILD_NUMBER"];
+        names.iter().find_map(|name| self.environment.get(name)?.parse().ok())
+    }
+
+    /// Where the CI service found the sources.
+    pub fn source_url(&self) -> Option<String> {
+        let github = || {
+            let (server, repository) =
+                (self.environment.get("GITHUB_SERVER_URL")?, self.environment.get("GITHUB_REPOSITORY")?);
+            Some(format!("{server}/{repository}"))
+        };
+        self.environment.get("CI_PROJECT_URL").map(str::to_owned).or_else(github)
+    }
+
     /// The folder with Docker's own configuration: `DOCKER_CONFIG`, else `~/.docker`.
     pub fn docker_config(&self) -> Option<PathBuf> {
         let home = || self.environment.get("HOME").map(|home| Path::new(home).join(".docker"));

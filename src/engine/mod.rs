@@ -3,6 +3,7 @@
 
 mod context;
 pub mod docker;
+pub mod simulated;
 
 use std::collections::BTreeMap;
 use std::future::Future;

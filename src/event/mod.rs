@@ -1,7 +1,7 @@
 //! Facts about a run, for whoever shows them. Nothing here knows a terminal, and events carry no time: who shows
 //! them looks at its own clock.
 
-use crate::model::{ContainerName, ImageDigest, ImageId, ImageName, Reference};
+use crate::model::{ContainerName, Digest, ImageDigest, ImageName, Reference};
 
 /// What is being done to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,8 +117,8 @@ pub enum Event {
         image: ImageName,
         /// The channel's reference.
         reference: Reference,
-        /// What it names now.
-        id: ImageId,
+        /// What it names now: an image id on an engine, a manifest's digest in a registry.
+        to: Digest,
     },
     /// A refusing world is asked again.
     Retrying {

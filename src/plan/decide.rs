@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Diagnostic;
 use crate::hash::{Fingerprint, Reason};
-use crate::model::{ContentHash, ImageName, Reference};
+use crate::model::{ContentHash, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, Reference};
 
 use super::{Image, Resolved};
 
@@ -24,6 +24,16 @@ pub struct Labelled {
     pub content_hash: ContentHash,
     /// What the hash was made of, where this version can read it.
     pub fingerprint: Option<Fingerprint>,
+}
+
+impl Labelled {
+    /// Reads the labels of an image; none where it is not one of ours.
+    pub fn read(labels: &BTreeMap<String, String>) -> Option<Self> {
+        Some(Self {
+            content_hash: labels.get(LABEL_CONTENT_HASH)?.parse().ok()?,
+            fingerprint: labels.get(LABEL_FINGERPRINT).and_then(|text| Fingerprint::from_label(text)),
+        })
+    }
 }
 
 /// What is there of one image. The default is: nothing.
@@ -76,6 +86,16 @@ pub struct PlannedImage {
     /// Under which name the fresh image is there: the tag of its content hash, or `latest` where that tag was
     /// removed. None for an image that has to be built.
     pub existing: Option<Reference>,
+}
+
+impl PlannedImage {
+    /// Whether somebody asked for it to be built, whatever is there.
+    pub fn is_forced(&self) -> bool {
+        match &self.verdict {
+            Verdict::Fresh => false,
+            Verdict::Build(reasons) => reasons.contains(&Reason::Forced),
+        }
+    }
 }
 
 /// What a run does: every image, in an order in which it can be done, with a verdict.

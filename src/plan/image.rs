@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, Location, SourceText, Span};
+use crate::dockerfile::pin;
 use crate::hash::Fingerprint;
 use crate::model::{ContentHash, ImageName, InjectedFile, Platform, Reference, Repository, Tag, TestSpec, Tree};
 
@@ -149,4 +150,21 @@ pub struct Resolved {
     pub notes: Vec<String>,
     /// What is likely not meant as it is written.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Image {
+    /// The name that the image has from when it is built until another is.
+    pub fn testing_reference(&self) -> Reference {
+        self.repository.with_tag(&self.testing)
+    }
+
+    /// The text of the Dockerfile with every reference to a parent, and to an image from elsewhere whose digest is
+    /// known, in the place of what is written there. Parents that are not given stay as they are written.
+    pub fn pinned_dockerfile(&self, parents: &BTreeMap<ImageName, Reference>) -> String {
+        let pinned = self.references.iter().filter_map(|reference| match &reference.to {
+            PinTo::Parent(parent) => Some((reference.span, parents.get(parent)?.to_string())),
+            PinTo::External(external) => Some((reference.span, external.to_string())),
+        });
+        pin(self.dockerfile.text(), &pinned.collect::<Vec<_>>())
+    }
 }

@@ -71,6 +71,16 @@ pub enum Error {
         /// What the attempt met.
         why: String,
     },
+    /// This machine lacks what a connection needs: the certificates that vouch for servers.
+    #[error("{doing}: no connection to registry `{registry}` can be prepared: {why}")]
+    NotEquipped {
+        /// The registry's host and port.
+        registry: String,
+        /// What was being done.
+        doing: String,
+        /// What is missing.
+        why: String,
+    },
     /// The answer ended before it was whole.
     #[error("{doing}: the answer of registry `{registry}` ends early")]
     Truncated {
@@ -123,6 +133,9 @@ impl Error {
                 login_operand(registry)
             )),
             Self::Unreachable { registry, .. } => Some(format!("check that `{registry}` is up and its name is right")),
+            Self::NotEquipped { .. } => {
+                Some("install `ca-certificates`, or name a file of certificates in `SSL_CERT_FILE`".to_owned())
+            }
             Self::CredentialsHelper { program, file, .. } => Some(format!(
                 "`{}` names this helper: install or mend `{program}`, or take its name out",
                 file.display()
@@ -147,6 +160,7 @@ impl Error {
             Self::Unauthorized { .. }
             | Self::NotFound { .. }
             | Self::Refused { .. }
+            | Self::NotEquipped { .. }
             | Self::Protocol { .. }
             | Self::CredentialsFile { .. }
             | Self::CredentialsHelper { .. } => Again::Never,

@@ -77,7 +77,7 @@ impl Transport {
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Error> {
         let Request { method, url, headers, body } = request;
-        let client = self.client_for(url).map_err(|why| about.unreachable(why))?;
+        let client = self.client_for(url).map_err(|why| about.not_equipped(why))?;
         let mut builder = client.request(method.clone(), url.clone()).body(body.clone());
         for (name, value) in headers {
             builder = builder.header(name, value);
@@ -104,7 +104,10 @@ impl Transport {
             // It fails where a provider is there already, which is as good.
             let _already_there = rustls::crypto::ring::default_provider().install_default();
             let builder = suit(Client::builder().user_agent(USER_AGENT).referer(false));
-            builder.build().map_err(|error| innermost(&error))
+            builder.build().map_err(|error| {
+                let why = innermost(&error);
+                why.strip_prefix("unexpected error: ").unwrap_or(&why).to_owned()
+            })
         });
         client.as_ref().map_err(Clone::clone)
     }
@@ -141,18 +144,17 @@ impl About<'_> {
         Error::NotFound { registry: self.registry.to_owned(), doing: self.doing.to_owned() }
     }
 
+    fn not_equipped(&self, why: String) -> Error {
+        Error::NotEquipped { registry: self.registry.to_owned(), doing: self.doing.to_owned(), why }
+    }
+
     fn truncated(&self) -> Error {
         Error::Truncated { registry: self.registry.to_owned(), doing: self.doing.to_owned() }
     }
 
     fn failed(&self, error: &reqwest::Error) -> Error {
         if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
-            return match tls {
-                rustls::Error::InvalidMessage(_) => {
-                    self.protocol("it is no TLS; a registry on plain HTTP must be listed as such")
-                }
-                other => self.protocol(other.to_string()),
-            };
+            return self.protocol(tls_fault(tls));
         }
         self.unreachable(innermost(error))
     }
@@ -170,6 +172,23 @@ impl About<'_> {
             400..500 => Error::Refused { registry, doing, why },
             _ => self.protocol(why),
         }
+    }
+}
+
+/// What is wrong with how a server introduces itself.
+fn tls_fault(error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error};
+    match error {
+        Error::InvalidMessage(_) => "it is no TLS; a registry on plain HTTP must be listed as such".to_owned(),
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "its certificate is from no authority that this machine trusts".to_owned()
+        }
+        Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "its certificate is an authority's own (`CA:TRUE`), which is not accepted of a server".to_owned()
+        }
+        other => shown(&other.to_string()),
     }
 }
 

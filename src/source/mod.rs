@@ -1,1 +1,17 @@
-//! Reads what images are made from: folders, `.gitignore`, `.dockerignore`, git's revision.
+//! Reads what images are made from: folders, `.gitignore`, `.dockerignore`, git's revision. Decides nothing about
+//! images, and reads neither clock nor environment.
+
+mod context;
+mod digest;
+mod discover;
+mod glob;
+mod ignore_file;
+mod revision;
+mod text;
+mod walk;
+
+pub use context::{ContextRequest, load_contexts};
+pub use discover::{Discovered, Found, discover};
+pub use ignore_file::{Ancestors, IgnoreFile};
+pub use revision::{GitError, Revision, revision};
+pub use text::{read_bytes, read_text};

@@ -1,5 +1,7 @@
 //! Shows events and answers to people and programs: terminal, plain lines, JSON, GitHub, tables, graphs.
 
+pub mod build_report;
+mod diagnostics;
 mod output;
 mod progress;
 pub mod words;
@@ -8,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use diagnostics::{diagnostics, github_annotation};
 pub use output::{Paint, error, paint, print};
 pub use progress::{Record, Recorded, Reporter, failures};
 

@@ -5,5 +5,10 @@
 mod docker_connect;
 mod engine_build;
 mod parts;
+mod plan_context;
+mod registry;
+mod registry_images;
+mod registry_push;
+mod registry_tls;
 mod scripts;
 mod workflows;

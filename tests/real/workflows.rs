@@ -1,7 +1,8 @@
 //! The action, the workflows and the scripts, as the tools see them that know their languages.
 
+use std::fs::File;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::parts;
 
@@ -43,4 +44,30 @@ fn scripts_are_clean() {
     let scripts: Vec<&str> = scripts.iter().map(String::as_str).collect();
     assert!(scripts.len() > 6, "{scripts:?}");
     check("shellcheck", &["--external-sources"], &scripts);
+}
+
+/// A table of the inputs or outputs, as the documentation has it.
+fn table(action: &serde_json::Value, section: &str) -> String {
+    let mut table = String::new();
+    for (name, value) in action[section].as_object().unwrap() {
+        let description = value["description"].as_str().unwrap().trim();
+        let default = value["default"].as_str().filter(|default| !default.is_empty());
+        let default = default.map_or_else(String::new, |default| format!("; default `{default}`"));
+        table.push_str(&format!("| `{}` | {description}{default} |\n", name));
+    }
+    table
+}
+
+#[test]
+fn the_documentation_lists_what_the_action_takes_and_gives() {
+    let to_json = "import json, sys, ruamel.yaml as y; json.dump(y.YAML(typ='safe').load(sys.stdin), sys.stdout)";
+    let file = |path: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let action = Stdio::from(File::open(file("action.yml")).unwrap());
+    let output = Command::new(parts::tool("python")).args(["-c", to_json]).stdin(action).output().unwrap();
+    let action: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let documentation = std::fs::read_to_string(file("docs/github-actions.md")).unwrap();
+    for (title, section) in [("Inputs", "inputs"), ("Outputs", "outputs")] {
+        let wanted = format!("## {title}\n\n| name | meaning |\n|---|---|\n{}\n", table(&action, section));
+        assert!(documentation.contains(&wanted), "docs/github-actions.md lacks:\n{wanted}");
+    }
 }

@@ -47,14 +47,16 @@ impl Show for Github {
                 }
                 match outcome {
                     Outcome::Failed(failure) => {
-                        let place = failure.place.as_ref().map(|(file, line)| (file.as_str(), *line));
+                        let file = failure.place.as_ref().map(|(file, _)| ("file", file.clone()));
+                        let line = failure.place.as_ref().and_then(|(_, line)| line.map(|l| ("line", l.to_string())));
+                        let properties: Vec<_> = file.into_iter().chain(line).collect();
                         let message = format!("{image}: {}", failure.message);
-                        writeln!(self.out, "{}", annotation("error", place, &message))
+                        writeln!(self.out, "{}", annotation("error", &properties, &message))
                     }
                     Outcome::Unchanged | Outcome::Built | Outcome::Blocked(_) => Ok(()),
                 }
             }
-            Event::Warning(text) => writeln!(self.out, "{}", annotation("warning", None, text)),
+            Event::Warning(text) => writeln!(self.out, "{}", annotation("warning", &[], text)),
             Event::Started { image, .. }
             | Event::Step { image, .. }
             | Event::Output { image, .. }
@@ -71,14 +73,12 @@ impl Show for Github {
     }
 }
 
-/// A workflow command that marks a place: `::error file=F,line=L::MESSAGE`.
-pub(super) fn annotation(level: &str, place: Option<(&str, Option<usize>)>, message: &str) -> String {
-    let place = match place {
-        Some((file, Some(line))) => format!(" file={},line={line}", escape_property(file)),
-        Some((file, None)) => format!(" file={}", escape_property(file)),
-        None => String::new(),
-    };
-    format!("::{level}{place}::{}", escape_data(message))
+/// A workflow command with properties: `::error file=F,line=L::MESSAGE`.
+pub(in crate::ui) fn annotation(level: &str, properties: &[(&str, String)], message: &str) -> String {
+    let written = properties.iter().map(|(name, value)| format!("{name}={}", escape_property(value)));
+    let written = written.collect::<Vec<_>>().join(",");
+    let space = if written.is_empty() { "" } else { " " };
+    format!("::{level}{space}{written}::{}", escape_data(message))
 }
 
 fn escape_data(text: &str) -> String {

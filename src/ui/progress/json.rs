@@ -50,7 +50,7 @@ enum Fact<'a> {
     Failed { image: &'a str, phase: &'static str, message: &'a str, file: Option<&'a str>, line: Option<usize> },
     Blocked { image: &'a str, by: Vec<&'a str> },
     Pushed { image: &'a str, reference: String, digest: String },
-    Promoted { image: &'a str, reference: String, id: String },
+    Promoted { image: &'a str, reference: String, to: String },
     Retrying { what: &'a str, why: &'a str, attempt: u32 },
     Applying { container: &'a str, action: &'a str, cause: &'a str },
     Warning { text: &'a str },
@@ -78,8 +78,8 @@ fn wire(event: &Event) -> Fact<'_> {
         Event::Pushed { image, reference, digest } => {
             Fact::Pushed { image: image.as_str(), reference: reference.to_string(), digest: digest.to_string() }
         }
-        Event::Promoted { image, reference, id } => {
-            Fact::Promoted { image: image.as_str(), reference: reference.to_string(), id: id.to_string() }
+        Event::Promoted { image, reference, to } => {
+            Fact::Promoted { image: image.as_str(), reference: reference.to_string(), to: to.to_string() }
         }
         Event::Retrying { what, why, attempt } => Fact::Retrying { what, why, attempt: *attempt },
         Event::Applying { container, action, cause } => Fact::Applying { container: container.as_str(), action, cause },

@@ -49,7 +49,7 @@ pub(super) fn line(event: &Event, record: &Record, color: Color) -> Option<Strin
             format!("{image} | {}", outcome_words(outcome, took, color))
         }
         Event::Pushed { image, reference, digest } => format!("{image} | pushed {reference}@{digest}"),
-        Event::Promoted { image, reference, id } => format!("{image} | {reference} is now {}", id.short()),
+        Event::Promoted { image, reference, to } => format!("{image} | {reference} is now {}", &to.hex()[..12]),
         Event::Retrying { what, why, attempt } => format!("{what}: {why}; try {attempt}"),
         Event::Applying { container, action, cause } => format!("{container} | {action} ({cause})"),
         Event::Warning(text) => format!("{}: {text}", paint("warning", Paint::Bad, color)),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::{Progress, Ui, output};
 use crate::event::{Event, Sink};
 
+pub(super) use github::annotation;
 pub use record::{Record, Recorded};
 
 /// A place that lines of talk go to.

@@ -1,0 +1,124 @@
+//! Drives a plan to its end: the loop that starts images as the schedule hands them out, and the promotion of all
+//! once all are tested.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::publish::{Broken, promote_image};
+use super::{Schedule, make};
+use crate::engine::{Engine, Secret};
+use crate::event::{Event, Outcome, Sink};
+use crate::model::{ImageDigest, ImageId, ImageName};
+use crate::plan::Plan;
+use crate::registry::Registry;
+
+/// Everything that a run needs.
+pub struct Run<'a, E> {
+    /// What to make.
+    pub plan: &'a Plan,
+    /// What makes it.
+    pub engine: &'a E,
+    /// Where images are looked up that the engine does not have; none means nowhere.
+    pub registry: Option<&'a Registry>,
+    /// Whether what passed its tests is pushed. Needs a registry.
+    pub push: bool,
+    /// The secrets of each image, read already.
+    pub secrets: &'a BTreeMap<ImageName, Vec<Secret>>,
+    /// Labels that every image gets, besides its own.
+    pub labels: &'a BTreeMap<String, String>,
+    /// How many images are made at once.
+    pub jobs: usize,
+    /// Whether nothing of the builder's cache is used.
+    pub no_cache: bool,
+    /// The time that files of contexts carry, in seconds since 1970.
+    pub source_date_epoch: u64,
+    /// Who is told.
+    pub events: &'a dyn Sink,
+}
+
+/// An image that is there and passed its tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// What engines know it by.
+    pub id: ImageId,
+    /// What the registry serves it by, where it was pushed or found there.
+    pub digest: Option<ImageDigest>,
+    /// Whether the engine has it; else only the registry does.
+    pub local: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// How each image ended.
+    pub outcomes: BTreeMap<ImageName, Outcome>,
+    /// The images that are there.
+    pub made: BTreeMap<ImageName, Made>,
+    /// Whether an engine or registry that could not be reached is all that failed.
+    pub unreachable: bool,
+}
+
+impl Report {
+    /// Whether every image is there and passed its tests.
+    pub fn all_green(&self) -> bool {
+        self.outcomes.values().all(|outcome| match outcome {
+            Outcome::Unchanged | Outcome::Built => true,
+            Outcome::Failed(_) | Outcome::Blocked(_) => false,
+        })
+    }
+}
+
+/// Makes every image of the plan that is not there, then moves the channels of all if all are green.
+///
+/// A failure blocks only what depends on it. Dropping the future stops everything; running again goes on from what
+/// is there.
+/// What fails is in the report, an image whose channels could not be moved among it.
+pub async fn drive<E: Engine>(run: &Run<'_, E>) -> Report {
+    let images: Vec<_> = run.plan.images.iter().map(|p| (p.image.name.clone(), p.image.parents.clone())).collect();
+    let planned: BTreeMap<_, _> = run.plan.images.iter().map(|planned| (&planned.image.name, planned)).collect();
+    let mut schedule = Schedule::new(&images, run.jobs);
+    let mut running = FuturesUnordered::new();
+    let mut report = Report::default();
+    let mut failures_are_unreachable = Vec::new();
+    loop {
+        while let Some(name) = schedule.start_next() {
+            running.push(make::make(run, planned[&name]));
+        }
+        let Some((name, result)) = running.next().await else { break };
+        let outcome = match result {
+            Ok((made, outcome)) => {
+                schedule.succeeded(&name);
+                report.made.insert(name.clone(), made);
+                outcome
+            }
+            Err(Broken { failure, unreachable }) => {
+                failures_are_unreachable.push(unreachable);
+                for (blocked, by) in schedule.failed(&name) {
+                    end(run, &mut report, blocked, Outcome::Blocked(by));
+                }
+                Outcome::Failed(failure)
+            }
+        };
+        end(run, &mut report, name, outcome);
+    }
+    if report.all_green() {
+        for image in run.plan.images.iter().map(|planned| &planned.image) {
+            let Err(Broken { failure, unreachable }) = promote_image(run, image, &report.made[&image.name]).await
+            else {
+                continue;
+            };
+            failures_are_unreachable.push(unreachable);
+            end(run, &mut report, image.name.clone(), Outcome::Failed(failure));
+            break;
+        }
+    }
+    report.unreachable = !failures_are_unreachable.is_empty() && failures_are_unreachable.iter().all(|u| *u);
+    report
+}
+
+fn end<E>(run: &Run<'_, E>, report: &mut Report, image: ImageName, outcome: Outcome) {
+    run.events.send(Event::Finished { image: image.clone(), outcome: outcome.clone() });
+    report.outcomes.insert(image, outcome);
+}

@@ -1,0 +1,60 @@
+//! Asks the engine and the registry what is there already.
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use crate::engine::{self, Engine};
+use crate::model::Platform;
+use crate::plan::{Known, KnownImage, Labelled, Lookup};
+use crate::registry::{self, Registry};
+
+/// How many look-ups are under way at once.
+const AT_ONCE: usize = 16;
+
+/// A look-up that was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// The engine did not answer.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// The registry did not answer.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+}
+
+/// What is there of every image: on the engine first, and in the registry where the engine does not have it.
+///
+/// # Errors
+/// When one of them can't be asked.
+pub async fn look_up<E: Engine>(
+    lookups: Vec<Lookup>,
+    engine: &E,
+    registry: Option<&Registry>,
+    platform: &Platform,
+) -> Result<Known, LookupError> {
+    let look_up = async |lookup: Lookup| {
+        let known = one(&lookup, engine, registry, platform).await?;
+        Ok((lookup.image, known))
+    };
+    futures_util::stream::iter(lookups).map(look_up).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+async fn one<E: Engine>(
+    lookup: &Lookup,
+    engine: &E,
+    registry: Option<&Registry>,
+    platform: &Platform,
+) -> Result<KnownImage, LookupError> {
+    let mut known = KnownImage {
+        tested: engine.find(&lookup.content).await?.is_some(),
+        latest: engine.find(&lookup.latest).await?.and_then(|stored| Labelled::read(&stored.labels)),
+        testing: engine.find(&lookup.testing).await?.and_then(|stored| Labelled::read(&stored.labels)),
+    };
+    if let (false, Some(registry)) = (known.tested, registry) {
+        known.tested = registry.exists(&lookup.content).await?;
+        if !known.tested && known.latest.is_none() {
+            let remote = registry.look_up(&lookup.latest, platform).await?;
+            known.latest = remote.and_then(|remote| Labelled::read(&remote.labels));
+        }
+    }
+    Ok(known)
+}

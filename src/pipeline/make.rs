@@ -1,0 +1,123 @@
+//! Makes one image: found or built, tested, named by its content, and pushed where that is asked.
+
+use std::collections::BTreeMap;
+
+use super::drive::{Made, Run};
+use super::publish::{Broken, publish};
+use crate::engine::{BuildRequest, BuiltImage, Engine, Secret};
+use crate::event::{Event, Outcome, Phase};
+use crate::model::{ImageId, ImageName};
+use crate::plan::{Image, PlannedImage, Verdict};
+
+/// Makes one image whose parents are there. What is there already costs look-ups alone.
+pub(super) async fn make<E: Engine>(
+    run: &Run<'_, E>,
+    planned: &PlannedImage,
+) -> (ImageName, Result<(Made, Outcome), Broken>) {
+    let result = match &planned.verdict {
+        Verdict::Fresh => fresh(run, planned).await.map(|made| (made, Outcome::Unchanged)),
+        Verdict::Build(_) => anew(run, planned).await.map(|made| (made, Outcome::Built)),
+    };
+    (planned.image.name.clone(), result)
+}
+
+/// Takes what is there: on the engine, else in the registry.
+async fn fresh<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Made, Broken> {
+    let image = &planned.image;
+    let broken = |error| Broken::of_engine(image, Phase::Build, error);
+    let existing = planned.existing.as_ref().unwrap_or(&image.content);
+    if let Some(stored) = run.engine.find(existing).await.map_err(broken)? {
+        if *existing != image.content {
+            run.engine.tag(&stored.id, &image.content).await.map_err(broken)?;
+        }
+        return finish(run, image, stored.id).await;
+    }
+    let remote = match run.registry {
+        Some(registry) => registry.look_up(&image.content, &image.platform).await,
+        None => Ok(None),
+    };
+    match remote.map_err(|error| Broken::of_registry(image, &error))? {
+        Some(remote) => Ok(Made { id: remote.id, digest: Some(remote.digest), local: false }),
+        None => Err(Broken::gone(image, existing)),
+    }
+}
+
+/// Builds, unless the very image is there and only its tests are missing; then tests.
+async fn anew<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Made, Broken> {
+    let image = &planned.image;
+    let built = match untested(run, planned).await? {
+        Some(id) => BuiltImage { image: image.name.clone(), id },
+        None => build(run, image).await?,
+    };
+    test(run, image, &built).await?;
+    let tagged = run.engine.tag(&built.id, &image.content).await;
+    tagged.map_err(|error| Broken::of_engine(image, Phase::Test, error))?;
+    finish(run, image, built.id).await
+}
+
+async fn finish<E: Engine>(run: &Run<'_, E>, image: &Image, id: ImageId) -> Result<Made, Broken> {
+    let digest = if run.push { publish(run, image).await? } else { None };
+    Ok(Made { id, digest, local: true })
+}
+
+/// The image behind `testing`, where it was built from these very inputs and nobody asked for another.
+async fn untested<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Option<ImageId>, Broken> {
+    let image = &planned.image;
+    if run.no_cache || planned.is_forced() {
+        return Ok(None);
+    }
+    let found = run.engine.find(&image.testing_reference()).await;
+    let stored = found.map_err(|error| Broken::of_engine(image, Phase::Build, error))?;
+    Ok(stored.filter(|stored| stored.content_hash() == Some(image.content_hash)).map(|stored| stored.id))
+}
+
+async fn build<E: Engine>(run: &Run<'_, E>, image: &Image) -> Result<BuiltImage, Broken> {
+    run.events.send(Event::Started { image: image.name.clone(), phase: Phase::Build });
+    let broken = |error| Broken::of_engine(image, Phase::Build, error);
+    let mut parents = BTreeMap::new();
+    for parent in run.plan.images.iter().map(|planned| &planned.image).filter(|p| image.parents.contains(&p.name)) {
+        if run.engine.find(&parent.content).await.map_err(broken)?.is_none() {
+            run.engine.pull(&parent.content, run.events).await.map_err(broken)?;
+        }
+        parents.insert(parent.name.clone(), parent.content.clone());
+    }
+    let labels: BTreeMap<_, _> = run.labels.iter().chain(&image.labels).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let nothing: Vec<Secret> = Vec::new();
+    let request = BuildRequest {
+        image: &image.name,
+        context_root: &image.context_root,
+        context: &image.context,
+        injected: &image.injected,
+        dockerfile: &image.pinned_dockerfile(&parents),
+        target: image.target.as_deref(),
+        args: &image.args,
+        labels: &labels,
+        platform: &image.platform,
+        secrets: run.secrets.get(&image.name).unwrap_or(&nothing),
+        tag: &image.testing_reference(),
+        no_cache: run.no_cache,
+        source_date_epoch: run.source_date_epoch,
+        timeout: image.timeout,
+    };
+    for attempt in 2..=image.retries.saturating_add(1) {
+        match run.engine.build(&request, run.events).await {
+            Err(error) if Broken::is_unreachable(&error) => run.events.send(Event::Retrying {
+                what: format!("building `{}`", image.name),
+                why: error.to_string(),
+                attempt,
+            }),
+            outcome => return outcome.map_err(broken),
+        }
+    }
+    run.engine.build(&request, run.events).await.map_err(broken)
+}
+
+async fn test<E: Engine>(run: &Run<'_, E>, image: &Image, built: &BuiltImage) -> Result<(), Broken> {
+    if image.test.is_empty() {
+        return Ok(());
+    }
+    run.events.send(Event::Started { image: image.name.clone(), phase: Phase::Test });
+    let verdict = run.engine.test(built, &image.test, image.timeout, run.events).await;
+    let verdict = verdict.map_err(|error| Broken::of_engine(image, Phase::Test, error))?;
+    if verdict.passed() { Ok(()) } else { Err(Broken::of_tests(image, &verdict)) }
+}

@@ -1,0 +1,57 @@
+//! The revision of a work tree, asked of the `git` program.
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// The commit's id in hex.
+    pub commit: String,
+    /// When it was committed, in seconds since 1970.
+    pub time: i64,
+    /// Whether files below the folder differ from the commit, or are unknown to git and not ignored.
+    pub dirty: bool,
+}
+
+/// Git was asked and refused, such as for a folder of somebody else.
+#[derive(Debug, thiserror::Error)]
+#[error("git does not tell the revision: {0}")]
+pub struct GitError(String);
+
+/// The revision of the work tree that a folder lies in; none outside git, before the first commit, and where no
+/// `git` program is installed.
+///
+/// # Errors
+/// When git refuses for another reason.
+pub fn revision(folder: &Path) -> Result<Option<Revision>, GitError> {
+    if !folder.ancestors().any(|ancestor| ancestor.join(".git").exists()) {
+        return Ok(None);
+    }
+    let Some(head) = git(folder, &["rev-parse", "--verify", "--quiet", "HEAD"])? else { return Ok(None) };
+    if head.is_empty() {
+        return Ok(None);
+    }
+    let time = git(folder, &["log", "-1", "--format=%ct", "HEAD"])?.unwrap_or_default();
+    let time = time.parse().map_err(|_| GitError(format!("`{time}` is no time")))?;
+    let status = git(folder, &["status", "--porcelain", "--", "."])?.unwrap_or_default();
+    Ok(Some(Revision { commit: head, time, dirty: !status.is_empty() }))
+}
+
+/// Runs git; none where it is not installed. Of a command that fails without a word, such as `rev-parse --quiet`
+/// before the first commit, the answer is empty.
+fn git(folder: &Path, args: &[&str]) -> Result<Option<String>, GitError> {
+    // Without the lock, asking for the status does not disturb whoever works in the tree.
+    let output = Command::new("git").arg("-C").arg(folder).args(args).env("GIT_OPTIONAL_LOCKS", "0").output();
+    let output = match output {
+        Ok(output) => output,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(GitError(e.to_string())),
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() && !said.trim().is_empty() {
+        return Err(GitError(said.trim().to_owned()));
+    }
+    Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+}
