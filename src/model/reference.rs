@@ -7,11 +7,12 @@ use std::str::FromStr;
 use super::name::is_repository_path;
 use super::{Digest, ImageDigest, ImageName};
 
-/// A text that names no image.
+/// A text that names no image, repository or tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no image reference: {why}")]
+#[error("`{text}` is no {what}: {why}")]
 pub struct ReferenceError {
     text: String,
+    what: &'static str,
     why: &'static str,
 }
 
@@ -53,7 +54,7 @@ impl FromStr for Repository {
     /// Reads a repository without tag and digest; a first component without `.` and `:` that is not `localhost`
     /// belongs to the path on Docker Hub.
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let refuse = |why| ReferenceError { text: text.to_owned(), why };
+        let refuse = |why| ReferenceError { text: text.to_owned(), what: "repository", why };
         let (registry, path) = match text.split_once('/') {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" || host != host.to_lowercase() => {
                 (host, path.to_owned())
@@ -116,11 +117,13 @@ impl FromStr for RepositoryPrefix {
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         match format!("{text}/x").parse::<Repository>() {
-            Ok(_) if matches!(text, DOCKER_HUB | "index.docker.io") => {
-                Err(ReferenceError { text: text.to_owned(), why: "on Docker Hub it needs a user or an organisation" })
-            }
+            Ok(_) if matches!(text, DOCKER_HUB | "index.docker.io") => Err(ReferenceError {
+                text: text.to_owned(),
+                what: "registry",
+                why: "on Docker Hub it needs a user or an organisation",
+            }),
             Ok(_) => Ok(Self(text.to_owned())),
-            Err(error) => Err(ReferenceError { text: text.to_owned(), why: error.why }),
+            Err(error) => Err(ReferenceError { text: text.to_owned(), what: "registry", why: error.why }),
         }
     }
 }
@@ -161,6 +164,7 @@ impl FromStr for Tag {
         } else {
             Err(ReferenceError {
                 text: text.to_owned(),
+                what: "tag",
                 why: "a tag is letters, digits, `_`, `.` and `-`, at most 128 characters",
             })
         }
@@ -205,7 +209,7 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let refuse = |why| ReferenceError { text: text.to_owned(), why };
+        let refuse = |why| ReferenceError { text: text.to_owned(), what: "image reference", why };
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => {
                 let digest: Digest = digest.parse().map_err(|_| refuse("what follows `@` is no sha256 digest"))?;

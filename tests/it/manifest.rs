@@ -293,7 +293,7 @@ fn everything_wrong_is_told_at_once() {
             deploy.json:2:3: error: `Api` is no name for an image: lower-case letters, digits, and `.`, `_`, `-` between them, components parted by `/`, at most 200 characters
             deploy.json:3:46: error: `abc` is no sha256 digest: expected `sha256:` and 64 lower-case hex digits
             deploy.json:3:66: error: `ghcr.io/acme/api:latest` has no digest: expected `repository@sha256:…`
-            deploy.json:3:100: error: `a b` is no image reference: a tag is letters, digits, `_`, `.` and `-`, at most 128 characters
+            deploy.json:3:100: error: `a b` is no tag: a tag is letters, digits, `_`, `.` and `-`, at most 128 characters
             deploy.json:4:196: error: `UP@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is no image reference: a repository is written in lower case
         "#]],
     );
