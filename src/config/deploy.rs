@@ -15,6 +15,9 @@ use crate::model::{ContainerName, ImageName};
 /// The keys of a container whose values have known keys too, so that `x-` may stand in them.
 const WITH_KEYS: [&str; 2] = ["healthcheck", "update"];
 
+/// Stands for an image where none is given or another key is read by itself.
+const ANY_IMAGE: &str = "any";
+
 /// What runs on hosts.
 #[derive(Debug, Clone, Default)]
 pub struct Deploy {
@@ -50,52 +53,63 @@ impl Deploy {
     /// Reads the containers and says what is wrong with them whichever images there are.
     pub(super) fn read(findings: &mut Findings, node: &Node, images: &BTreeSet<ImageName>) -> Self {
         let written = findings.map(node, "a map of containers by name").unwrap_or_default();
-        let written: Vec<&Entry> = written.iter().filter(|entry| !entry.key.starts_with("x-")).collect();
-        let entries: BTreeMap<String, ContainerEntry> = written
-            .iter()
-            .filter_map(|entry| container(findings, entry).map(|container| (entry.key.clone(), container)))
-            .collect();
-        // A container that can't be read would be missed by those that depend on it.
-        if entries.len() == written.len() {
-            // Discovery may know more images than the file: any name may be one of them.
-            let named = entries.values().filter_map(|entry| entry.image.parse().ok());
-            let images = images.iter().cloned().chain(named).collect();
-            for problem in validate_containers(&entries, &images, Externals::Named).err().into_iter().flatten() {
-                say(findings, node, problem);
-            }
+        let written = written.iter().filter(|entry| !entry.key.starts_with("x-"));
+        let entries: BTreeMap<String, ContainerEntry> =
+            written.map(|entry| (entry.key.clone(), container(findings, entry))).collect();
+        // Discovery may know more images than the file: any name may be one of them.
+        let named = entries.values().filter_map(|entry| entry.image.parse().ok());
+        let images = images.iter().cloned().chain(named).collect();
+        for problem in validate_containers(&entries, &images, Externals::Named).err().into_iter().flatten() {
+            say(findings, node, problem);
         }
         Self { entries, written: Some((Arc::clone(findings.source()), node.clone())) }
     }
 }
 
-/// One container: every key is read by itself, so that each says what is wrong with it.
-fn container(findings: &mut Findings, entry: &Entry) -> Option<ContainerEntry> {
+/// One container. Every key is read by itself, so that each says what is wrong with it; the container is then what
+/// is right in it.
+fn container(findings: &mut Findings, entry: &Entry) -> ContainerEntry {
     let owner = format!("container `{}`", entry.key);
-    let entries = findings.map(&entry.value, &format!("a map with the keys of {owner}"))?;
-    let mut good = true;
-    let mut object = serde_json::Map::from_iter([("image".to_owned(), Json::from("any"))]);
-    if !entries.iter().any(|entry| entry.key == "image") {
+    let entries = findings.map(&entry.value, &format!("a map with the keys of {owner}"));
+    if entries.is_some_and(|entries| !entries.iter().any(|entry| entry.key == "image")) {
         findings.error(entry.key_span, format!("{owner} has no `image`"), "");
-        good = false;
     }
-    for Entry { key, key_span, value } in entries.iter().filter(|entry| !entry.key.starts_with("x-")) {
+    let mut object = serde_json::Map::from_iter([("image".to_owned(), Json::from(ANY_IMAGE))]);
+    for inner in entries.unwrap_or_default().iter().filter(|entry| !entry.key.starts_with("x-")) {
         // `key:` with nothing after it is as good as no key, as everywhere in the file.
-        if value.is_nothing() && key != "image" && known_keys().iter().any(|known| known == key) {
+        if inner.value.is_nothing() && inner.key != "image" && known_keys().contains(&inner.key) {
             continue;
         }
-        let json = to_json(value, WITH_KEYS.contains(&key.as_str()));
-        let alone = [("image".to_owned(), Json::from("any")), (key.clone(), json.clone())];
-        if let Err(error) = ContainerEntry::deserialize(Json::Object(alone.into_iter().collect())) {
-            findings.add(unreadable(findings.source(), &owner, key, *key_span, value, &error.to_string()));
-            good = false;
+        if let Some(json) = readable(findings, &owner, inner) {
+            object.insert(inner.key.clone(), json);
         }
-        object.insert(key.clone(), json);
     }
-    if !good {
-        return None;
+    ContainerEntry::deserialize(Json::Object(object)).expect("what can be read by itself can be read together")
+}
+
+/// The value of a container's key, if it can be read.
+fn readable(findings: &mut Findings, owner: &str, entry: &Entry) -> Option<Json> {
+    let Entry { key, value, .. } = entry;
+    let has_keys = WITH_KEYS.contains(&key.as_str());
+    let mut read = |json: &Json, at: &Entry| {
+        let alone = [("image".to_owned(), Json::from(ANY_IMAGE)), (key.clone(), json.clone())];
+        let outcome = ContainerEntry::deserialize(Json::Object(alone.into_iter().collect()));
+        let Err(error) = outcome else { return true };
+        let said = unreadable(findings.source(), owner, key, at, &error.to_string());
+        findings.add(said);
+        false
+    };
+    let json = to_json(value, has_keys);
+    match (&value.value, &json) {
+        (Value::Map(inner), Json::Object(object)) => {
+            let inner = inner.iter().filter_map(|entry| object.get(&entry.key).map(|json| (entry, json)));
+            let alone = |entry: &Entry, json: &Json| Json::from_iter([(entry.key.clone(), json.clone())]);
+            let right = inner.filter(|(entry, json)| read(&alone(entry, json), entry));
+            let right = right.map(|(entry, json)| (entry.key.clone(), json.clone())).collect();
+            read(&right, entry).then_some(right)
+        }
+        _ => read(&json, entry).then_some(json),
     }
-    let whole = ContainerEntry::deserialize(Json::Object(object));
-    findings.refuse_err(entry.key_span, whole)
 }
 
 /// The keys of a container, as serde names them when it meets one that it does not know.
@@ -130,13 +144,16 @@ fn scalar_to_json(scalar: &Scalar) -> Json {
 }
 
 /// What serde says about the value of one key, in our words and at its place.
-fn unreadable(source: &Arc<SourceText>, owner: &str, key: &str, span: Span, value: &Node, said: &str) -> Diagnostic {
+fn unreadable(source: &Arc<SourceText>, owner: &str, key: &str, at: &Entry, said: &str) -> Diagnostic {
+    let Entry { key: inner, key_span, value } = at;
     let words: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
     match words.as_slice() {
         [unknown, known @ ..] if said.starts_with("unknown field") => {
             let (span, owner) = match find_key(value, unknown) {
-                Some(inner) if *unknown != key => (inner, format!("`{key}`")),
-                _ => (span, owner.to_owned()),
+                _ if *unknown == key => (*key_span, owner.to_owned()),
+                _ if unknown == inner => (*key_span, format!("`{key}`")),
+                Some(deeper) => (deeper, format!("`{inner}`")),
+                None => (*key_span, format!("`{key}`")),
             };
             let hint = match did_you_mean(unknown, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -150,12 +167,34 @@ fn unreadable(source: &Arc<SourceText>, owner: &str, key: &str, span: Span, valu
                 None => format!("it is one of {}", super::read::quoted(known)),
             };
             let span = find_text(value, unknown).unwrap_or(value.span);
-            Diagnostic::error(format!("`{unknown}` means nothing for `{key}`")).at(source, span, "").hint(hint)
+            Diagnostic::error(format!("`{unknown}` means nothing for `{inner}`")).at(source, span, "").hint(hint)
         }
         _ => {
-            let said = said.strip_prefix("invalid type: ").unwrap_or(said);
-            Diagnostic::error(format!("`{key}` of {owner} can't be read: {said}")).at(source, first(value), "")
+            let message = match said.strip_prefix("invalid type: ").and_then(|said| said.split_once(", expected ")) {
+                Some((found, expected)) => format!("expected {}, found {}", in_words(expected), in_words(found)),
+                None => format!("`{inner}` of {owner} can't be read: {said}"),
+            };
+            Diagnostic::error(message).at(source, first(value), "")
         }
+    }
+}
+
+/// serde's names of types in ours.
+fn in_words(name: &str) -> String {
+    match name {
+        "sequence" | "a sequence" => "a list".to_owned(),
+        "map" => "a map".to_owned(),
+        "null" => "nothing".to_owned(),
+        "a string" | "a text (a number with a point has to be quoted)" => "a text".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "u32" => "a whole number from 0".to_owned(),
+        // The value follows: `string "many"`, `` integer `5` ``.
+        _ => match name.split_once(' ') {
+            Some(("string", text)) => format!("the text `{}`", text.trim_matches('"')),
+            Some(("integer", number)) => format!("the number {number}"),
+            Some(("boolean", value)) => format!("the boolean {value}"),
+            _ => name.to_owned(),
+        },
     }
 }
 

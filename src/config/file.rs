@@ -81,8 +81,11 @@ pub(super) fn channel_tags(findings: &mut Findings, entry: Option<&Entry>, inher
         return inherited.clone();
     };
     let mut tag = |key: &str, inherited: &Tag| {
-        let tag = fields.get(key).and_then(|node| findings.parsed::<Tag>(node, "a tag such as `stable`"));
-        tag.map_or_else(|| inherited.clone(), |tag| tag.value)
+        let tag = fields.get(key).and_then(|node| {
+            let text = findings.written(node, "a tag such as `stable`")?;
+            findings.refuse_err(node.span, text.parse::<Tag>())
+        });
+        tag.unwrap_or_else(|| inherited.clone())
     };
     let tags = ChannelTags {
         testing: tag("testing", &inherited.testing),
@@ -90,17 +93,14 @@ pub(super) fn channel_tags(findings: &mut Findings, entry: Option<&Entry>, inher
         previous: tag("previous", &inherited.previous),
     };
     let ChannelTags { testing, latest, previous } = &tags;
-    for (one, other, tag) in [
-        ("testing", "latest", testing == latest),
-        ("testing", "previous", testing == previous),
-        ("latest", "previous", latest == previous),
-    ]
-    .into_iter()
-    .filter_map(|(one, other, same)| same.then_some((one, other, if one == "testing" { testing } else { latest })))
-    {
+    let pairs = [("testing", testing, "latest", latest), ("testing", testing, "previous", previous)];
+    let same = pairs.into_iter().chain([("latest", latest, "previous", previous)]).find(|(_, a, _, b)| a == b);
+    if let Some((one, tag, other, _)) = same {
         let message = format!("the channels `{one}` and `{other}` are both called `{tag}`");
         let at = fields.get(other).or_else(|| fields.get(one)).map_or(entry.key_span, |node| node.span);
         findings.error(at, message, "");
+        // Said once: who inherits from here shall not stumble over it again.
+        return inherited.clone();
     }
     tags
 }

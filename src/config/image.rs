@@ -75,7 +75,7 @@ fn dockerfile(
 }
 
 fn stage(findings: &mut Findings, node: &Node) -> Option<Spanned<String>> {
-    let text = findings.written(node, "the name of a stage")?;
+    let text = findings.text(node, "the name of a stage")?;
     if text.is_empty() || text.contains(char::is_whitespace) {
         findings.error(node.span, format!("`{}` is no name of a stage", text.escape_debug()), "");
         return None;
@@ -114,7 +114,11 @@ fn named_contexts(findings: &mut Findings, node: &Node) -> BTreeMap<String, Span
         }
         let context = match &entry.value.value {
             Value::Map(_) => image_context(findings, entry),
-            Value::Scalar(_) | Value::List(_) => {
+            Value::List(_) => {
+                findings.mismatch(&entry.value, "a folder, or an image as in `{ image: base }`");
+                None
+            }
+            Value::Scalar(_) => {
                 let path = project_path(findings, &entry.value, &ProjectPath::ROOT);
                 path.map(|path| Spanned::new(NamedContext::Folder(path.value), path.span))
             }
@@ -155,7 +159,7 @@ fn secrets(findings: &mut Findings, node: &Node) -> Vec<SecretConfig> {
 fn secret(findings: &mut Findings, node: &Node) -> Option<SecretConfig> {
     let fields = findings.fields(node, "a secret", &keys::SECRET.names())?;
     let id = fields.required(findings, "id").and_then(|node| {
-        let text = findings.written(node, "the id of a secret")?;
+        let text = findings.text(node, "the id of a secret")?;
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         if text.is_empty() || !text.chars().all(known) {
             let message = format!("`{}` is no id of a secret", text.escape_debug());
@@ -175,7 +179,7 @@ fn secret(findings: &mut Findings, node: &Node) -> Option<SecretConfig> {
 }
 
 fn environment_variable(findings: &mut Findings, node: &Node) -> Option<String> {
-    let text = findings.written(node, "the name of an environment variable")?;
+    let text = findings.text(node, "the name of an environment variable")?;
     variable_name(findings, text, node.span)
 }
 

@@ -1,6 +1,7 @@
 //! Reads `windlass.yaml` and container-structure-test files: text in, values and diagnostics out. Opens no file.
 
 mod deploy;
+mod effective;
 mod file;
 mod image;
 mod keys;
@@ -12,6 +13,7 @@ mod value;
 pub mod yaml;
 
 pub use deploy::Deploy;
+pub use effective::effective;
 pub use file::parse;
 pub use path::{ProjectPath, ProjectPathError};
 pub use read::Spanned;

@@ -60,6 +60,20 @@ impl ProjectPath {
     }
 }
 
+impl ProjectPath {
+    /// How the path is written as seen from a folder: what [`Self::join`] of the folder makes this path of.
+    pub fn seen_from(&self, folder: &Self) -> String {
+        fn components(path: &ProjectPath) -> Vec<&str> {
+            path.0.iter().flat_map(|path| path.as_str().split('/')).collect()
+        }
+        let (here, there) = (components(folder), components(self));
+        let n_shared = here.iter().zip(&there).take_while(|(one, other)| one == other).count();
+        let up = here[n_shared..].iter().map(|_| "..");
+        let path: Vec<&str> = up.chain(there[n_shared..].iter().copied()).collect();
+        if path.is_empty() { ".".to_owned() } else { path.join("/") }
+    }
+}
+
 impl From<TreePath> for ProjectPath {
     fn from(path: TreePath) -> Self {
         Self(Some(path))
@@ -103,5 +117,8 @@ mod tests {
         let folder: ProjectPath = "services/api".parse().unwrap();
         assert_eq!(folder.join("../Dockerfile.api").unwrap().as_str(), "services/Dockerfile.api");
         assert!(folder.join("../../../x").is_err());
+        for text in ["Dockerfile", ".", "..", "../Dockerfile.api", "../..", "../../base/x/Dockerfile"] {
+            assert_eq!(folder.join(text).unwrap().seen_from(&folder), text);
+        }
     }
 }

@@ -212,17 +212,19 @@ impl Findings {
             Value::List(_) | Value::Map(_) => ScalarKind::Nothing,
         };
         match kind {
-            ScalarKind::Integer(value) if range.contains(&value) => Some(value),
-            _ => {
-                self.mismatch(node, &format!("a whole number from {} to {}", range.start(), range.end()));
-                None
+            ScalarKind::Integer(value) if range.contains(&value) => return Some(value),
+            ScalarKind::Text if is_quoted_integer(node) => {
+                let message = format!("expected {}, found {}", in_words(&range), node.describe());
+                self.error_with_hint(node.span, message, "", "write it without quotes");
             }
+            _ => self.mismatch(node, &in_words(&range)),
         }
+        None
     }
 
-    /// A text, number or boolean as it is written, read by its type; the type's error is the message.
+    /// A text, read by its type; the type's error is the message.
     pub fn parsed<T: FromStr<Err: Display>>(&mut self, node: &Node, expected: &str) -> Option<Spanned<T>> {
-        let text = self.written(node, expected)?;
+        let text = self.text(node, expected)?;
         self.refuse_err(node.span, text.parse()).map(|value| Spanned::new(value, node.span))
     }
 
@@ -292,6 +294,15 @@ impl<'n> Fields<'n> {
         }
         node
     }
+}
+
+fn in_words(range: &RangeInclusive<i64>) -> String {
+    let (least, most) = (range.start(), range.end());
+    if least == most { format!("the number {least}") } else { format!("a whole number from {least} to {most}") }
+}
+
+fn is_quoted_integer(node: &Node) -> bool {
+    matches!(&node.value, Value::Scalar(scalar) if scalar.text.parse::<i64>().is_ok())
 }
 
 /// Words in backticks with commas between them: `a`, `b`.

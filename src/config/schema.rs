@@ -55,7 +55,7 @@ fn value(kind: &Kind, definitions: &mut Map<String, Json>) -> Json {
         Kind::FormedOrNumber(pattern) => json!({ "type": ["string", "number"], "pattern": pattern }),
         Kind::Integer(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Patterns => {
-            let pattern = json!({ "type": "string", "format": "regex" });
+            let pattern = json!({ "type": ["string", "number", "boolean"], "format": "regex" });
             json!({ "anyOf": [pattern, { "type": "array", "items": pattern }] })
         }
         Kind::List(element) => or_nothing(&json!({ "type": "array", "items": value(element, definitions) })),

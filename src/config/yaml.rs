@@ -4,6 +4,7 @@
 //! Anchors, aliases and `<<` are resolved here. All of it is bounded: the text, the depth, and what aliases make.
 
 mod parse;
+mod write;
 
 pub use parse::parse;
 
@@ -218,7 +219,7 @@ mod tests {
         );
         check("a:\n  - b\n - c\n", &expect!["f.yaml:3:2: error: this is not YAML: the indentation fits nothing above"]);
         check("a: 1\n---\nb: 1\n", &expect!["f.yaml:2:1: error: a second document starts here: the file holds one"]);
-        check("a: !secret x\n", &expect!["f.yaml:1:12: error: the tag `!secret` means nothing here"]);
+        check("a: !secret x\n", &expect!["f.yaml:1:4: error: the tag `!secret` means nothing here"]);
         check(
             "? [x]\n: 1\n: 2\n",
             &expect![[r#"

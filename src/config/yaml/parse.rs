@@ -33,8 +33,11 @@ pub fn parse(findings: &mut Findings) -> Option<Node> {
     for event in Parser::new_from_str_with_options(text, options) {
         let step = match event {
             Ok((event, span)) => {
-                let range = span.byte_range().unwrap_or_default();
-                builder.step(event, Span::new(range.start, range.end))
+                if let Some(tag) = event.tag().filter(|tag| !is_str(tag)) {
+                    let message = format!("the tag `{}` means nothing here", tag.original());
+                    builder.findings.error(span_of(span.tag_span().unwrap_or(span)), message, "");
+                }
+                builder.step(event, span_of(span))
             }
             Err(error) => Err(Stop::at_error(&error, text)),
         };
@@ -47,6 +50,16 @@ pub fn parse(findings: &mut Findings) -> Option<Node> {
         }
     }
     Some(builder.root.unwrap_or_else(|| Node::nothing(Span::new(0, 0))))
+}
+
+fn span_of(span: granit_parser::Span) -> Span {
+    let range = span.byte_range().unwrap_or_default();
+    Span::new(range.start, range.end)
+}
+
+/// `!!str` makes a text of any scalar.
+fn is_str(tag: &Tag) -> bool {
+    tag.is_yaml_core_schema_tag("str")
 }
 
 /// Why reading can't go on.
@@ -144,9 +157,7 @@ impl Builder<'_> {
                 return Err(Stop::new(span, "a second document starts here: the file holds one"));
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let is_str = tag.as_deref().is_some_and(|t| t.is_yaml_core_schema_tag("str"));
-                self.refuse_tag(tag.as_deref().filter(|_| !is_str), span);
-                let plain = style == ScalarStyle::Plain && !is_str;
+                let plain = style == ScalarStyle::Plain && !tag.as_deref().is_some_and(is_str);
                 // The parser writes `~` for a value that is not there.
                 let text = if span.start == span.end && plain { String::new() } else { text.into_owned() };
                 let weight = NODE_WEIGHT + text.len();
@@ -155,12 +166,10 @@ impl Builder<'_> {
                 self.anchor(anchor, &node, weight, 0, span)?;
                 self.add(node, 0);
             }
-            Event::SequenceStart(style, anchor, tag) => {
-                self.refuse_tag(tag.as_deref(), span);
+            Event::SequenceStart(style, anchor, _) => {
                 self.open(style, anchor, span, Items::List(Vec::new()))?;
             }
-            Event::MappingStart(style, anchor, tag) => {
-                self.refuse_tag(tag.as_deref(), span);
+            Event::MappingStart(style, anchor, _) => {
                 let items = Items::Map { entries: Vec::new(), seen: BTreeMap::new(), key: None, merges: Vec::new() };
                 self.open(style, anchor, span, items)?;
             }
@@ -182,12 +191,6 @@ impl Builder<'_> {
             _ => {}
         }
         Ok(())
-    }
-
-    fn refuse_tag(&mut self, tag: Option<&Tag>, span: Span) {
-        if let Some(tag) = tag {
-            self.findings.error(span, format!("the tag `{}` means nothing here", tag.original()), "");
-        }
     }
 
     fn grow(&mut self, weight: usize, span: Span) -> Result<(), Stop> {
