@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
 mod docker_connect;
+mod dockerfile_oracle;
 mod engine_build;
 mod parts;
 mod plan_context;

@@ -1,0 +1,3 @@
+﻿FROM alpine
+# A byte order mark right before FROM.
+RUN true

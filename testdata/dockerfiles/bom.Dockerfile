@@ -1,0 +1,3 @@
+﻿# A byte order mark at the start.
+FROM alpine
+CMD ["sh"]

@@ -1,0 +1,3 @@
+# The last line is continued by nothing.
+FROM alpine
+RUN echo a \

@@ -1,0 +1,5 @@
+# Blanks behind the continuation character do not matter.
+FROM alpine
+RUN echo a \   
+    b \	
+    c

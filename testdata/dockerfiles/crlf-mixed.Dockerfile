@@ -1,0 +1,8 @@
+# Line ends of both kinds.
+FROM alpine
+RUN a \
+ b \
+ c
+RUN d \
+
+ e

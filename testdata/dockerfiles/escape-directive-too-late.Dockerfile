@@ -1,0 +1,5 @@
+# A directive behind a comment is a comment.
+# escape=`
+FROM alpine
+RUN echo a \
+    b `

@@ -1,0 +1,4 @@
+# Empty arrays reset what the base said.
+FROM alpine
+ENTRYPOINT []
+CMD []

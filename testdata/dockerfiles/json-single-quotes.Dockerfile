@@ -1,0 +1,4 @@
+# Single quotes make no JSON: this is text for a shell.
+FROM alpine
+CMD ['echo', 'a']
+ENTRYPOINT ["echo", 'a']

@@ -1,0 +1,3 @@
+# The file ends without a line end.
+FROM alpine
+CMD ["sh"]

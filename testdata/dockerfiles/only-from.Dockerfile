@@ -1,0 +1,2 @@
+# One line.
+FROM alpine

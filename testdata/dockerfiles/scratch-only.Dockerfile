@@ -1,0 +1,4 @@
+# An image with nothing but a file.
+FROM scratch
+ADD rootfs.tar.gz /
+CMD ["/bin/sh"]
