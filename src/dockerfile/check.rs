@@ -41,15 +41,26 @@ impl<'a> Names<'a> {
 
     /// Warns of a word that is no stage's name but looks like a misspelt one.
     fn warn_of_likely_stage(&self, word: &Word, problems: &mut Problems) {
-        if word.text.contains(['/', ':', '@', '$', '.']) || word.text == "scratch" {
+        let text = word.text.as_str();
+        // Short words are near to everything, and these are images that everybody knows.
+        if text.len() < 4 || text.contains(['/', ':', '@', '$', '.']) || KNOWN_IMAGES.contains(&text) {
             return;
         }
-        if let Some(hint) = self.suggestion(&word.text) {
-            let message = format!("`{}` is no stage, so an image is meant", word.text);
-            problems.warning(word.span, message, "", Some(hint));
+        let n_typos = if text.len() < 8 { 1 } else { 2 };
+        let mut names = self.0.keys().take(SUGGESTIONS_AT_MOST);
+        if let Some(near) = names.find(|name| strsim::damerau_levenshtein(text, name) <= n_typos) {
+            let hint = Some(format!("did you mean `{near}`?"));
+            problems.warning(word.span, format!("`{text}` is no stage, so an image is meant"), "", hint);
         }
     }
 }
+
+/// Images that are written like stages, and that a stage's name may well be near to: `bash` to `base`.
+const KNOWN_IMAGES: [&str; 24] = [
+    "alpine", "bash", "busybox", "centos", "composer", "debian", "docker", "fedora", "golang", "gradle", "haproxy",
+    "httpd", "maven", "nginx", "node", "perl", "php", "postgres", "python", "redis", "ruby", "rust", "scratch",
+    "ubuntu",
+];
 
 /// The stage that `COPY --from` means: one by its index, existing or not, or one by its name.
 pub(super) fn copy_from(names: &Names<'_>, from: &str) -> Option<usize> {

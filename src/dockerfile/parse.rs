@@ -1,5 +1,6 @@
 //! A whole text to stages.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::ast::{Directives, Dockerfile, Instruction, Stage, Word};
@@ -36,6 +37,10 @@ pub fn parse(source: &Arc<SourceText>) -> Parsed {
         problems.error_with_hint(Span::new(at, at + 1), "not a text but binary content", "", hint);
         return Parsed { dockerfile, diagnostics: problems.finish() };
     }
+    if let Some(line) = overlong_line(source.text()) {
+        let message = format!("a line of {} bytes: Docker takes {LINE_AT_MOST} at most", line.end - line.start);
+        problems.error(Span::new(line.start, line.start), message, "begins here");
+    }
     dockerfile.directives = directives::read(source.text(), &mut problems);
     let n_lines = read_lines(&mut dockerfile, &mut problems);
     let nothing = Span::new(0, 0);
@@ -49,6 +54,21 @@ pub fn parse(source: &Arc<SourceText>) -> Parsed {
     }
     check::references(&dockerfile, &mut problems);
     Parsed { dockerfile, diagnostics: problems.finish() }
+}
+
+/// The longest line that BuildKit reads, in bytes (Go's `bufio.MaxScanTokenSize` less one).
+const LINE_AT_MOST: usize = 65_535;
+
+/// The first line that is too long.
+fn overlong_line(text: &str) -> Option<Range<usize>> {
+    let mut start = 0;
+    for line in text.split('\n') {
+        if line.len() > LINE_AT_MOST {
+            return Some(start..start + line.len());
+        }
+        start += line.len() + 1;
+    }
+    None
 }
 
 /// Reads all lines; gives back how many there are that say something.

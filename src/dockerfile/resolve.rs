@@ -182,8 +182,12 @@ impl<'a> Resolver<'a> {
         Some(From { base, platform, text, used })
     }
 
+    /// Warns of variables that nothing defines in the scope of the first lines.
     fn warn_of_unset(&mut self, word: &Word, unset: &BTreeSet<String>) {
         for name in unset {
+            if self.dockerfile.global_args.iter().any(|arg| arg.name.text == *name) {
+                continue;
+            }
             let globals = self.globals.values.keys().map(String::as_str);
             let is_declared_later = self.is_declared_in_a_stage(name);
             let hint = suggestion(name, globals).or_else(|| {

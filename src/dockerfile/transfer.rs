@@ -32,6 +32,12 @@ fn transfer(draft: Draft<'_, '_>, problems: &mut Problems) -> Option<Transfer> {
         return None;
     }
     let heredocs = draft.heredocs;
+    let names: Vec<String> = words.iter().filter_map(|word| Opener::read(&word.text)).map(|o| o.name).collect();
+    for lost in heredocs.iter().filter(|heredoc| !names.contains(&heredoc.name)) {
+        let hint = Some("write `<<` and the name as one word, and as a source".to_owned());
+        let message = format!("the heredoc `{}` is no source of {}", lost.name, draft.name);
+        problems.error_with_hint(lost.opener.span, message, "", hint);
+    }
     let sources = words.into_iter().map(|word| {
         // BuildKit finds a heredoc's text by its name: of two with one name both get the last text.
         let opened =

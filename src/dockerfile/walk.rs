@@ -19,6 +19,8 @@ pub(super) struct State {
     pub(super) index: usize,
     pub(super) platform: Platform,
     pub(super) scope: Scope,
+    /// What `ARG` declares without giving it a value.
+    declared: BTreeSet<String>,
     /// Whether text for the shell is read by a POSIX shell, as far as can be told.
     shell_is_posix: bool,
 }
@@ -32,7 +34,7 @@ impl State {
             scope.values.insert("PATH".to_owned(), Value::Known(DEFAULT_PATH.to_owned()));
         }
         let shell_is_posix = !is_windows && dockerfile.directives.escape == Escape::Backslash;
-        Self { index: 0, platform: platform.clone(), scope, shell_is_posix }
+        Self { index: 0, platform: platform.clone(), scope, declared: BTreeSet::new(), shell_is_posix }
     }
 
     fn set(&mut self, name: &str, expansion: &Expansion) {
@@ -59,7 +61,13 @@ pub(super) fn instructions<'a>(
 /// The triggers that a stage leaves to images built on it, as written: nothing in them is expanded before they run.
 pub(super) fn left_triggers(resolver: &mut Resolver<'_>, index: usize) -> Vec<ResolvedInstruction> {
     let triggers = resolver.triggers(index);
-    let mut state = State { index, platform: Platform::linux_amd64(), scope: Scope::default(), shell_is_posix: false };
+    let mut state = State {
+        index,
+        platform: Platform::linux_amd64(),
+        scope: Scope::default(),
+        declared: BTreeSet::new(),
+        shell_is_posix: false,
+    };
     let reached = BTreeSet::new();
     let mut walk = Walk { resolver, state: &mut state, reached: &reached, is_trigger: true };
     triggers
@@ -142,8 +150,10 @@ impl Walk<'_, '_, '_> {
             return Some(as_written(&word.text));
         }
         let expansion = self.resolver.expand(word, &self.state.scope)?;
-        for name in &expansion.unset {
-            self.resolver.problems.warning(word.span, format!("variable `{name}` is not defined"), "", None);
+        for name in expansion.unset.difference(&self.state.declared) {
+            let is_global = self.resolver.globals.values.contains_key(name);
+            let hint = is_global.then(|| format!("`ARG {name}` in this stage makes it seen here"));
+            self.resolver.problems.warning(word.span, format!("variable `{name}` is not defined"), "", hint);
         }
         Some(expansion)
     }
@@ -162,7 +172,10 @@ impl Walk<'_, '_, '_> {
             (None, Some(default)) => self.expand(default)?,
             (None, None) => match self.resolver.globals.values.get(name) {
                 Some(Value::Known(value)) => as_written(value),
-                Some(Value::Unknown) | None => return Some(()),
+                Some(Value::Unknown) | None => {
+                    self.state.declared.insert(name.clone());
+                    return Some(());
+                }
             },
         };
         self.state.set(name, &value);
