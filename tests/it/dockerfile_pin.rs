@@ -17,7 +17,7 @@ fn check(text: &str, expected: &Expect) {
     assert!(!said.contains("error"), "{said}");
     assert_eq!(after.edges.len(), before.edges.len());
     assert!(after.edges.iter().all(|edge| edge.reference == "pinned@sha256:00"), "{pinned}");
-    expected.assert_eq(&pinned);
+    expected.assert_eq(&pinned.replace('\r', "␍"));
 }
 
 #[test]
@@ -25,11 +25,11 @@ fn references_are_replaced_where_they_are_written() {
     check(
         "# c\r\nARG V=1\r\nFROM  debian:${V} \\\r\n  AS a\r\nRUN x  \r\n",
         &expect![[r#"
-            # c
-            ARG V=1
-            FROM  pinned@sha256:00 \
-              AS a
-            RUN x  
+            # c␍
+            ARG V=1␍
+            FROM  pinned@sha256:00 \␍
+              AS a␍
+            RUN x  ␍
         "#]],
     );
     check(
