@@ -85,11 +85,12 @@ impl RetryPolicy {
         match again {
             Again::Never => None,
             Again::BackOff => {
-                let doubled = self.first_wait.saturating_mul(2u32.saturating_pow(tried - 1)).min(self.longest_wait);
+                let doubled =
+                    self.first_wait.saturating_mul(2u32.saturating_pow(tried.saturating_sub(1))).min(self.longest_wait);
                 Some(doubled - doubled.mul_f64(spread(what, tried) / 4.0))
             }
             Again::After(asked) if asked > self.longest_wait => None,
-            Again::After(asked) => Some(asked + self.first_wait.mul_f64(spread(what, tried))),
+            Again::After(asked) => Some(asked.saturating_add(self.first_wait.mul_f64(spread(what, tried)))),
         }
     }
 }

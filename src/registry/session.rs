@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
-use super::transport::{About, Answer, Request, Transport};
+use super::transport::{About, Answer, Request, Transport, authority};
 use super::{Credentials, Error, Keychain};
 use crate::model::Repository;
 
@@ -66,7 +66,9 @@ impl Session {
         let mut anonymous = known.as_ref().is_none_or(|grant| grant.anonymous);
         let mut answer = self.transport.send(about, request, known.as_ref().map(|grant| &grant.header)).await?;
         // A token that was good may have expired, so a refusal of it is answered like one of nothing.
+        // A store that the registry leads to is told nothing.
         if answer.status == StatusCode::UNAUTHORIZED
+            && answer.elsewhere.is_none()
             && let Some(grant) = self.grant(about, repository, access, &answer).await?
         {
             anonymous = grant.anonymous;
@@ -154,9 +156,8 @@ impl Session {
             Credentials::Password { username, password } => Some(basic(about, username, password)?),
             Credentials::Anonymous | Credentials::IdentityToken(_) | Credentials::RegistryToken(_) => None,
         };
-        let host = question.url.host_str().unwrap_or_default();
-        let port = question.url.port().map_or_else(String::new, |port| format!(":{port}"));
-        let about = About { doing: &format!("{}: getting a token from `{host}{port}`", about.doing), ..about };
+        let server = authority(&question.url);
+        let about = About { doing: &format!("{}: getting a token from `{server}`", about.doing), ..about };
         let answer = self.transport.send(about, question, authorization.as_ref()).await?;
         if answer.status == StatusCode::NOT_FOUND {
             // A missing token server is no missing image.

@@ -40,6 +40,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// The host that answered, where it is another than the one asked: a store that blobs are redirected to.
+    pub(super) elsewhere: Option<String>,
 }
 
 /// Sends requests, each within a deadline.
@@ -85,7 +87,7 @@ impl Transport {
         if let Some(value) = authorization {
             builder = builder.header(AUTHORIZATION, value);
         }
-        match tokio::time::timeout(self.deadline, answer_to(about, builder)).await {
+        match tokio::time::timeout(self.deadline, answer_to(about, url, builder)).await {
             Ok(answer) => answer,
             Err(_) => Err(about.unreachable(format!("no whole answer within {}s", self.deadline.as_secs_f32()))),
         }
@@ -115,7 +117,7 @@ impl Transport {
 
 const USER_AGENT: &str = concat!("windlass/", env!("CARGO_PKG_VERSION"));
 
-async fn answer_to(about: About<'_>, builder: reqwest::RequestBuilder) -> Result<Answer, Error> {
+async fn answer_to(about: About<'_>, asked: &Url, builder: reqwest::RequestBuilder) -> Result<Answer, Error> {
     let mut response = builder.send().await.map_err(|error| about.failed(&error))?;
     let mut body = Vec::new();
     loop {
@@ -128,7 +130,15 @@ async fn answer_to(about: About<'_>, builder: reqwest::RequestBuilder) -> Result
             Err(_) => return Err(about.truncated()),
         }
     }
-    Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+    let answered = response.url();
+    let elsewhere = (answered.origin() != asked.origin()).then(|| authority(answered));
+    Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body, elsewhere })
+}
+
+/// Host and, where it is written, port.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 impl About<'_> {
@@ -164,12 +174,14 @@ impl About<'_> {
         let (registry, doing) = (self.registry.to_owned(), self.doing.to_owned());
         let retry_after = retry_after(&answer.headers);
         let why = why(answer);
-        match answer.status.as_u16() {
-            401 | 403 => Error::Unauthorized { registry, doing, why, anonymous },
-            404 => Error::NotFound { registry, doing },
-            429 => Error::TooManyRequests { registry, doing, retry_after },
-            500.. => Error::Failing { registry, doing, why, retry_after },
-            400..500 => Error::Refused { registry, doing, why },
+        match (answer.status.as_u16(), &answer.elsewhere) {
+            (429, _) => Error::TooManyRequests { registry, doing, retry_after },
+            (500.., _) => Error::Failing { registry, doing, why, retry_after },
+            // Not the registry says so: neither other credentials nor another name would help.
+            (400..500, Some(host)) => self.protocol(format!("it leads to `{host}`, which answers {why}")),
+            (401 | 403, None) => Error::Unauthorized { registry, doing, why, anonymous },
+            (404, None) => Error::NotFound { registry, doing },
+            (400..500, None) => Error::Refused { registry, doing, why },
             _ => self.protocol(why),
         }
     }

@@ -365,6 +365,36 @@ async fn a_wrong_image_is_refused() {
 }
 
 #[tokio::test]
+async fn a_store_that_blobs_are_redirected_to_is_told_no_secret() {
+    let (server, store) = (Server::start(Lock::Basic).await, Server::start(Lock::Open).await);
+    put_image(&server);
+    put_image(&store);
+    let config = server.blobs("app").pop().unwrap();
+    let client = client(Options { keychain: keychain(&server, ME), ..options() });
+    let location = |query: &str| format!("Location: http://{}{config}{query}", store.address());
+
+    server.fail(&[PASS, Fault::Answer(307, location("").leak(), "")]);
+    let outcome = client.registry.look_up(&app(&server), &platform()).await;
+    expect![[r#"
+        Some(RemoteImage { digest: DIGEST, manifest: DIGEST, id: sha256:b3c9f48b8da73113a95f9d68b72059ab74c0d63688216e7383c9b3bdc09d6c14, labels: {"a": "b"} })
+        GET /v2/app/manifests/1 by nobody: 401
+        GET /v2/app/manifests/1 by Basic: NoDigest
+        GET /v2/app/blobs/sha256:b3c9f48b8da73113a95f9d68b72059ab74c0d63688216e7383c9b3bdc09d6c14 by Basic: 307"#]].assert_eq(&story(&server, &client, outcome));
+    expect!["GET /v2/app/blobs/sha256:b3c9f48b8da73113a95f9d68b72059ab74c0d63688216e7383c9b3bdc09d6c14 by nobody: 200"]
+        .assert_eq(&told(&store, &store.log()));
+
+    server.fail(&[PASS, Fault::Answer(307, location("?signature=secret").leak(), "")]);
+    store.fail(&[Fault::Answer(401, "WWW-Authenticate: Basic realm=here", "<Error>")]);
+    let outcome = client.registry.look_up(&app(&server), &platform()).await;
+    expect![[r#"
+        reading `HOST/app:1`: the answer of registry `HOST` is wrong: it leads to `STORE`, which answers 401 Unauthorized
+        GET /v2/app/manifests/1 by Basic: NoDigest
+        GET /v2/app/blobs/sha256:b3c9f48b8da73113a95f9d68b72059ab74c0d63688216e7383c9b3bdc09d6c14 by Basic: 307"#]]
+    .assert_eq(&story(&server, &client, outcome).replace(&store.address(), "STORE"));
+    expect!["GET /v2/app/blobs/sha256:b3c9f48b8da73113a95f9d68b72059ab74c0d63688216e7383c9b3bdc09d6c14?signature=secret by nobody: 401"].assert_eq(&told(&store, &store.log()));
+}
+
+#[tokio::test]
 async fn a_manifest_must_be_one() {
     for (manifest, expected) in [
         ("{", expect!["reading `HOST/app:1`: the answer of registry `HOST` is wrong: it is no manifest"]),

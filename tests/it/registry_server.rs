@@ -129,6 +129,12 @@ impl Server {
         digest
     }
 
+    /// The paths of a repository's blobs.
+    pub(crate) fn blobs(&self, repository: &str) -> Vec<String> {
+        let world = self.world.lock().unwrap();
+        world.blobs.keys().filter(|path| path.starts_with(&format!("/v2/{repository}/"))).cloned().collect()
+    }
+
     /// The bytes and type that are served under a tag.
     pub(crate) fn manifest(&self, repository: &str, tag: &str) -> Option<(String, String)> {
         let world = self.world.lock().unwrap();
