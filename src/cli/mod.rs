@@ -1,10 +1,12 @@
 //! The command line: flags, settings, one file a command, exit codes. Only here are the environment and the clock.
 
 mod completions;
+mod config;
 mod doctor;
 mod environment;
 mod exit;
 mod man;
+mod schema;
 mod settings;
 
 use std::ffi::OsString;
@@ -15,6 +17,7 @@ pub use environment::Environment;
 pub use exit::{Exit, Refusal};
 pub use settings::{GlobalArgs, Settings};
 
+use crate::diag::Diagnostics;
 use crate::ui;
 
 /// What `windlass --help` shows before the options.
@@ -34,6 +37,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Print the configuration that holds, defaults written out.
+    Config(config::ConfigArgs),
+    /// Print the JSON Schema of a file format.
+    Schema(schema::SchemaArgs),
     /// Tell what is there to build and run with.
     Doctor,
     /// Print completions for a shell.
@@ -52,12 +59,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             return error.print().map_or(exit, |()| exit);
         }
     };
-    let (outcome, color) = match Settings::new(cli.global, environment) {
-        Ok(settings) => (dispatch(cli.command, &settings), settings.ui.color),
-        Err(error) => (Err(error), ui::Color::Never),
+    let (outcome, color, progress) = match Settings::new(cli.global, environment) {
+        Ok(settings) => (dispatch(cli.command, &settings), settings.ui.color, settings.ui.progress),
+        Err(error) => (Err(error), ui::Color::Never, ui::Progress::Plain),
     };
     outcome.unwrap_or_else(|error| {
-        ui::error(&error, exit::hint(&error).as_deref(), color);
+        match error.downcast_ref() {
+            Some(Diagnostics(said)) => ui::refuse(said, color, progress),
+            None => ui::error(&error, exit::hint(&error).as_deref(), color),
+        }
         exit::of(&error)
     })
 }
@@ -68,6 +78,8 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
 
 fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
     match command {
+        Command::Config(args) => config::run(&args, settings),
+        Command::Schema(args) => schema::run(&args),
         Command::Doctor => doctor::run(settings),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args, settings),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
-use super::Color;
+use super::output::talk;
 use super::progress::annotation;
+use super::{Color, Progress, Ui};
 use crate::diag::{Diagnostic, Location, Severity};
 
 /// A line longer than this is not shown, only named: it is no line that a person wrote. In bytes; arbitrary.
@@ -24,6 +25,21 @@ pub fn diagnostics(diagnostics: &[Diagnostic], color: Color) -> String {
         text
     });
     shown.collect::<Vec<_>>().join("\n")
+}
+
+/// Tells on standard error why a text can't be used; on GitHub also beside the lines of the change.
+pub fn refuse(said: &[Diagnostic], color: Color, progress: Progress) {
+    talk(&diagnostics(said, color));
+    if progress == Progress::Github {
+        said.iter().for_each(|diagnostic| talk(&format!("{}\n", github_annotation(diagnostic))));
+    }
+}
+
+/// Tells on standard error what is likely not meant so, unless nothing shall be told but errors.
+pub fn warn(said: &[Diagnostic], ui: &Ui) {
+    if ui.progress != Progress::Quiet && !said.is_empty() {
+        refuse(said, ui.color, ui.progress);
+    }
 }
 
 /// The diagnostic as an annotation of GitHub Actions, one line without its end: `::error file=F,line=L,col=C::TEXT`.

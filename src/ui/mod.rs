@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use diagnostics::{diagnostics, github_annotation};
+pub use diagnostics::{diagnostics, github_annotation, refuse, warn};
 pub use output::{Paint, error, paint, print};
 pub use progress::{Record, Recorded, Reporter, failures};
 

@@ -5,6 +5,7 @@ mod apply_converges;
 mod apply_diff;
 mod apply_world;
 mod config;
+mod config_cli;
 mod dockerfile;
 mod dockerfile_diagnostics;
 mod dockerfile_pin;
