@@ -8,6 +8,7 @@ mod keys;
 mod path;
 pub mod read;
 mod schema;
+pub mod structure;
 mod test;
 mod value;
 pub mod yaml;
