@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::read::{Fields, Findings, Spanned};
-use super::yaml::{self, Node, Value};
+use super::yaml::{self, Entry, Node, Value};
 use crate::diag::{Diagnostics, SourceText, Span};
 use crate::model::{
     CommandTest, ContainerOptions, Environment, ExecutableBy, FileContentTest, FileExistenceTest, LicenseTest,
@@ -53,8 +53,10 @@ fn file(findings: &mut Findings, root: &Node) -> Option<TestSpec> {
         metadata: fields.get("metadataTest").and_then(|node| metadata(findings, node)).into_iter().collect(),
         healthy_within: None,
     };
-    let asks = KEYS.iter().filter(|key| key.contains("Test")).any(|key| fields.get(key).is_some_and(|n| !is_empty(n)));
-    if !asks {
+    // A misspelt key may have meant a test, and is an error already.
+    let is_known = |entry: &Entry| KEYS.contains(&entry.key.as_str()) || entry.key.starts_with("x-");
+    let asks = |entry: &Entry| !is_known(entry) || (entry.key.contains("Test") && !is_empty(&entry.value));
+    if !matches!(&root.value, Value::Map(entries) if entries.iter().any(asks)) {
         findings.error(fields.span(), "the file has no test", "");
     }
     Some(spec)
@@ -137,7 +139,7 @@ fn command(
 fn commands(findings: &mut Findings, fields: &Fields<'_>, key: &str) -> Vec<Vec<String>> {
     each(findings, fields, key, |findings, node| {
         let words = texts(findings, node);
-        if words.is_empty() {
+        if is_empty(node) {
             findings.error(node.span, format!("a command of `{key}` has no word"), "");
         }
         Some(words)

@@ -8,12 +8,12 @@ use bollard::errors::Error;
 use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, KillContainerOptions, RemoveContainerOptionsBuilder, WaitContainerOptions,
+    AttachContainerOptionsBuilder, InspectContainerOptions, KillContainerOptions, RemoveContainerOptionsBuilder,
+    WaitContainerOptions,
 };
 use futures_util::{Stream, StreamExt};
 
 use super::Failure;
-use super::failure::innermost;
 
 /// How much of each stream is kept, in bytes. Arbitrary: more than any log that a person reads, and little enough
 /// for one command at a time to have.
@@ -106,7 +106,12 @@ pub async fn run_to_end(
 ) -> Result<Ended, Failure> {
     // Listening begins before the command does, or the first lines of a short one would be lost.
     let options = AttachContainerOptionsBuilder::new().stdout(true).stderr(true).stream(true).build();
-    let attached = docker.attach_container(container, Some(options)).await?;
+    let attached = match docker.attach_container(container, Some(options)).await {
+        Ok(attached) => attached,
+        // Podman prepares the command here already, and finds out that it can't be run.
+        Err(Error::DockerResponseServerError { message, .. }) => return Ok(Ended::NotStarted(message)),
+        Err(error) => return Err(error.into()),
+    };
     if let Some(why) = start(docker, container).await? {
         return Ok(Ended::NotStarted(why));
     }
@@ -178,12 +183,12 @@ pub async fn is_podman(docker: &Docker) -> Result<bool, Failure> {
 
 /// Kills a container; one that runs no longer is fine.
 pub async fn kill(docker: &Docker, container: &str) -> Result<(), Failure> {
-    match docker.kill_container(container, None::<KillContainerOptions>).await {
-        Ok(()) => Ok(()),
-        // 409: it is not running. Podman says 500 and the same in words.
-        Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
-        Err(error) if innermost(&error).contains("not running") => Ok(()),
-        Err(error) => Err(error.into()),
+    let Err(error) = docker.kill_container(container, None::<KillContainerOptions>).await else { return Ok(()) };
+    // It may have ended by itself, and Podman waits only so long to see it end.
+    match docker.inspect_container(container, None::<InspectContainerOptions>).await {
+        Ok(found) if found.state.as_ref().and_then(|state| state.running) == Some(false) => Ok(()),
+        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+        Ok(_) | Err(_) => Err(error.into()),
     }
 }
 

@@ -17,4 +17,5 @@ mod registry_credentials;
 mod registry_faults;
 mod registry_server;
 mod source;
+mod structure;
 mod tidy;

@@ -5,6 +5,7 @@
 mod docker_connect;
 mod dockerfile_oracle;
 mod engine_build;
+mod image_tests;
 mod parts;
 mod plan_context;
 mod registry;

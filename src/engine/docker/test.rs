@@ -78,6 +78,13 @@ impl From<Failure> for Trouble {
     }
 }
 
+/// How long a test may run.
+struct Limit {
+    time: Duration,
+    /// The same, to be read behind "longer than".
+    words: String,
+}
+
 /// What a test found out.
 #[derive(Default)]
 struct Findings {
@@ -188,13 +195,14 @@ impl Tests<'_> {
     }
 
     /// How long a test may run that asks for `limit`.
-    fn limit(&self, limit: Option<Duration>) -> Result<Duration, Trouble> {
+    fn limit(&self, limit: Option<Duration>) -> Result<Limit, Trouble> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            let timeout = format_duration(self.timeout);
-            return Err(Trouble::Test(format!("not run: all tests together may take {timeout}")));
+        let all = format_duration(self.timeout);
+        match limit {
+            _ if left.is_zero() => Err(Trouble::Test(format!("not run: all tests together may take {all}"))),
+            Some(limit) if limit <= left => Ok(Limit { time: limit, words: format_duration(limit) }),
+            _ => Ok(Limit { time: left, words: format!("what was left of {all} for all tests") }),
         }
-        Ok(limit.map_or(left, |limit| limit.min(left)))
     }
 
     /// What every container of a test has; it does what the image says where nothing else is put in.
@@ -230,12 +238,10 @@ fn no_healthcheck() -> HealthConfig {
 }
 
 /// Tells a command's end that is none of its own.
-fn not_ended(what: &str, ended: &Ended, limit: Duration) -> Option<Trouble> {
+fn not_ended(what: &str, ended: &Ended, limit: &Limit) -> Option<Trouble> {
     match ended {
         Ended::Exited(_) => None,
-        Ended::TimedOut => {
-            Some(Trouble::Test(format!("{what} took longer than {} and was killed", format_duration(limit))))
-        }
+        Ended::TimedOut => Some(Trouble::Test(format!("{what} took longer than {} and was killed", limit.words))),
         Ended::NotStarted(why) => Some(Trouble::Test(format!("{what} can't be started: {}", report::one_line(why)))),
     }
 }

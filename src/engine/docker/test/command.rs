@@ -3,6 +3,7 @@
 use bollard::models::{ContainerConfig, ContainerCreateBody};
 use bollard::query_parameters::CommitContainerOptionsBuilder;
 
+use super::leftovers::image_id;
 use super::{Findings, Tests, Trouble, environment, no_healthcheck, not_ended, report};
 use crate::docker::Failure;
 use crate::docker::commands::{self, Ended, Output};
@@ -12,7 +13,7 @@ use crate::model::{CommandTest, ContainerOptions, Environment};
 impl Tests<'_> {
     pub(super) async fn command(&mut self, test: &CommandTest, findings: &mut Findings) -> Result<(), Trouble> {
         let limit = self.limit(test.timeout)?;
-        let deadline = tokio::time::Instant::now() + limit;
+        let deadline = tokio::time::Instant::now() + limit.time;
         let left = || deadline.saturating_duration_since(tokio::time::Instant::now());
         let of_image = environment::of_image(self.config.env.as_deref().unwrap_or_default());
         let shared = environment::lay_over(&of_image, &test.global_env);
@@ -25,7 +26,7 @@ impl Tests<'_> {
             findings.container = Some(container.clone());
             findings.output = Output::default();
             let ended = commands::run_to_end(self.docker, &container, left(), &mut findings.output).await?;
-            if let Some(trouble) = not_ended(&what, &ended, limit) {
+            if let Some(trouble) = not_ended(&what, &ended, &limit) {
                 return Err(trouble);
             }
             if let Ended::Exited(code @ 1..) = ended {
@@ -46,7 +47,7 @@ impl Tests<'_> {
         findings.container = Some(container.clone());
         findings.output = Output::default();
         let ended = commands::run_to_end(self.docker, &container, left(), &mut findings.output).await?;
-        if let Some(trouble) = not_ended("it", &ended, limit) {
+        if let Some(trouble) = not_ended("it", &ended, &limit) {
             return Err(trouble);
         }
         if let Ended::Exited(code) = ended
@@ -85,7 +86,7 @@ impl Tests<'_> {
     /// Makes an image of what a container changed, and removes the container.
     async fn commit(&mut self, container: &str) -> Result<String, Failure> {
         let options = CommitContainerOptionsBuilder::new().container(container).build();
-        let image = self.docker.commit_container(options, ContainerConfig::default()).await?.id;
+        let image = image_id(self.docker.commit_container(options, ContainerConfig::default()).await?.id);
         self.left.add_image(image.clone());
         commands::remove(self.docker, container).await?;
         Ok(image)

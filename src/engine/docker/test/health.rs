@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use bollard::models::{ContainerState, HealthConfig, HealthStatusEnum};
+use bollard::models::{ContainerInspectResponse, ContainerState, HealthConfig, HealthStatusEnum};
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use tokio::time::Instant;
 
 use super::{Findings, Tests, Trouble, report};
 use crate::docker::Failure;
 use crate::docker::commands::{self, Output};
-use crate::model::format_duration;
 
 /// How often the engine is asked. Arbitrary: no check runs much more often.
 const ASKED_EVERY: Duration = Duration::from_millis(100);
@@ -17,20 +16,28 @@ const ASKED_EVERY: Duration = Duration::from_millis(100);
 /// How long an interval between checks may be where this program runs them: an image's own is meant for months.
 const CHECKED_EVERY_AT_LEAST: Duration = Duration::from_secs(1);
 
+/// Why a container is not healthy.
+enum Unhealthy {
+    /// It ended, with this exit code.
+    Ended(i64),
+    /// What its last check said.
+    Not(String),
+}
+
 impl Tests<'_> {
     pub(super) async fn health(&mut self, within: Duration, findings: &mut Findings) -> Result<(), Trouble> {
         let limit = self.limit(Some(within))?;
-        let check = self.config.healthcheck.clone().unwrap_or_default();
-        let words = check.test.as_deref().unwrap_or_default();
-        if words.is_empty() || words.iter().any(|word| word == "NONE") {
+        let container = self.create(self.container(&self.image.id.to_string())).await?;
+        // Podman tells nothing of an image's check, only of a container's.
+        let check = self.inspect(&container).await?.config.and_then(|config| config.healthcheck).unwrap_or_default();
+        if check.test.as_deref().unwrap_or_default().first().is_none_or(|word| word == "NONE") {
             return Err(Trouble::Test("the image has no HEALTHCHECK".to_owned()));
         }
-        let container = self.create(self.container(&self.image.id.to_string())).await?;
         findings.container = Some(container.clone());
-        let deadline = Instant::now() + limit;
         if let Some(why) = commands::start(self.docker, &container).await? {
             return Err(Trouble::Test(format!("it can't be started: {}", report::one_line(&why))));
         }
+        let deadline = Instant::now() + limit.time;
         let failure = if commands::is_podman(self.docker).await? {
             // Without systemd nobody there runs the check, and the state stays `starting` for ever.
             self.check_until_healthy(&container, deadline, &check).await?
@@ -39,7 +46,10 @@ impl Tests<'_> {
         };
         commands::kill(self.docker, &container).await?;
         if let Some(failure) = failure {
-            findings.failures.push(failure);
+            findings.failures.push(match failure {
+                Unhealthy::Ended(code) => format!("it exited with {code} before it was healthy"),
+                Unhealthy::Not(why) => format!("it took longer than {} to become healthy: {why}", limit.words),
+            });
             let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("1000").build();
             findings.output.take_all(Box::pin(self.docker.logs(&container, Some(options)))).await?;
         }
@@ -47,12 +57,11 @@ impl Tests<'_> {
     }
 
     /// Waits for the engine to call a container healthy. Tells why it does not.
-    async fn ask_until_healthy(&self, container: &str, deadline: Instant) -> Result<Option<String>, Failure> {
-        let start = Instant::now();
+    async fn ask_until_healthy(&self, container: &str, deadline: Instant) -> Result<Option<Unhealthy>, Failure> {
         loop {
             let state = self.state(container).await?;
             if let Some(code) = ended(&state) {
-                return Ok(Some(format!("it exited with {code} before it was healthy")));
+                return Ok(Some(Unhealthy::Ended(code)));
             }
             let health = state.health.unwrap_or_default();
             if health.status == Some(HealthStatusEnum::HEALTHY) {
@@ -61,7 +70,7 @@ impl Tests<'_> {
             if Instant::now() >= deadline {
                 let last = health.log.unwrap_or_default().pop();
                 let last = last.map(|check| (check.exit_code, check.output.unwrap_or_default()));
-                return Ok(Some(unhealthy(deadline - start, last)));
+                return Ok(Some(Unhealthy::Not(last_check(last))));
             }
             tokio::time::sleep_until(deadline.min(Instant::now() + ASKED_EVERY)).await;
         }
@@ -73,27 +82,27 @@ impl Tests<'_> {
         container: &str,
         deadline: Instant,
         check: &HealthConfig,
-    ) -> Result<Option<String>, Failure> {
-        let start = Instant::now();
+    ) -> Result<Option<Unhealthy>, Failure> {
         let command = self.check_command(check);
         let timeout = nanoseconds(check.timeout).unwrap_or(Duration::from_secs(30));
         let interval = nanoseconds(check.interval).unwrap_or(CHECKED_EVERY_AT_LEAST);
         let interval = interval.clamp(ASKED_EVERY, CHECKED_EVERY_AT_LEAST);
+        let mut last = None;
         loop {
             let mut output = Output::default();
             let limit = timeout.min(deadline.saturating_duration_since(Instant::now()));
             let checked = commands::exec(self.docker, container, &command, limit, &mut output).await;
             // A container that ended takes no command, and that is why.
             if let Some(code) = ended(&self.state(container).await?) {
-                return Ok(Some(format!("it exited with {code} before it was healthy")));
+                return Ok(Some(Unhealthy::Ended(code)));
             }
-            let code = checked?;
-            if code == Some(0) {
-                return Ok(None);
+            match checked? {
+                Some(0) => return Ok(None),
+                Some(code) => last = Some((Some(code), output.stdout.text() + &output.stderr.text())),
+                None => {}
             }
             if Instant::now() >= deadline {
-                let said = format!("{}{}", output.stdout.text(), output.stderr.text());
-                return Ok(Some(unhealthy(deadline - start, Some((code, said)))));
+                return Ok(Some(Unhealthy::Not(last_check(last))));
             }
             tokio::time::sleep_until(deadline.min(Instant::now() + interval)).await;
         }
@@ -114,8 +123,11 @@ impl Tests<'_> {
     }
 
     async fn state(&self, container: &str) -> Result<ContainerState, Failure> {
-        let container = self.docker.inspect_container(container, None::<InspectContainerOptions>).await?;
-        Ok(container.state.unwrap_or_default())
+        Ok(self.inspect(container).await?.state.unwrap_or_default())
+    }
+
+    async fn inspect(&self, container: &str) -> Result<ContainerInspectResponse, Failure> {
+        Ok(self.docker.inspect_container(container, None::<InspectContainerOptions>).await?)
     }
 }
 
@@ -124,17 +136,12 @@ fn ended(state: &ContainerState) -> Option<i64> {
     (state.running == Some(false)).then_some(state.exit_code.unwrap_or_default())
 }
 
-fn unhealthy(within: Duration, last: Option<(Option<i64>, String)>) -> String {
-    let within = format_duration(within);
-    match last {
-        None => format!("not healthy within {within}: its first check did not end"),
-        Some((code, said)) => {
-            let code = code.map_or("did not end".to_owned(), |code| format!("exited with {code}"));
-            let said = report::one_line(&said);
-            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-            format!("not healthy within {within}: its last check {code}{said}")
-        }
-    }
+fn last_check(last: Option<(Option<i64>, String)>) -> String {
+    let Some((code, said)) = last else { return "its first check did not end".to_owned() };
+    let code = code.map_or("did not end".to_owned(), |code| format!("exited with {code}"));
+    let said = report::one_line(&said);
+    let said = if said.is_empty() { said } else { format!(": {said}") };
+    format!("its last check {code}{said}")
 }
 
 fn nanoseconds(duration: Option<i64>) -> Option<Duration> {

@@ -37,14 +37,9 @@ impl Leftovers {
 
     pub(super) async fn remove_all_but(&mut self, spared: Option<&str>) -> Result<(), Failure> {
         let (stay, go): (Vec<_>, Vec<_>) = self.containers.iter().cloned().partition(|id| Some(id.as_str()) == spared);
-        for id in &go {
-            commands::remove(&self.docker, id).await?;
-        }
+        remove_each(&self.docker, &go, &self.images).await?;
         self.containers = stay;
-        while let Some(id) = self.images.last() {
-            remove_image(&self.docker, id).await?;
-            self.images.pop();
-        }
+        self.images.clear();
         Ok(())
     }
 
@@ -58,21 +53,23 @@ impl Drop for Leftovers {
         if self.containers.is_empty() && self.images.is_empty() {
             return;
         }
-        // A runtime that is going away takes no tasks; `clean_up` is left then.
+        // A runtime that is going away runs no task; `clean_up` is left then, as it is where removing fails.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let mut left = Self {
-            docker: self.docker.clone(),
-            containers: std::mem::take(&mut self.containers),
-            images: std::mem::take(&mut self.images),
-        };
-        runtime.spawn(async move {
-            let removed = left.remove_all().await;
-            // Trying again from here would never end; what is left now is left to `clean_up`.
-            left.containers.clear();
-            left.images.clear();
-            removed
-        });
+        let docker = self.docker.clone();
+        let (containers, images) = (std::mem::take(&mut self.containers), std::mem::take(&mut self.images));
+        runtime.spawn(async move { remove_each(&docker, &containers, &images).await });
     }
+}
+
+/// Removes containers, then images from the last to the first.
+async fn remove_each(docker: &Docker, containers: &[String], images: &[String]) -> Result<(), Failure> {
+    for id in containers {
+        commands::remove(docker, id).await?;
+    }
+    for id in images.iter().rev() {
+        remove_image(docker, id).await?;
+    }
+    Ok(())
 }
 
 /// Removes the container that has a name, with the images that tests made for it, if it is an older run's. Tells
@@ -88,7 +85,7 @@ pub(super) async fn make_room(docker: &Docker, name: &str) -> Result<bool, Failu
         return Ok(false);
     }
     commands::remove(docker, name).await?;
-    let mut image = older.image;
+    let mut image = older.image.map(image_id);
     while let Some(id) = image.take() {
         let Some(found) = find(docker, &id).await? else { break };
         let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
@@ -98,6 +95,11 @@ pub(super) async fn make_room(docker: &Docker, name: &str) -> Result<bool, Failu
         }
     }
     Ok(true)
+}
+
+/// An image's id with its algorithm, without which Podman takes one that is not there for a bad name.
+pub(super) fn image_id(id: String) -> String {
+    if id.contains(':') { id } else { format!("sha256:{id}") }
 }
 
 /// Removes the images that the tests of a run made, save those that a kept container stands on.
