@@ -9,7 +9,7 @@ use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, InspectContainerOptions, KillContainerOptions, RemoveContainerOptionsBuilder,
-    WaitContainerOptions,
+    WaitContainerOptions, WaitContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt};
 
@@ -192,11 +192,24 @@ pub async fn kill(docker: &Docker, container: &str) -> Result<(), Failure> {
     }
 }
 
-/// Removes a container with its unnamed volumes, whether it runs or not. One that is gone or going is fine.
+/// How long a removal that somebody else began may take. Arbitrary.
+const REMOVED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Removes a container with its unnamed volumes, whether it runs or not. One that is gone is fine, one that is being
+/// removed is waited for.
 pub async fn remove(docker: &Docker, container: &str) -> Result<(), Failure> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match docker.remove_container(container, Some(options)).await {
-        Ok(()) | Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+        Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+        Err(Error::DockerResponseServerError { status_code: 409, message }) => {
+            let options = WaitContainerOptionsBuilder::new().condition("removed").build();
+            let mut gone = docker.wait_container(container, Some(options));
+            match tokio::time::timeout(REMOVED_WITHIN, gone.next()).await {
+                // Whatever the answer, there is nothing more to wait for.
+                Ok(_) => Ok(()),
+                Err(_) => Err(Failure::Unreachable(message)),
+            }
+        }
         Err(error) => Err(error.into()),
     }
 }

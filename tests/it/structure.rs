@@ -23,7 +23,7 @@ fn refused(text: &str) -> String {
     diagnostics.0.iter().map(show).collect()
 }
 
-fn check_refused(text: &str, expected: Expect) {
+fn check_refused(text: &str, expected: &Expect) {
     expected.assert_eq(&refused(text));
 }
 
@@ -264,50 +264,50 @@ fn files_that_the_real_tool_runs_are_read() {
 fn the_file_itself_must_be_one() {
     check_refused(
         "",
-        expect![[r#"
+        &expect![[r#"
         t.yaml:1:1: error: a container-structure-test file has no `schemaVersion`
         t.yaml:1:1: error: the file has no test
     "#]],
     );
     check_refused(
         "{schemaVersion: 2.0.0}",
-        expect![[r#"
+        &expect![[r#"
         t.yaml:1:1: error: the file has no test
     "#]],
     );
     check_refused(
         "{schemaVersion: 2.0.0, commandTests: [], metadataTest: {}, fileContentTests:}",
-        expect![[r#"
+        &expect![[r#"
         t.yaml:1:1: error: the file has no test
     "#]],
     );
     check_refused(
         "{schemaVersion: 1.0.0, metadataTest: {user: a}}",
-        expect![[r#"
+        &expect![[r#"
         t.yaml:1:17: error: schema `1.0.0` is not known: `2.0.0` is
     "#]],
     );
     check_refused(
         "{metadataTest: {user: a}}",
-        expect![[r#"
+        &expect![[r#"
         t.yaml:1:1: error: a container-structure-test file has no `schemaVersion`
     "#]],
     );
     check_refused(
         "[1]",
-        expect![[r#"
+        &expect![[r#"
         t.yaml:1:1: error: expected a map with the keys of a container-structure-test file, found a list
     "#]],
     );
     check_refused(
         "a: [",
-        expect![[r#"
+        &expect![[r#"
         t.yaml:1:4: error: this is not YAML: `[` is never closed
     "#]],
     );
     check_refused(
         "schemaVersion: 2.0.0\ncommandTest: []\nmetadata: {}\n",
-        expect![[r#"
+        &expect![[r#"
             t.yaml:2:1: error: unknown key `commandTest` of a container-structure-test file (did you mean `commandTests`?)
             t.yaml:3:1: error: unknown key `metadata` of a container-structure-test file (did you mean `metadataTest`?)
         "#]],
@@ -346,7 +346,7 @@ metadataTest:
 licenseTests: [{debian: true}]
 containerRunOptions: {user: a, envFile: x, envVars: [A], bindMounts: ["/a:/b"], priviliged: true}
 "#,
-        expect![[r#"
+        &expect![[r#"
             t.yaml:4:5: error: unknown key `nam` of a command test (did you mean `name`?)
             t.yaml:4:5: error: a command test has no `name`
             t.yaml:6:11: error: `name` is empty
@@ -370,7 +370,7 @@ containerRunOptions: {user: a, envFile: x, envVars: [A], bindMounts: ["/a:/b"], 
             t.yaml:18:61: error: expected a whole number from -1 to 4294967295, found the number `-2`
             t.yaml:18:81: error: expected `owner`, `group`, `other` or `any`, found the text `me`
             t.yaml:19:38: error: expected `true` or `false`, found the text `yes` (write `true` without quotes)
-            t.yaml:19:50: error: expected a whole number from -1 to 4294967295, found the text `0`
+            t.yaml:19:50: error: expected a whole number from -1 to 4294967295, found the text `0` (write it without quotes)
             t.yaml:21:29: error: `(` is no regular expression: unclosed group
             t.yaml:21:50: error: a variable has no `key`
             t.yaml:21:51: error: unknown key `name` of a variable (its keys are `key`, `value`, `isRegex`)
