@@ -55,7 +55,8 @@ fn value(kind: &Kind, definitions: &mut Map<String, Json>) -> Json {
         Kind::FormedOrNumber(pattern) => json!({ "type": ["string", "number"], "pattern": pattern }),
         Kind::Integer(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Patterns => {
-            let pattern = json!({ "type": ["string", "number", "boolean"], "format": "regex" });
+            // Not of the format `regex`: validators take that for the regular expressions of JavaScript.
+            let pattern = value(&Kind::Written, definitions);
             json!({ "anyOf": [pattern, { "type": "array", "items": pattern }] })
         }
         Kind::List(element) => or_nothing(&json!({ "type": "array", "items": value(element, definitions) })),
@@ -105,6 +106,17 @@ fn or_nothing(schema: &Json) -> Json {
     json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
+fn allow_points(schema: &mut Json) {
+    match schema {
+        Json::Object(inner) => inner.values_mut().for_each(allow_points),
+        Json::Array(types) if types.contains(&json!("string")) => {
+            types.iter_mut().filter(|name| **name == "integer").for_each(|name| *name = json!("number"));
+        }
+        Json::Array(inner) => inner.iter_mut().for_each(allow_points),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
+}
+
 /// A container as the deploy manifest has it, with what is allowed besides in `windlass.yaml`: keys that start with
 /// `x-`, and keys with nothing after them.
 fn container(definitions: &mut Map<String, Json>) -> Json {
@@ -121,6 +133,8 @@ fn container(definitions: &mut Map<String, Json>) -> Json {
         property["description"] = description.unwrap_or_else(|| json!(name));
     }
     definitions.insert("container".to_owned(), schema);
+    // Numbers with a point are taken as they are written here; JSON would write them otherwise.
+    definitions.values_mut().for_each(allow_points);
     for id in ["container", "HealthcheckEntry", "UpdateEntry"] {
         definitions[id]["patternProperties"] = json!({ "^x-": {} });
     }
