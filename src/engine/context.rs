@@ -307,3 +307,95 @@ pub(super) fn change_behind(entry: &Entry, error: &io::Error) -> Changed {
     let change = error.get_ref().and_then(|error| error.downcast_ref::<Changed>());
     change.cloned().unwrap_or_else(|| Changed { path: entry.path.to_string(), what: unreadable(error) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn injected(path: &str) -> InjectedFile {
+        InjectedFile { path: path.parse().unwrap(), content: b"new".to_vec(), mode: 0o600, uid: 1, gid: 2 }
+    }
+
+    fn context(root: &Path, paths: &[&str]) -> Context {
+        let mut entries = Vec::new();
+        for path in paths {
+            let kind = match (path.strip_suffix('/'), path.strip_suffix('@')) {
+                (Some(_), _) => Kind::Directory,
+                (_, Some(_)) => Kind::Symlink { target: "/".to_owned() },
+                _ => Kind::File {
+                    executable: false,
+                    size: 3,
+                    content: FileDigest::from_bytes(Sha256::digest(b"old").into()),
+                },
+            };
+            entries.push(Entry { path: path.trim_end_matches(['/', '@']).parse().unwrap(), kind });
+        }
+        Context { root: root.to_owned(), entries, mtime: 0 }
+    }
+
+    fn paths(context: &Context) -> Vec<&str> {
+        context.entries().iter().map(|entry| entry.path.as_str()).collect()
+    }
+
+    #[test]
+    fn injected_files_bring_their_directories_and_hide_what_was_there() {
+        let mut context = context(Path::new("/nowhere"), &["a/", "a/file", "a-b", "link@"]);
+        for path in ["a/new/key", "a/file", "link"] {
+            context.inject(injected(path)).unwrap();
+        }
+        assert_eq!(paths(&context), ["a", "a/file", "a/new", "a/new/key", "a-b", "link"]);
+        let file = context.get("a/file").unwrap();
+        assert_eq!((file.mode(), file.owner(), file.size()), (0o600, (1, 2), 3));
+        assert!(matches!(context.get("link").unwrap().kind, Kind::Injected(_)));
+    }
+
+    #[test]
+    fn an_injected_file_goes_through_nothing_and_replaces_no_directory() {
+        for path in ["a", "a/file/below", "link/below"] {
+            let mut context = context(Path::new("/nowhere"), &["a/", "a/file", "link@"]);
+            assert!(matches!(context.inject(injected(path)), Err(Error::Image { .. })), "{path}");
+            assert_eq!(paths(&context), ["a", "a/file", "link"]);
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_hashed() {
+        let root = tempfile::tempdir().unwrap();
+        let context = context(root.path(), &["a/", "a/old", "old"]);
+        let read = |path: &str| {
+            let mut text = String::new();
+            let entry = context.get(path).unwrap();
+            context.reader().open(entry)?.read_to_string(&mut text).map_err(|error| change_behind(entry, &error))?;
+            Ok::<_, Changed>(text)
+        };
+        fs::create_dir(root.path().join("a")).unwrap();
+        fs::write(root.path().join("a/old"), "old").unwrap();
+        assert_eq!(read("a/old"), Ok("old".to_owned()));
+        assert_eq!(read("old").unwrap_err().to_string(), "`old` changed since the context was read: it is gone");
+        fs::write(root.path().join("old"), "new").unwrap();
+        assert_eq!(
+            read("old").unwrap_err().to_string(),
+            "`old` changed since the context was read: it has another content"
+        );
+    }
+
+    #[test]
+    fn each_part_counts_in_the_digest() {
+        let root = Path::new("/nowhere");
+        let mut digests = vec![context(root, &["a"]).digest(), context(root, &["a/"]).digest()];
+        digests.extend([context(root, &["a@"]).digest(), context(root, &["b"]).digest(), context(root, &[]).digest()]);
+        let file = injected("a");
+        let files = [
+            InjectedFile { mode: 0, ..file.clone() },
+            InjectedFile { uid: 9, ..file.clone() },
+            InjectedFile { content: b"x".to_vec(), ..file.clone() },
+            file,
+        ];
+        digests.extend(files.map(|file| Context::of_files(vec![file], 0).digest()));
+        digests.sort_unstable();
+        digests.dedup();
+        assert_eq!(digests.len(), 9);
+    }
+}

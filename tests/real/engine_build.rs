@@ -1,14 +1,14 @@
 //! Building on a real engine, with both of its builders. What came out is asked of Docker's own client.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
+use std::{fs, io};
 
-use expect_test::{Expect, expect};
+use expect_test::expect;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use windlass::engine::docker::{Builder, DockerEngine, Options};
@@ -19,7 +19,7 @@ use windlass::registry::{Keychain, RetryPolicy};
 
 use crate::parts;
 
-const BOTH: [Builder; 2] = [Builder::Best, Builder::Classic];
+pub(crate) const BOTH: [Builder; 2] = [Builder::Best, Builder::Classic];
 /// 2001-09-09 01:46:40 UTC.
 const EPOCH: u64 = 1_000_000_000;
 
@@ -34,8 +34,12 @@ impl Sink for Events {
 }
 
 impl Events {
+    pub(crate) fn all(&self) -> Vec<Event> {
+        self.0.lock().unwrap().clone()
+    }
+
     /// The instructions and what they printed, a line each; what the builder does for itself is left out.
-    fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let show = |event: &Event| match event {
             Event::Step { number: Some((n, of)), name, cached, .. } => {
                 Some(format!("{n}/{of} {name}{}\n", if *cached { " (cached)" } else { "" }))
@@ -48,27 +52,27 @@ impl Events {
     }
 }
 
-async fn engine(builder: Builder) -> DockerEngine {
-    connect(&parts::docker_host(), builder).await
+pub(crate) async fn engine(builder: Builder) -> DockerEngine {
+    connect(&parts::docker_host(), builder, Keychain::empty()).await
 }
 
-async fn connect(host: &str, builder: Builder) -> DockerEngine {
+pub(crate) async fn connect(host: &str, builder: Builder, keychain: Keychain) -> DockerEngine {
     let options = Options {
         builder,
         run: "engine-build".to_owned(),
         answers_within: Duration::from_secs(20),
-        keychain: Keychain::empty(),
+        keychain,
         retry: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
     };
     DockerEngine::connect(host, options).await.unwrap()
 }
 
 /// Runs Docker's client.
-fn docker(args: &[&str]) -> String {
+pub(crate) fn docker(args: &[&str]) -> String {
     run("docker", &[&["-H", &parts::docker_host()], args].concat())
 }
 
-fn run(program: &str, args: &[&str]) -> String {
+pub(crate) fn run(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {args:?}: {stderr}");
@@ -76,23 +80,23 @@ fn run(program: &str, args: &[&str]) -> String {
 }
 
 /// A context and all that is asked of a build, to be changed by a test before it runs.
-struct Build {
-    folder: TempDir,
-    name: String,
-    dockerfile: String,
-    tree: Tree,
-    injected: Vec<InjectedFile>,
-    target: Option<&'static str>,
-    args: BTreeMap<String, String>,
-    labels: BTreeMap<String, String>,
-    secrets: Vec<Secret>,
-    no_cache: bool,
-    timeout: Duration,
+pub(crate) struct Build {
+    pub(crate) folder: TempDir,
+    pub(crate) name: String,
+    pub(crate) dockerfile: String,
+    pub(crate) tree: Tree,
+    pub(crate) injected: Vec<InjectedFile>,
+    pub(crate) target: Option<&'static str>,
+    pub(crate) args: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) secrets: Vec<Secret>,
+    pub(crate) no_cache: bool,
+    pub(crate) timeout: Duration,
 }
 
 impl Build {
     /// An image whose name begins with `engine-` and which is removed when this is dropped.
-    fn of(name: &str, dockerfile: &str) -> Self {
+    pub(crate) fn of(name: &str, dockerfile: &str) -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             name: format!("engine-{name}"),
@@ -109,19 +113,19 @@ impl Build {
     }
 
     /// Writes a file; [`Build::read_tree`] makes it part of the context.
-    fn file(&self, path: &str, content: &str) {
+    pub(crate) fn file(&self, path: &str, content: &str) {
         let path = self.folder.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    fn read_tree(&mut self) {
+    pub(crate) fn read_tree(&mut self) {
         let mut entries = Vec::new();
         walk(self.folder.path(), "", &mut entries);
         self.tree = entries.into_iter().map(|(path, node)| (path.parse().unwrap(), node)).collect();
     }
 
-    async fn run(&self, engine: &DockerEngine, events: &Events) -> Result<BuiltImage, Error> {
+    pub(crate) async fn run(&self, engine: &DockerEngine, events: &dyn Sink) -> Result<BuiltImage, Error> {
         let request = BuildRequest {
             image: &"probe".parse().unwrap(),
             context_root: self.folder.path(),
@@ -163,7 +167,9 @@ fn walk(root: &Path, below: &str, entries: &mut Vec<(String, Node)>) {
             let target = fs::read_link(entry.path()).unwrap().into_os_string().into_string().unwrap();
             entries.push((path, Node::Symlink { target }));
         } else {
-            let content = FileDigest::from_bytes(Sha256::digest(fs::read(entry.path()).unwrap()).into());
+            let mut sha256 = Sha256::new();
+            io::copy(&mut fs::File::open(entry.path()).unwrap(), &mut sha256).unwrap();
+            let content = FileDigest::from_bytes(sha256.finalize().into());
             let executable = status.permissions().mode() & 0o100 != 0;
             entries.push((path, Node::File { executable, size: status.len(), content }));
         }
@@ -171,7 +177,7 @@ fn walk(root: &Path, below: &str, entries: &mut Vec<(String, Node)>) {
 }
 
 /// Makes the image that the tests' images stand on: busybox, with its applets in /bin.
-async fn base() -> &'static str {
+pub(crate) async fn base() -> &'static str {
     static BASE: tokio::sync::OnceCell<Build> = tokio::sync::OnceCell::const_new();
     let make = || async {
         let text = "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
@@ -324,6 +330,7 @@ async fn an_instruction_that_fails_is_named_with_its_line() {
         let mut build = Build::of("failing", &text);
         build.no_cache = true;
         let error = build.run(&engine(builder).await, &events).await.unwrap_err();
+        assert!(!docker(&["ps", "--all", "--no-trunc"]).contains("echo last words"), "its container is left");
         let shown: String = sorted_output(&events.shown());
         // BuildKit has one step for the same base of all builds that run, with the name that one of them gave it.
         let shown: String = shown.split_inclusive('\n').filter(|line| !line.contains("FROM docker.io")).collect();
@@ -460,8 +467,8 @@ async fn a_secret_is_mounted_or_refused() {
 #[tokio::test]
 async fn a_file_that_changed_since_it_was_hashed_is_named() {
     let changes: [(&str, fn(&Path)); 6] = [
-        ("longer", |file| fs::write(file, "0123456789+").unwrap()),
-        ("other", |file| fs::write(file, "012345678+").unwrap()),
+        ("longer", |file| fs::write(file, "hashed long ago").unwrap()),
+        ("other", |file| fs::write(file, "hasheD long ag").unwrap()),
         ("gone", |file| fs::remove_file(file).unwrap()),
         ("link", |file| {
             fs::remove_file(file).unwrap();
@@ -481,14 +488,15 @@ async fn a_file_that_changed_since_it_was_hashed_is_named() {
         let mut said = String::new();
         for (name, change) in changes {
             let mut build = Build::of("changed", "FROM scratch\nCOPY . /\n");
-            build.file("a/file", "0123456789");
+            // BuildKit asks for no file that it has from an earlier run.
+            build.file("a/file", &format!("{:014}", std::process::id()));
             build.read_tree();
             change(&build.folder.path().join("a/file"));
             let error = build.run(&engine(builder).await, &Events::default()).await.unwrap_err();
             said.push_str(&format!("{name}: {error}\n"));
         }
         expect![[r#"
-            longer: `a/file` changed since the context was read: it has 11 bytes and had 10
+            longer: `a/file` changed since the context was read: it has 15 bytes and had 14
             other: `a/file` changed since the context was read: it has another content
             gone: `a/file` changed since the context was read: it is gone
             link: `a/file` changed since the context was read: it is a symbolic link, or reached by one
@@ -510,5 +518,40 @@ async fn a_warm_cache_gives_the_same_image() {
         let events = Events::default();
         assert_eq!(build.run(&engine, &events).await.unwrap(), first);
         assert!(events.shown().contains("RUN date > /when (cached)"), "{}", events.shown());
+    }
+}
+
+#[tokio::test]
+async fn buildkit_reads_only_what_is_copied() {
+    let mut build =
+        Build::of("followed", "FROM scratch\nCOPY [\"link/wanted\", \"grün [[]x]\", \"/\"]\nCOPY a*.txt /texts/\n");
+    for path in ["a/b/wanted", "a/b/unwanted", "grün [x]", "a1.txt", "a2.txt", "b.txt"] {
+        build.file(path, path);
+    }
+    symlink("a/b", build.folder.path().join("link")).unwrap();
+    build.read_tree();
+    for path in ["a/b/unwanted", "b.txt"] {
+        fs::remove_file(build.folder.path().join(path)).unwrap();
+    }
+    // In a JSON array, or between quotes that the shell form does not know, a name may have blanks.
+    build.dockerfile =
+        build.dockerfile.replace("link/wanted \"grün [x]\" /", "[\"link/wanted\", \"grün [[]x]\", \"/\"]");
+    build.run(&engine(Builder::Best).await, &Events::default()).await.unwrap();
+    let listing = listing(&build.name);
+    let own = |line: &&str| ["wanted", "x]", ".txt"].iter().any(|end| line.ends_with(end));
+    let names: Vec<&str> = listing.lines().filter(own).filter_map(|line| line.split(":46 ").nth(1)).collect();
+    assert_eq!(names, ["grün [x]", "texts/a1.txt", "texts/a2.txt", "wanted"]);
+}
+
+#[tokio::test]
+async fn another_content_of_the_same_size_is_seen() {
+    let mut build = Build::of("same-size", &format!("FROM {}\nCOPY x /\n", base().await));
+    for builder in BOTH {
+        for content in ["first", "other"] {
+            build.file("x", content);
+            build.read_tree();
+            build.run(&engine(builder).await, &Events::default()).await.unwrap();
+            assert_eq!(docker(&["run", "--rm", &build.name, "cat", "/x"]), content, "{builder:?}");
+        }
     }
 }

@@ -6,6 +6,8 @@ mod config_schema;
 mod docker_connect;
 mod dockerfile_oracle;
 mod engine_build;
+mod engine_build_limits;
+mod engine_build_registry;
 mod image_tests;
 mod parts;
 mod plan_context;
