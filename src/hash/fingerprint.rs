@@ -51,12 +51,14 @@ pub struct Fingerprint {
     pub secrets: BTreeSet<String>,
     /// The files that the configuration adds to its context ([`super::injected`]).
     pub files: BTreeMap<TreePath, InputHash>,
+    /// The labels that the configuration adds to those of the Dockerfile.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Fingerprint {
     /// The hash of all inputs.
     pub fn content_hash(&self) -> ContentHash {
-        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files } = self;
+        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files, labels } = self;
         let Platform { os, architecture, variant } = platform;
         let mut feed = Feed::new("fingerprint");
         feed.bytes(dockerfile.as_bytes());
@@ -94,6 +96,11 @@ impl Fingerprint {
         for (path, file) in files {
             feed.text(path.as_str());
             feed.bytes(file.as_bytes());
+        }
+        feed.count(labels.len());
+        for (name, value) in labels {
+            feed.text(name);
+            feed.text(value);
         }
         ContentHash::new(Digest::from_bytes(feed.finish()))
     }

@@ -14,7 +14,7 @@ use super::{Fingerprint, InputHash, SCHEMA};
 impl Fingerprint {
     /// The text of the label.
     pub fn to_label(&self) -> String {
-        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files } = self;
+        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files, labels } = self;
         let mut label = Label(SCHEMA.to_string());
         label.value("dockerfile", &hex(dockerfile));
         label.value("context", &hex(context));
@@ -28,6 +28,7 @@ impl Fingerprint {
         parents.iter().for_each(|(parent, hash)| label.entry("parent", parent.as_str(), &hash.to_string()));
         secrets.iter().for_each(|id| label.entry("secret", id, ""));
         files.iter().for_each(|(path, file)| label.entry("file", path.as_str(), &hex(file)));
+        labels.iter().for_each(|(name, value)| label.entry("label", name, value));
         label.0
     }
 
@@ -40,7 +41,7 @@ impl Fingerprint {
         let (mut dockerfile, mut context, mut platform) = (None, None, None);
         let (mut named_contexts, mut args) = (BTreeMap::new(), BTreeMap::new());
         let (mut bases, mut parents) = (BTreeMap::new(), BTreeMap::new());
-        let (mut secrets, mut files) = (BTreeSet::new(), BTreeMap::new());
+        let (mut secrets, mut files, mut labels) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         for field in fields {
             let (key, value) = field.split_once('=')?;
             let (kind, name) = key.split_once(':').unwrap_or((key, ""));
@@ -56,11 +57,12 @@ impl Fingerprint {
                 "parent" => drop(parents.insert(parse(&name)?, parse(&value)?)),
                 "secret" => drop(secrets.insert(name)),
                 "file" => drop(files.insert(parse(&name)?, unhex(&value)?)),
+                "label" => drop(labels.insert(name, value)),
                 _ => return None,
             }
         }
         let (dockerfile, context, platform) = (dockerfile?, context?, platform?);
-        Some(Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files })
+        Some(Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files, labels })
     }
 }
 

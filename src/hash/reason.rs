@@ -92,12 +92,17 @@ pub enum Reason {
         /// Where in the context.
         paths: BTreeSet<TreePath>,
     },
+    /// A label that the configuration adds came, went or has another value.
+    LabelChanged {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Fingerprint {
     /// Everything in which these inputs differ from those of an earlier build; nothing where they are equal.
     pub fn reasons_since(&self, last: &Self) -> Vec<Reason> {
-        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files } = self;
+        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files, labels } = self;
         let mut reasons = Vec::new();
         if *dockerfile != last.dockerfile {
             reasons.push(Reason::DockerfileChanged);
@@ -143,6 +148,7 @@ impl Fingerprint {
         if !paths.is_empty() {
             reasons.push(Reason::FilesChanged { paths });
         }
+        reasons.extend(changes(&last.labels, labels).map(|change| Reason::LabelChanged { name: change.key.clone() }));
         reasons
     }
 }

@@ -111,6 +111,13 @@ pub struct Plan {
     pub warnings: Vec<Diagnostic>,
 }
 
+impl Plan {
+    /// How many images have to be built.
+    pub fn to_build(&self) -> usize {
+        self.images.iter().filter(|planned| planned.verdict != Verdict::Fresh).count()
+    }
+}
+
 /// Gives every image its verdict. `forced` are built whatever is there.
 pub fn decide(resolved: Resolved, known: &Known, forced: &BTreeSet<ImageName>) -> Plan {
     let Resolved { project, images, notes, warnings } = resolved;

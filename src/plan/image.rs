@@ -86,6 +86,15 @@ pub struct SecretSource {
     pub from: SecretValue,
 }
 
+/// A folder that a Dockerfile names beside its context.
+#[derive(Debug, Clone)]
+pub struct NamedFolder {
+    /// The folder that the tree's paths are relative to; absolute.
+    pub root: PathBuf,
+    /// What of the folder counts.
+    pub tree: Arc<Tree>,
+}
+
 /// An image of the project: what it is made of, what it is called, what is asked of it.
 #[derive(Debug, Clone)]
 pub struct Image {
@@ -109,6 +118,8 @@ pub struct Image {
     pub context_root: PathBuf,
     /// What of the folder belongs to the context.
     pub context: Arc<Tree>,
+    /// The folders that stand behind names in `FROM`, `COPY --from` and mounts.
+    pub named_contexts: BTreeMap<String, NamedFolder>,
     /// Files that the configuration adds to the context.
     pub injected: Vec<InjectedFile>,
     /// The stage that is built; none means the last.

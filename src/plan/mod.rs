@@ -1,11 +1,19 @@
 //! Decides what is built, in which order and why. Pure: everything that it needs is handed to it.
 //!
 //! Two steps, because what is already there can only be looked up once the content hashes are known:
-//! `resolve` makes [`Resolved`] of what was read, then [`decide`] makes a [`Plan`] of it and of what was [`Known`].
+//! [`resolve`] makes [`Resolved`] of what was read, then [`decide`] makes a [`Plan`] of it and of what was [`Known`].
 
 mod decide;
+mod draft;
+mod fingerprint;
 mod image;
+mod meaning;
+mod prefix;
+mod resolve;
+mod select;
 
 pub use crate::hash::Reason;
 pub use decide::{Known, KnownImage, Labelled, Lookup, Plan, PlannedImage, Verdict, decide};
-pub use image::{Edge, EdgeKind, Image, PinTo, PinnedReference, Resolved, SecretSource, SecretValue};
+pub use draft::{ImageInputs, Inputs};
+pub use image::{Edge, EdgeKind, Image, NamedFolder, PinTo, PinnedReference, Resolved, SecretSource, SecretValue};
+pub use resolve::resolve;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ignore::WalkBuilder;
 
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::Diagnostic;
 use crate::model::ImageName;
 
 /// A Dockerfile that was found. Its context is the folder that it lies in.
@@ -28,39 +28,38 @@ impl Found {
 /// What was found below a root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Discovered {
-    /// The Dockerfiles, in the order of their paths.
+    /// The Dockerfiles, in the order of their paths, each with a name that no other has.
     pub found: Vec<Found>,
-    /// Folders that could not be looked into.
-    pub warnings: Vec<Diagnostic>,
+    /// The names that several Dockerfiles have.
+    pub ambiguous: BTreeSet<ImageName>,
+    /// The errors of ambiguous and impossible names, and warnings of folders that could not be looked into.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// Finds `Dockerfile`, `Dockerfile.NAME`, `NAME.Dockerfile`, and the same with `Containerfile`, skipping `.git` and
 /// what `.gitignore` files hide. A file without a NAME is called after its folder, and after the project where it
 /// lies in the root; capitals become small, and `.`, `_`, `-` at its ends are left out (`.devcontainer`). `claimed` are the paths that the configuration gives to images of its own: they are skipped.
-///
-/// # Errors
-/// Names that no image can have, and two files of one name.
-pub fn discover(root: &Path, project: &str, claimed: &BTreeSet<String>) -> Result<Discovered, Diagnostics> {
-    let (mut by_name, mut diagnostics): (BTreeMap<ImageName, Vec<String>>, _) = (BTreeMap::new(), Vec::new());
-    let (paths, warnings) = dockerfiles(root);
+pub fn discover(root: &Path, project: &str, claimed: &BTreeSet<String>) -> Discovered {
+    let mut by_name: BTreeMap<ImageName, Vec<String>> = BTreeMap::new();
+    let (paths, diagnostics) = dockerfiles(root);
+    let mut discovered = Discovered { diagnostics, ..Discovered::default() };
     for path in paths.into_iter().filter(|path| !claimed.contains(path)) {
         match name(&path, project) {
             Ok(name) => by_name.entry(name).or_default().push(path),
-            Err(diagnostic) => diagnostics.push(*diagnostic),
+            Err(diagnostic) => discovered.diagnostics.push(*diagnostic),
         }
     }
-    let mut found = Vec::new();
     for (name, paths) in by_name {
         match <[String; 1]>::try_from(paths) {
-            Ok([path]) => found.push(Found { name, path }),
-            Err(paths) => diagnostics.push(two_of_one_name(&name, &paths)),
+            Ok([path]) => discovered.found.push(Found { name, path }),
+            Err(paths) => {
+                discovered.diagnostics.push(two_of_one_name(&name, &paths));
+                discovered.ambiguous.insert(name);
+            }
         }
     }
-    if !diagnostics.is_empty() {
-        return Err(Diagnostics(diagnostics));
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Discovered { found, warnings })
+    discovered.found.sort_by(|a, b| a.path.cmp(&b.path));
+    discovered
 }
 
 /// Their paths, sorted, and what could not be looked into.

@@ -15,6 +15,13 @@ pub struct Revision {
     pub dirty: bool,
 }
 
+impl Revision {
+    /// The commit's id, and `-dirty` where that is not all.
+    pub fn shown(&self) -> String {
+        if self.dirty { format!("{}-dirty", self.commit) } else { self.commit.clone() }
+    }
+}
+
 /// Git was asked and refused, such as for a folder of somebody else.
 #[derive(Debug, thiserror::Error)]
 #[error("git does not tell the revision: {0}")]

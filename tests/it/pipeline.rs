@@ -49,6 +49,7 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
         parents: parents.clone(),
         secrets: BTreeSet::new(),
         files: BTreeMap::new(),
+        labels: BTreeMap::new(),
     };
     let content_hash = fingerprint.content_hash();
     let repository: Repository = format!("registry.test/{name}").parse().unwrap();
@@ -63,6 +64,7 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
         dockerfile: SourceText::new(format!("{name}/Dockerfile"), "FROM scratch\n"),
         context_root: PathBuf::from("/nonexistent"),
         context: Arc::new(Tree::default()),
+        named_contexts: BTreeMap::new(),
         injected: Vec::new(),
         target: None,
         args: BTreeMap::new(),

@@ -290,13 +290,9 @@ fn check_discovery(files: &str, claimed: &[&str], expected: Expect) {
     let folder = TempDir::new().unwrap();
     make(folder.path(), files);
     let claimed: BTreeSet<String> = claimed.iter().map(|path| (*path).to_owned()).collect();
-    let shown = match discover(folder.path(), "shop", &claimed) {
-        Ok(discovered) => {
-            let found = discovered.found.iter().map(|found| format!("{} <- {}\n", found.name, found.path));
-            found.collect::<String>() + &show_all(&discovered.warnings)
-        }
-        Err(diagnostics) => show_all(&diagnostics.0),
-    };
+    let discovered = discover(folder.path(), "shop", &claimed);
+    let found = discovered.found.iter().map(|found| format!("{} <- {}\n", found.name, found.path));
+    let shown = found.collect::<String>() + &show_all(&discovered.diagnostics);
     expected.assert_eq(&shown);
 }
 

@@ -1,0 +1,134 @@
+//! What a plan is made from, and the reading of its Dockerfiles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::{Config, ImageConfig, NamedContext};
+use crate::diag::{Diagnostic, Severity, SourceText};
+use crate::dockerfile::{self, ResolveInputs};
+use crate::model::{ImageName, InjectedFile, ProjectName, TestSpec, Tree};
+
+use super::image::NamedFolder;
+
+/// Everything that a plan is made from.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The project's name.
+    pub project: ProjectName,
+    /// The configuration; the default one where the project has none.
+    pub config: &'a Config,
+    /// The images, in any order.
+    pub images: Vec<ImageInputs>,
+    /// Images that the project has but that could not be read, which was said already.
+    pub unreadable: BTreeSet<ImageName>,
+}
+
+/// What one image is made from.
+#[derive(Debug)]
+pub struct ImageInputs {
+    /// Its name.
+    pub name: ImageName,
+    /// What the configuration says of it, or what holds where it says nothing.
+    pub config: ImageConfig,
+    /// The Dockerfile.
+    pub dockerfile: Arc<SourceText>,
+    /// The folder that the context's paths are relative to; absolute.
+    pub context_root: PathBuf,
+    /// What of the folder belongs to the context.
+    pub context: Arc<Tree>,
+    /// The named contexts that are folders.
+    pub named_contexts: BTreeMap<String, NamedFolder>,
+    /// The files that the configuration adds to the context.
+    pub injected: Vec<InjectedFile>,
+    /// The tests, those of files read.
+    pub test: TestSpec,
+}
+
+/// An image whose Dockerfile was read, but whose references were not understood yet.
+pub(super) struct Draft {
+    pub(super) inputs: ImageInputs,
+    /// The build arguments as texts.
+    pub(super) args: BTreeMap<String, String>,
+    pub(super) resolved: dockerfile::Resolved,
+}
+
+/// Reads the Dockerfiles; what is wrong with them, and with what the configuration says of them, is said.
+pub(super) fn drafts(images: Vec<ImageInputs>, config: &Config, diagnostics: &mut Vec<Diagnostic>) -> Vec<Draft> {
+    // Images may share a file: then its errors are the same, and said once.
+    let mut read: BTreeMap<*const SourceText, Arc<dockerfile::Dockerfile>> = BTreeMap::new();
+    let mut drafts = Vec::new();
+    for inputs in images {
+        let key = Arc::as_ptr(&inputs.dockerfile);
+        let is_shared = read.contains_key(&key);
+        let dockerfile = read.entry(key).or_insert_with(|| {
+            let parsed = dockerfile::parse(&inputs.dockerfile);
+            diagnostics.extend(parsed.diagnostics);
+            Arc::new(parsed.dockerfile)
+        });
+        let args = inputs.config.args.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
+        let contexts: BTreeSet<String> = inputs.config.contexts.keys().cloned().collect();
+        let resolved = dockerfile::resolve(
+            dockerfile,
+            &ResolveInputs {
+                args: &args,
+                target: inputs.config.target.as_ref().map(|target| target.value.as_str()),
+                target_platform: &inputs.config.platform,
+                build_platform: &inputs.config.platform,
+                contexts: &contexts,
+            },
+        );
+        let against_config = config_against_dockerfile(&inputs, config, &resolved);
+        let new = resolved.diagnostics.iter().filter(|d| !is_shared || !diagnostics.contains(d)).cloned();
+        diagnostics.extend(new.chain(against_config).collect::<Vec<_>>());
+        drafts.push(Draft { inputs, args, resolved });
+    }
+    drafts
+}
+
+/// What the configuration gives and the Dockerfile does not take, and the other way round.
+fn config_against_dockerfile(
+    inputs: &ImageInputs,
+    config: &Config,
+    resolved: &dockerfile::Resolved,
+) -> Vec<Diagnostic> {
+    // Of a file with errors it is not known what it takes.
+    if resolved.diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        return Vec::new();
+    }
+    let path = inputs.dockerfile.path();
+    let mut diagnostics = Vec::new();
+    for name in &resolved.unused_args {
+        let span = inputs.config.args[name].span;
+        let message = format!("`{path}` has no use for the build argument `{name}`");
+        diagnostics.push(Diagnostic::warning(message).at(&config.source, span, ""));
+    }
+    for (name, context) in &inputs.config.contexts {
+        if !resolved.edges.iter().any(|edge| edge.reference == *name) {
+            let what = match &context.value {
+                NamedContext::Image(_) => "the image",
+                NamedContext::Folder(_) => "the folder",
+            };
+            let message = format!("`{path}` has no use for {what} that is given the name `{name}`");
+            diagnostics.push(Diagnostic::warning(message).at(&config.source, context.span, ""));
+        }
+    }
+    for secret in &inputs.config.secrets {
+        if !resolved.secrets.iter().any(|needed| needed.id == secret.id.value) {
+            let message = format!("`{path}` has no use for the secret `{}`", secret.id.value);
+            diagnostics.push(Diagnostic::warning(message).at(&config.source, secret.id.span, ""));
+        }
+    }
+    for needed in resolved.secrets.iter().filter(|needed| needed.required) {
+        if !inputs.config.secrets.iter().any(|secret| secret.id.value == needed.id) {
+            let hint = format!(
+                "give it in windlass.yaml: `secrets: [{{ id: {}, env: VARIABLE }}]` of the image `{}`",
+                needed.id, inputs.name
+            );
+            let message =
+                format!("the secret `{}` is required, and the image `{}` is given none", needed.id, inputs.name);
+            diagnostics.push(Diagnostic::error(message).at(&inputs.dockerfile, needed.span, "").hint(hint));
+        }
+    }
+    diagnostics
+}

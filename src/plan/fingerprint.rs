@@ -1,0 +1,108 @@
+//! Fingerprints of images: each from its own inputs and from the content hashes of its parents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::hash::{self, Fingerprint, InputHash};
+use crate::model::{
+    ContentHash, ImageDigest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag, Tree,
+    TreePath,
+};
+
+use super::draft::Draft;
+use super::image::{Image, PinTo, Resolved};
+
+/// Hashes trees, each once: images that share a context share its tree.
+#[derive(Default)]
+pub(super) struct Trees(BTreeMap<*const Tree, InputHash>);
+
+impl Trees {
+    fn hash(&mut self, tree: &Arc<Tree>) -> InputHash {
+        *self.0.entry(Arc::as_ptr(tree)).or_insert_with(|| hash::tree(tree.iter()))
+    }
+
+    /// The part of a context that an image can see: everything that no injected file hides.
+    fn visible(&mut self, context: &Arc<Tree>, hidden: &BTreeSet<&TreePath>) -> InputHash {
+        if context.iter().any(|(path, _)| hidden.contains(path)) {
+            hash::tree(context.iter().filter(|(path, _)| !hidden.contains(path)))
+        } else {
+            self.hash(context)
+        }
+    }
+}
+
+/// The fingerprint of an image as far as it is its own: parents are added by [`chain`].
+pub(super) fn own(draft: &Draft, bases: &BTreeSet<Reference>, trees: &mut Trees) -> Fingerprint {
+    let Draft { inputs, args: _, resolved } = draft;
+    let stages = resolved.stages.iter().flat_map(|stage| &stage.instructions);
+    let injected: BTreeSet<&TreePath> = inputs.injected.iter().map(|file| &file.path).collect();
+    let mounted = |id: &&String| resolved.secrets.iter().any(|needed| needed.id == **id);
+    Fingerprint {
+        dockerfile: hash::instructions(stages.chain(&resolved.triggers).map(|instruction| instruction.text.as_str())),
+        context: trees.visible(&inputs.context, &injected),
+        named_contexts: inputs
+            .named_contexts
+            .iter()
+            .filter(|(name, _)| resolved.edges.iter().any(|edge| edge.reference == **name))
+            .map(|(name, folder)| (name.clone(), trees.hash(&folder.tree)))
+            .collect(),
+        args: resolved.args.clone(),
+        platform: inputs.config.platform.clone(),
+        bases: bases.iter().map(|base| (base.clone(), base.digest())).collect(),
+        parents: BTreeMap::new(),
+        secrets: inputs.config.secrets.iter().map(|secret| &secret.id.value).filter(mounted).cloned().collect(),
+        files: inputs.injected.iter().map(|file| (file.path.clone(), hash::injected(file))).collect(),
+        labels: inputs.config.labels.clone(),
+    }
+}
+
+impl Resolved {
+    /// The images of others that are named by a tag, and could be another image tomorrow.
+    pub fn moving_bases(&self) -> BTreeSet<Reference> {
+        let bases = self.images.iter().flat_map(|image| image.fingerprint.bases.keys());
+        bases.filter(|base| base.digest().is_none()).cloned().collect()
+    }
+
+    /// The same with the digests that stand behind the names of others' images now: they count, and are built on.
+    #[must_use]
+    pub fn with_base_digests(mut self, digests: &BTreeMap<Reference, ImageDigest>) -> Self {
+        for image in &mut self.images {
+            for (base, digest) in &mut image.fingerprint.bases {
+                *digest = digest.or_else(|| digests.get(base).copied());
+            }
+            for pinned in &mut image.references {
+                if let PinTo::External(reference) = &mut pinned.to
+                    && reference.digest().is_none()
+                    && let Some(digest) = digests.get(reference)
+                {
+                    *reference = reference.repository().with_digest(*digest);
+                }
+            }
+        }
+        chain(&mut self.images);
+        self
+    }
+}
+
+/// Gives every image the content hashes of its parents, and what follows from its own. Parents come first.
+pub(super) fn chain(images: &mut [Image]) {
+    let mut hashes: BTreeMap<ImageName, ContentHash> = BTreeMap::new();
+    for image in images {
+        image.fingerprint.parents =
+            image.parents.iter().filter_map(|parent| Some((parent.clone(), *hashes.get(parent)?))).collect();
+        image.content_hash = image.fingerprint.content_hash();
+        image.content = image.repository.with_tag(&content_tag(&image.content_hash));
+        image.labels.extend([
+            (LABEL_IMAGE.to_owned(), image.name.to_string()),
+            (LABEL_CONTENT_HASH.to_owned(), image.content_hash.to_string()),
+            (LABEL_FINGERPRINT.to_owned(), image.fingerprint.to_label()),
+        ]);
+        hashes.insert(image.name.clone(), image.content_hash);
+    }
+}
+
+/// `content-` and the first 16 hex digits: enough that no two images of a repository share it, and readable.
+pub(super) fn content_tag(hash: &ContentHash) -> Tag {
+    let digits = &hash.digest().hex()[..16];
+    format!("content-{digits}").parse().expect("lower-case letters, `-` and hex digits make a tag")
+}
