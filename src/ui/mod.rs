@@ -3,6 +3,10 @@
 pub mod build_report;
 mod diagnostics;
 mod output;
+mod plan_graph;
+pub mod plan_json;
+mod plan_reasons;
+mod plan_table;
 mod progress;
 pub mod words;
 
@@ -12,6 +16,9 @@ use std::time::Duration;
 
 pub use diagnostics::{diagnostics, github_annotation, refuse, warn};
 pub use output::{Paint, error, paint, print};
+pub use plan_graph::Graph;
+pub use plan_reasons::{reason, reasons};
+pub use plan_table::{counts, table};
 pub use progress::{Record, Recorded, Reporter, failures};
 
 /// Whether colour is used.

@@ -1,0 +1,153 @@
+//! How the images of a project hang together: for people, for Graphviz and for mermaid.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::{Color, Paint, paint};
+use crate::model::{ImageName, Reference};
+use crate::plan::{Image, Plan, Resolved, Verdict};
+
+/// The images to draw, each after its parents, with their verdicts where they are known.
+#[derive(Debug)]
+pub struct Graph<'a> {
+    project: &'a str,
+    images: Vec<(&'a Image, Option<&'a Verdict>)>,
+}
+
+impl<'a> From<&'a Plan> for Graph<'a> {
+    fn from(plan: &'a Plan) -> Self {
+        let images = plan.images.iter().map(|planned| (&planned.image, Some(&planned.verdict)));
+        Self { project: &plan.project, images: images.collect() }
+    }
+}
+
+impl<'a> From<&'a Resolved> for Graph<'a> {
+    fn from(resolved: &'a Resolved) -> Self {
+        Self { project: &resolved.project, images: resolved.images.iter().map(|image| (image, None)).collect() }
+    }
+}
+
+/// What is drawn: an image of the project, or one of others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Node<'a> {
+    Image(&'a ImageName),
+    Base(&'a Reference),
+}
+
+impl Graph<'_> {
+    /// A paragraph an image: its Dockerfile, then what it is made from, each with the place that says so.
+    pub fn text(&self, color: Color) -> String {
+        let mut text = String::new();
+        for (i, (image, _)) in self.images.iter().enumerate() {
+            let break_line = if i == 0 { "" } else { "\n" };
+            let name = paint(image.name.as_str(), Paint::Name, color);
+            text.push_str(&format!("{break_line}{name}  {}\n", image.dockerfile.path()));
+            for edge in &image.edges {
+                text.push_str(&format!("  {} {}  {}\n", edge.kind, edge.parent, edge.location));
+            }
+            for base in image.fingerprint.bases.keys() {
+                text.push_str(&format!("  outside {base}\n"));
+            }
+        }
+        text
+    }
+
+    /// A graph in the language of Graphviz.
+    pub fn dot(&self) -> String {
+        let mut dot = format!(
+            "digraph {} {{\n  rankdir=LR;\n  node [shape=box, style=filled, fontname=sans];\n",
+            quoted(self.project)
+        );
+        dot.push_str("  edge [fontname=sans, fontsize=10];\n");
+        for (image, verdict) in &self.images {
+            let (fill, label) = match verdict {
+                None => ("white", image.name.to_string()),
+                Some(Verdict::Fresh) => ("#d5f0d5", format!("{}\nfresh", image.name)),
+                Some(Verdict::Build(_)) => ("#ffe0b3", format!("{}\nbuild", image.name)),
+            };
+            say(
+                &mut dot,
+                &format!("  {} [label={}, fillcolor={}];\n", quoted(image.name.as_str()), quoted(&label), quoted(fill)),
+            );
+        }
+        for base in self.bases() {
+            say(&mut dot, &format!("  {} [style=dashed];\n", quoted(&base.to_string())));
+        }
+        for ((from, to), kinds) in self.edges() {
+            let (from, to) = (quoted(&from.to_string()), quoted(to.as_str()));
+            say(&mut dot, &format!("  {from} -> {to} [label={}];\n", quoted(&kinds)));
+        }
+        dot + "}\n"
+    }
+
+    /// A graph in the language of mermaid.
+    pub fn mermaid(&self) -> String {
+        let mut mermaid = String::from("flowchart LR\n");
+        let images = self.images.iter().map(|(image, _)| Node::Image(&image.name));
+        let ids: BTreeMap<Node<'_>, usize> =
+            images.chain(self.bases().into_iter().map(Node::Base)).enumerate().map(|(id, node)| (node, id)).collect();
+        for (image, verdict) in &self.images {
+            let id = ids[&Node::Image(&image.name)];
+            let class = match verdict {
+                None => "",
+                Some(Verdict::Fresh) => ":::fresh",
+                Some(Verdict::Build(_)) => ":::build",
+            };
+            say(&mut mermaid, &format!("  n{id}[\"{}\"]{class}\n", escaped(image.name.as_str())));
+        }
+        for base in self.bases() {
+            let id = ids[&Node::Base(base)];
+            say(&mut mermaid, &format!("  n{id}([\"{}\"]):::outside\n", escaped(&base.to_string())));
+        }
+        for ((from, to), kinds) in self.edges() {
+            let (from, to) = (ids[&from], ids[&Node::Image(to)]);
+            say(&mut mermaid, &format!("  n{from} -->|\"{}\"| n{to}\n", escaped(&kinds)));
+        }
+        mermaid.push_str("  classDef fresh fill:#d5f0d5,stroke:#4a7a4a,color:#000\n");
+        mermaid.push_str("  classDef build fill:#ffe0b3,stroke:#a0671a,color:#000\n");
+        mermaid.push_str("  classDef outside fill:none,stroke-dasharray:4\n");
+        mermaid
+    }
+
+    fn bases(&self) -> BTreeSet<&Reference> {
+        self.images.iter().flat_map(|(image, _)| image.fingerprint.bases.keys()).collect()
+    }
+
+    /// From what to which image, and by which words.
+    fn edges(&self) -> BTreeMap<(Node<'_>, &ImageName), String> {
+        let mut kinds: BTreeMap<(Node<'_>, &ImageName), BTreeSet<String>> = BTreeMap::new();
+        for (image, _) in &self.images {
+            for edge in &image.edges {
+                kinds.entry((Node::Image(&edge.parent), &image.name)).or_default().insert(edge.kind.to_string());
+            }
+            for base in image.fingerprint.bases.keys() {
+                kinds.entry((Node::Base(base), &image.name)).or_default();
+            }
+        }
+        let joined = |kinds: BTreeSet<String>| kinds.into_iter().collect::<Vec<_>>().join(", ");
+        kinds.into_iter().map(|(ends, kinds)| (ends, joined(kinds))).collect()
+    }
+}
+
+impl std::fmt::Display for Node<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Image(name) => name.fmt(f),
+            Self::Base(reference) => reference.fmt(f),
+        }
+    }
+}
+
+fn say(text: &mut String, line: &str) {
+    text.write_str(line).expect("writing to a String does not fail");
+}
+
+/// A quoted string of Graphviz.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+/// The text of a quoted label of mermaid.
+fn escaped(text: &str) -> String {
+    text.replace('#', "#35;").replace('"', "#quot;")
+}

@@ -1,0 +1,63 @@
+//! Why an image is built, in words.
+
+use std::fmt::Display;
+
+use crate::plan::Reason;
+
+/// A longer value is cut: what it begins with is enough to know it by. In characters; arbitrary.
+const VALUE_AT_MOST: usize = 24;
+/// More reasons than this are counted, not told. Arbitrary.
+const REASONS_AT_MOST: usize = 3;
+
+/// One reason in a few words.
+pub fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::Forced => "asked for".to_owned(),
+        Reason::NeverBuilt => "never built".to_owned(),
+        Reason::NotPromoted => "built, but its tests have not passed".to_owned(),
+        Reason::NotComparable => "built from inputs that are not known".to_owned(),
+        Reason::DockerfileChanged => "the Dockerfile changed".to_owned(),
+        Reason::ContextChanged => "files changed".to_owned(),
+        Reason::NamedContextChanged { name } => format!("the context {name} changed"),
+        Reason::ArgChanged { name, old, new } => match (old, new) {
+            (Some(old), Some(new)) => format!("{name}: {} -> {}", cut(old), cut(new)),
+            (None, Some(new)) => format!("{name} is {}", cut(new)),
+            (_, None) => format!("{name} is not used any more"),
+        },
+        Reason::PlatformChanged { old, new } => format!("{old} -> {new}"),
+        Reason::BaseAdded { reference } => format!("made from {reference} too"),
+        Reason::BaseRemoved { reference } => format!("not made from {reference} any more"),
+        Reason::BaseChanged { reference, .. } => format!("{reference} is another image"),
+        Reason::ParentAdded { parent } => format!("made from {parent} too"),
+        Reason::ParentRemoved { parent } => format!("not made from {parent} any more"),
+        Reason::ParentChanged { parent, .. } => format!("{parent} changed"),
+        Reason::SecretsChanged { added, removed } => {
+            let added = added.iter().map(|id| format!("takes the secret {id}"));
+            let removed = removed.iter().map(|id| format!("takes the secret {id} no more"));
+            added.chain(removed).collect::<Vec<_>>().join(", ")
+        }
+        Reason::FilesChanged { paths } => format!("added files changed: {}", list(paths)),
+        Reason::LabelChanged { name } => format!("the label {name} changed"),
+    }
+}
+
+/// The first reasons, and how many there are besides.
+pub fn reasons(reasons: &[Reason]) -> String {
+    let told: Vec<String> = reasons.iter().take(REASONS_AT_MOST).map(reason).collect();
+    match reasons.len().saturating_sub(REASONS_AT_MOST) {
+        0 => told.join(", "),
+        more => format!("{}, and {more} more", told.join(", ")),
+    }
+}
+
+fn list(items: impl IntoIterator<Item = impl Display>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn cut(value: &str) -> String {
+    let plain = if value.is_empty() { "\"\"".to_owned() } else { value.escape_debug().to_string() };
+    if plain.chars().count() <= VALUE_AT_MOST {
+        return plain;
+    }
+    plain.chars().take(VALUE_AT_MOST - 1).chain(['…']).collect()
+}
