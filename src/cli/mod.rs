@@ -5,7 +5,9 @@ mod config;
 mod doctor;
 mod environment;
 mod exit;
+mod graph;
 mod man;
+mod project;
 mod schema;
 mod settings;
 
@@ -41,6 +43,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Print the JSON Schema of a file format.
     Schema(schema::SchemaArgs),
+    /// Show what each image is made from.
+    Graph(graph::GraphArgs),
     /// Tell what is there to build and run with.
     Doctor,
     /// Print completions for a shell.
@@ -80,6 +84,7 @@ fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
     match command {
         Command::Config(args) => config::run(&args, settings),
         Command::Schema(args) => schema::run(&args),
+        Command::Graph(args) => graph::run(&args, settings),
         Command::Doctor => doctor::run(settings),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args, settings),

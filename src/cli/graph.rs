@@ -1,0 +1,38 @@
+//! `windlass graph`.
+
+use super::project::{self, Project, SelectionArgs};
+use super::{Exit, Settings};
+use crate::ui::{self, Graph};
+
+/// What `windlass graph` is asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct GraphArgs {
+    #[command(flatten)]
+    selection: SelectionArgs,
+    /// How the graph is written.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// What each image is made from, and where that is written.
+    Text,
+    /// The language of Graphviz.
+    Dot,
+    /// The language of mermaid.
+    Mermaid,
+}
+
+pub(super) fn run(args: &GraphArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let Project { resolved, .. } = project::load(settings, &args.selection)?;
+    let graph = Graph::from(&resolved);
+    let answer = match args.format {
+        Format::Text => graph.text(settings.ui.color),
+        Format::Dot => graph.dot(),
+        Format::Mermaid => graph.mermaid(),
+    };
+    ui::print(answer.as_bytes())?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,107 @@
+//! Loads the project that a command works on: configuration, Dockerfiles, contexts, tests. What is wrong with any of
+//! them is said at once.
+
+mod find;
+mod read;
+
+use std::collections::BTreeSet;
+
+use self::find::Sources;
+use super::Settings;
+use crate::config::{self, Config};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::model::{ImageName, ProjectName};
+use crate::plan::{self, Inputs, Resolved};
+use crate::source::{Revision, read_text, revision};
+
+/// The file that is read where no other is asked for.
+const CONFIG_FILE: &str = "windlass.yaml";
+
+/// Which images a command works on.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct SelectionArgs {
+    /// Only these images, and what they are made from [default: all].
+    #[arg(value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+impl SelectionArgs {
+    #[expect(dead_code, reason = "`build` takes it")]
+    /// The images that are named themselves, without what they are made from; all where none is named.
+    pub(super) fn chosen(&self, resolved: &Resolved) -> BTreeSet<ImageName> {
+        let is_chosen = |name: &ImageName| self.images.is_empty() || self.images.iter().any(|i| i == name.as_str());
+        resolved.images.iter().map(|image| &image.name).filter(|name| is_chosen(name)).cloned().collect()
+    }
+}
+
+/// A project as a command works on it.
+#[expect(dead_code, reason = "`build` reads it")]
+pub(super) struct Project {
+    /// What `windlass.yaml` says.
+    pub(super) config: Config,
+    /// The names of all images, those that are not selected too.
+    pub(super) names: BTreeSet<ImageName>,
+    /// The selected images and what they are made from.
+    pub(super) resolved: Resolved,
+    /// The revision that is checked out, if git knows one.
+    pub(super) revision: Option<Revision>,
+}
+
+/// Loads the project at the root that the settings name.
+///
+/// # Errors
+/// [`Diagnostics`]: everything that is wrong with its files, or with the selection.
+pub(super) fn load(settings: &Settings, selection: &SelectionArgs) -> anyhow::Result<Project> {
+    let config = configuration(settings)?;
+    let project = match &config.project {
+        Some(project) => project.value.clone(),
+        None => project_name(settings),
+    };
+    let mut diagnostics = Vec::new();
+    let Sources { images, mut unreadable } = find::sources(&settings.root, &project, &config, &mut diagnostics);
+    let (images, more_unreadable) = read::images(images, &config, settings, &mut diagnostics);
+    unreadable.extend(more_unreadable);
+    let resolved = plan::resolve(Inputs { project, config: &config, images, unreadable });
+    let mut resolved = all_or_nothing(resolved, diagnostics)?;
+    let names = resolved.images.iter().map(|image| image.name.clone()).collect();
+    let revision = revision(&settings.root).unwrap_or_else(|error| {
+        resolved.notes.push(error.to_string());
+        None
+    });
+    Ok(Project { config, names, resolved: resolved.select(&selection.images)?, revision })
+}
+
+/// What was said while the files were read comes before what was said of their meaning; any error is enough to stop.
+fn all_or_nothing(
+    resolved: Result<Resolved, Diagnostics>,
+    mut diagnostics: Vec<Diagnostic>,
+) -> Result<Resolved, Diagnostics> {
+    let has_errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    match resolved {
+        Ok(mut resolved) if !has_errors => {
+            resolved.warnings.splice(0..0, diagnostics);
+            Ok(resolved)
+        }
+        Ok(Resolved { warnings: more, .. }) | Err(Diagnostics(more)) => {
+            diagnostics.extend(more);
+            Err(Diagnostics(diagnostics))
+        }
+    }
+}
+
+fn configuration(settings: &Settings) -> Result<Config, Diagnostics> {
+    let path = settings.file.clone().unwrap_or_else(|| settings.root.join(CONFIG_FILE));
+    let shown = path.strip_prefix(&settings.root).unwrap_or(&path).display().to_string();
+    if settings.file.is_none() && !path.exists() {
+        return Ok(Config::without_file(&shown));
+    }
+    config::parse(&read_text(&path, &shown)?)
+}
+
+/// The root folder's name, made into a name that a project can have.
+fn project_name(settings: &Settings) -> ProjectName {
+    let folder = settings.root.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let plain: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
+    let fallback = || "project".parse().expect("a lower-case word is a name");
+    plain.trim_matches('-').parse().unwrap_or_else(|_| fallback())
+}

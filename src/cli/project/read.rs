@@ -1,0 +1,174 @@
+//! Reads what images are made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::find::ImageSource;
+use crate::cli::Settings;
+use crate::config::{self, Config, FileConfig, FileFrom, NamedContext, ProjectPath, TestConfig};
+use crate::diag::{Diagnostic, Diagnostics, SourceText};
+use crate::model::{ImageName, InjectedFile, TestSpec, Tree};
+use crate::plan::{ImageInputs, NamedFolder};
+use crate::source::{ContextRequest, load_contexts, read_bytes, read_text};
+
+/// Reads the images. Of those whose Dockerfile can't be read the name is left; other things that can't be read are
+/// missing, and said.
+pub(super) fn images(
+    sources: Vec<ImageSource>,
+    config: &Config,
+    settings: &Settings,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Vec<ImageInputs>, BTreeSet<ImageName>) {
+    let mut reader = Reader { config, settings, texts: BTreeMap::new(), requests: Vec::new(), diagnostics };
+    let mut unreadable = BTreeSet::new();
+    let mut read = Vec::new();
+    for source in sources {
+        match reader.image(source) {
+            Ok(image) => read.push(image),
+            Err(name) => drop(unreadable.insert(name)),
+        }
+    }
+    let requests = std::mem::take(&mut reader.requests);
+    let trees = load_contexts(&requests).unwrap_or_else(|Diagnostics(errors)| {
+        reader.diagnostics.extend(errors);
+        requests.iter().map(|_| Arc::default()).collect()
+    });
+    let folder = |index: usize| (requests[index].root.clone(), Arc::clone(&trees[index]));
+    let inputs = read.into_iter().map(|read| {
+        let (context_root, context): (PathBuf, Arc<Tree>) = folder(read.context);
+        let named_contexts = read.named_contexts.into_iter().map(|(name, index)| {
+            let (root, tree) = folder(index);
+            (name, NamedFolder { root, tree })
+        });
+        ImageInputs {
+            name: read.source.name,
+            config: read.source.config,
+            dockerfile: read.dockerfile,
+            context_root,
+            context,
+            named_contexts: named_contexts.collect(),
+            injected: read.injected,
+            test: read.test,
+        }
+    });
+    (inputs.collect(), unreadable)
+}
+
+/// An image whose contexts are requested.
+struct Read {
+    source: ImageSource,
+    dockerfile: Arc<SourceText>,
+    /// Which request is its context.
+    context: usize,
+    named_contexts: BTreeMap<String, usize>,
+    injected: Vec<InjectedFile>,
+    test: TestSpec,
+}
+
+struct Reader<'a> {
+    config: &'a Config,
+    settings: &'a Settings,
+    /// The texts that were read, so that a file that several images share is read, and complained about, once.
+    texts: BTreeMap<String, Option<Arc<SourceText>>>,
+    requests: Vec<ContextRequest>,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn image(&mut self, source: ImageSource) -> Result<Read, ImageName> {
+        let dockerfile = self.text(source.dockerfile.as_str());
+        let context = self.request(&source.context, Some(source.dockerfile.as_str()));
+        let mut named_contexts = BTreeMap::new();
+        for (name, context) in &source.config.contexts {
+            match &context.value {
+                NamedContext::Image(_) => {}
+                NamedContext::Folder(path) if self.root().join(path.as_str()).is_dir() => {
+                    named_contexts.insert(name.clone(), self.request(path, None));
+                }
+                NamedContext::Folder(path) => {
+                    let message = format!("the context `{path}` is no folder of the project");
+                    self.diagnostics.push(Diagnostic::error(message).at(&self.config.source, context.span, ""));
+                }
+            }
+        }
+        let injected = source.config.files.iter().filter_map(|file| self.injected(file)).collect();
+        let test = self.test(&source.config.test);
+        match dockerfile {
+            Some(dockerfile) => Ok(Read { source, dockerfile, context, named_contexts, injected, test }),
+            None => Err(source.name),
+        }
+    }
+
+    fn root(&self) -> &Path {
+        &self.settings.root
+    }
+
+    /// Requests a folder as a context; the `.dockerignore` beside its Dockerfile comes before the folder's own.
+    fn request(&mut self, context: &ProjectPath, dockerfile: Option<&str>) -> usize {
+        let beside = dockerfile.map(|dockerfile| format!("{dockerfile}.dockerignore"));
+        let own = context.join(".dockerignore").map(|path| path.to_string()).ok();
+        let ignore = [beside, own].into_iter().flatten().find(|path| self.root().join(path).is_file());
+        let ignore = ignore.and_then(|path| self.text(&path));
+        let root = self.root().join(context.below_root().map_or("", |path| path.as_str()));
+        let shown = context.below_root().map(ToString::to_string).unwrap_or_default();
+        // Loading the context says it, if the folder is gone by now.
+        let root = root.canonicalize().unwrap_or(root);
+        self.requests.push(ContextRequest { root, shown, ignore });
+        self.requests.len() - 1
+    }
+
+    fn text(&mut self, path: &str) -> Option<Arc<SourceText>> {
+        if !self.texts.contains_key(path) {
+            let text = self.told(read_text(&self.settings.root.join(path), path));
+            self.texts.insert(path.to_owned(), text);
+        }
+        self.texts[path].clone()
+    }
+
+    fn injected(&mut self, file: &FileConfig) -> Option<InjectedFile> {
+        let FileConfig { path, from, mode, uid, gid } = file;
+        let content = match from {
+            FileFrom::Text(text) => text.as_bytes().to_vec(),
+            FileFrom::File(file) => self.told_at(file_bytes(&self.settings.root, file), path.span)?,
+            FileFrom::Env(name) => match self.settings.environment.get(name) {
+                Some(value) => value.as_bytes().to_vec(),
+                None => {
+                    let message = format!("the content of `{}` is to come from `{name}`, which is not set", path.value);
+                    let error = Diagnostic::error(message).at(&self.config.source, path.span, "");
+                    self.diagnostics.push(error.hint(format!("set `{name}` in the environment")));
+                    return None;
+                }
+            },
+        };
+        Some(InjectedFile { path: path.value.clone(), content, mode: *mode, uid: *uid, gid: *gid })
+    }
+
+    fn test(&mut self, config: &TestConfig) -> TestSpec {
+        let TestConfig { run, structure, healthy } = config;
+        let mut spec = TestSpec { commands: run.clone(), healthy_within: *healthy, ..TestSpec::default() };
+        for path in structure {
+            let text = read_text(&self.settings.root.join(path.value.as_str()), path.value.as_str());
+            let parsed = self.told_at(text, path.span).map(|text| config::structure::parse(&text));
+            if let Some(more) = parsed.and_then(|parsed| self.told(parsed)) {
+                spec.append(more);
+            }
+        }
+        spec
+    }
+
+    fn told<T>(&mut self, result: Result<T, Diagnostics>) -> Option<T> {
+        result.map_err(|Diagnostics(errors)| self.diagnostics.extend(errors)).ok()
+    }
+
+    /// The same for what the configuration names: it is said where it does.
+    fn told_at<T>(&mut self, result: Result<T, Diagnostics>, span: crate::diag::Span) -> Option<T> {
+        let at = |error: Diagnostic| error.at(&self.config.source, span, "");
+        let result = result.map_err(|Diagnostics(errors)| Diagnostics(errors.into_iter().map(at).collect()));
+        self.told(result)
+    }
+}
+
+fn file_bytes(root: &Path, file: &str) -> Result<Vec<u8>, Diagnostics> {
+    read_bytes(&root.join(file), file)
+}
