@@ -5,6 +5,7 @@
 
 mod desired;
 mod diff;
+mod docker_host;
 mod execute;
 mod host;
 mod simulated;
@@ -13,6 +14,7 @@ mod step;
 
 pub use desired::{Desired, DesiredContainer, DesiredError, DesiredImage, SpecHash};
 pub use diff::{Emptying, Refusal, diff};
+pub use docker_host::DockerHost;
 pub use execute::{Error, Former, StepFailure, converge, execute};
 pub use host::{Host, HostError};
 pub use simulated::{Behaviour, Fault, SimulatedContainer, SimulatedHost, World};

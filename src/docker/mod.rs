@@ -1,12 +1,15 @@
 //! A thin typed client of the Docker Engine API, which Podman serves too. Knows endpoints, time-outs and the
 //! API's oddities; decides nothing.
 
+mod answer;
 pub mod archive;
 mod auth;
 pub mod commands;
 mod connect;
+pub mod containers;
 mod failure;
 mod images;
+pub mod networks;
 mod upgrade;
 
 pub use connect::{ConnectError, connect};

@@ -1,0 +1,166 @@
+//! The host that a Docker or Podman engine runs.
+
+mod body;
+mod observe;
+mod wait;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::auth::DockerCredentials;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::desired::Desired;
+use super::host::{Host, HostError};
+use super::state::{HostState, LABEL_PROJECT};
+use super::step::Action;
+use crate::docker::{self, Failure, containers, networks};
+use crate::model::{ContainerName, ImageId, ProjectName, Reference};
+use crate::registry::{Again, Credentials, Keychain, RetryPolicy};
+
+/// How many questions are put to the engine at a time. Arbitrary: it answers in milliseconds, and has locks of its own.
+const AT_ONCE: usize = 8;
+/// How long an engine may take to look an image up.
+const LOOKS_UP_WITHIN: Duration = Duration::from_secs(60);
+
+/// A host with an engine behind a socket.
+#[derive(Debug)]
+pub struct DockerHost {
+    docker: Docker,
+    keychain: Keychain,
+    retry: RetryPolicy,
+}
+
+impl From<Failure> for HostError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(message) => Self::Refused(message),
+            Failure::Unreachable(message) => Self::Unreachable(message),
+        }
+    }
+}
+
+impl DockerHost {
+    /// The host that a client talks to; images are pulled as whom the keychain says.
+    pub fn new(docker: Docker, keychain: Keychain, retry: RetryPolicy) -> Self {
+        Self { docker, keychain, retry }
+    }
+
+    /// The images that are needed for containers that are not there yet; the engine has those of all others.
+    async fn images(&self, desired: &Desired, there: &BTreeSet<String>) -> Result<BTreeSet<String>, HostError> {
+        let needed = desired.containers.values().filter(|wanted| !there.contains(&wanted.hash.to_string()));
+        let names: BTreeSet<String> = needed.flat_map(|wanted| wanted.image.names()).collect();
+        let look = |name: String| async move { Ok::<_, HostError>(self.image_id(&name).await?.map(|_| name)) };
+        let found: Vec<Option<String>> = stream::iter(names).map(look).buffered(AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// What the engine knows an image by; nothing where it does not have it.
+    async fn image_id(&self, name: &str) -> Result<Option<String>, HostError> {
+        match tokio::time::timeout(LOOKS_UP_WITHIN, docker::find(&self.docker, name)).await {
+            Ok(found) => Ok(found?.and_then(|image| image.id)),
+            Err(_) => Err(HostError::TimedOut { what: format!("looking up `{name}`"), limit: LOOKS_UP_WITHIN }),
+        }
+    }
+
+    async fn pull(&self, reference: &Reference, id: Option<ImageId>) -> Result<(), HostError> {
+        let credentials = self.credentials(reference).await?;
+        let pull = || docker::pull(&self.docker, reference, credentials.clone(), &|_| {});
+        let again = |failure: &Failure| match failure {
+            Failure::Refused(_) => Again::Never,
+            Failure::Unreachable(_) => Again::BackOff,
+        };
+        self.retry.run("pull", again, |_| {}, pull).await?;
+        let Some(id) = id else { return Ok(()) };
+        let digest = reference.digest();
+        let name = digest.map_or_else(|| reference.to_string(), |d| reference.repository().with_digest(d).to_string());
+        let found = self.image_id(&name).await?;
+        // Engines that keep images in containerd's store name them by their manifest.
+        let expected = [Some(id.to_string()), digest.map(|digest| digest.to_string())];
+        if expected.contains(&found) {
+            return Ok(());
+        }
+        let found = found.unwrap_or_else(|| "nothing".to_owned());
+        Err(HostError::Refused(format!("`{reference}` is the image `{found}`, and the manifest says `{id}`")))
+    }
+
+    async fn credentials(&self, reference: &Reference) -> Result<Option<DockerCredentials>, HostError> {
+        let registry = reference.repository().registry();
+        let ours = self.keychain.credentials_for(registry).await;
+        let nobody = DockerCredentials { serveraddress: Some(registry.to_owned()), ..DockerCredentials::default() };
+        Ok(match ours.map_err(|error| HostError::Refused(error.to_string()))? {
+            Credentials::Anonymous => None,
+            Credentials::Password { username, password } => {
+                Some(DockerCredentials { username: Some(username), password: Some(password), ..nobody })
+            }
+            Credentials::IdentityToken(token) => Some(DockerCredentials { identitytoken: Some(token), ..nobody }),
+            Credentials::RegistryToken(token) => Some(DockerCredentials { registrytoken: Some(token), ..nobody }),
+        })
+    }
+}
+
+impl Host for DockerHost {
+    async fn observe(&self, desired: &Desired) -> Result<HostState, HostError> {
+        let all = containers::list(&self.docker).await?;
+        let network = desired.network();
+        let found_network = networks::find_network(&self.docker, &network).await?;
+        let network_id = found_network.as_ref().and_then(|network| network.id.as_deref());
+        let mut foreign = BTreeSet::new();
+        let mut ours: Vec<(String, ContainerName)> = Vec::new();
+        for summary in &all {
+            let Some(name) = observe::name_of(summary) else { continue };
+            match observe::our_container(&desired.project, summary) {
+                Some(container) => ours.push((name.to_owned(), container)),
+                None => {
+                    foreign.insert(name.to_owned());
+                }
+            }
+        }
+        let inspect = |(name, container): (String, ContainerName)| async move {
+            let found = containers::inspect(&self.docker, &name).await?;
+            Ok::<_, Failure>(found.map(|found| (name, container, found)))
+        };
+        let found: Vec<_> = stream::iter(ours).map(inspect).buffered(AT_ONCE).try_collect().await?;
+        let found = found
+            .into_iter()
+            .flatten()
+            .map(|(name, container, found)| (name, observe::observed(&container, &found, &network, network_id)));
+        let containers: BTreeMap<String, _> = found.collect();
+        let there = containers.values().map(|container| container.spec.clone()).collect();
+        Ok(HostState {
+            foreign,
+            network: observe::network(desired, found_network.as_ref()),
+            volumes: networks::volumes(&self.docker, &format!("{}-", desired.project)).await?,
+            images: self.images(desired, &there).await?,
+            containers,
+        })
+    }
+
+    async fn perform(&self, action: &Action) -> Result<(), HostError> {
+        let docker = &self.docker;
+        match action {
+            Action::Pull { reference, id } => return self.pull(reference, *id).await,
+            Action::Await(wait) => return wait::wait(docker, wait).await,
+            Action::CreateNetwork { name, project } => networks::create_network(docker, name, &labels(project)).await,
+            Action::RemoveNetwork { name } => networks::remove_network(docker, name).await,
+            Action::CreateVolume { name, project } => networks::create_volume(docker, name, &labels(project)).await,
+            Action::Create(creation) => containers::create(docker, &creation.name, body::body(creation)).await,
+            Action::Start { name } => containers::start(docker, name).await,
+            Action::Stop { name, grace } => containers::stop(docker, name, *grace).await,
+            Action::Restart { name, grace } => containers::restart(docker, name, *grace).await,
+            Action::Unpause { name } => containers::unpause(docker, name).await,
+            Action::Reconnect { name, network, aliases } => {
+                networks::disconnect(docker, network, name).await?;
+                networks::connect(docker, network, name, aliases).await
+            }
+            Action::Rename { from, to } => containers::rename(docker, from, to).await,
+            Action::Remove { name } => containers::remove(docker, name).await,
+        }?;
+        Ok(())
+    }
+}
+
+fn labels(project: &ProjectName) -> BTreeMap<String, String> {
+    [(LABEL_PROJECT.to_owned(), project.to_string())].into()
+}

@@ -1,0 +1,136 @@
+//! What an engine tells of its objects, in our words.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, HealthStatusEnum, HostConfig, NetworkInspect,
+};
+use jiff::Timestamp;
+
+use crate::apply::desired::{Desired, engine_name};
+use crate::apply::state::{
+    Health, LABEL_CONTAINER, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer, ObservedNetwork, RunState,
+};
+use crate::manifest::{DEFAULT_STOP_GRACE, PortBinding, Protocol};
+use crate::model::{ContainerName, ProjectName};
+
+/// The name of a container; names that links gave it are left out.
+pub(super) fn name_of(summary: &ContainerSummary) -> Option<&str> {
+    let names = summary.names.iter().flatten().map(|name| name.strip_prefix('/').unwrap_or(name));
+    names.into_iter().find(|name| !name.contains('/'))
+}
+
+/// What a container of the project is in its manifest. It has to carry our labels and a name that we give: labels
+/// alone may come from an image that was made of one of our containers.
+pub(super) fn our_container(project: &ProjectName, summary: &ContainerSummary) -> Option<ContainerName> {
+    let label = |key: &str| summary.labels.as_ref()?.get(key);
+    if label(LABEL_PROJECT)? != project.as_str() {
+        return None;
+    }
+    let container: ContainerName = label(LABEL_CONTAINER)?.parse().ok()?;
+    let rest = name_of(summary)?.strip_prefix(&engine_name(project, &container))?;
+    (rest.is_empty() || rest.starts_with(".next-")).then_some(container)
+}
+
+/// The state of the project's network.
+pub(super) fn network(desired: &Desired, found: Option<&NetworkInspect>) -> ObservedNetwork {
+    let label = |network: &NetworkInspect| network.labels.as_ref()?.get(LABEL_PROJECT).cloned();
+    match found {
+        None => ObservedNetwork::Absent,
+        Some(network) if label(network).as_deref() == Some(desired.project.as_str()) => ObservedNetwork::Ours,
+        Some(_) => ObservedNetwork::Foreign,
+    }
+}
+
+/// A container of ours as the engine describes it.
+pub(super) fn observed(
+    container: &ContainerName,
+    found: &ContainerInspectResponse,
+    network: &str,
+    network_id: Option<&str>,
+) -> ObservedContainer {
+    let label = |key: &str| found.config.as_ref()?.labels.as_ref()?.get(key).cloned();
+    let state = found.state.as_ref();
+    let grace = found.config.as_ref().and_then(|config| config.stop_timeout);
+    let grace = grace.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+    ObservedContainer {
+        container: container.clone(),
+        spec: label(LABEL_SPEC).unwrap_or_default(),
+        serial: label(LABEL_SERIAL).and_then(|serial| serial.parse().ok()),
+        image: found.image.clone().unwrap_or_default(),
+        run: run_state(found),
+        health: health(found),
+        created: time(found.created.as_deref()).unwrap_or(Timestamp::UNIX_EPOCH),
+        started: time(state.and_then(|state| state.started_at.as_deref())),
+        aliases: aliases(found, network, network_id),
+        ports: found.host_config.as_ref().map(ports).unwrap_or_default(),
+        stop_grace: grace.unwrap_or(DEFAULT_STOP_GRACE),
+    }
+}
+
+/// What a container does.
+pub(super) fn run_state(found: &ContainerInspectResponse) -> RunState {
+    let Some(state) = &found.state else { return RunState::Dead };
+    match state.status {
+        Some(ContainerStateStatusEnum::CREATED) => RunState::Created,
+        // What Podman calls stopping runs until it has stopped.
+        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => RunState::Running,
+        Some(ContainerStateStatusEnum::PAUSED) => RunState::Paused,
+        Some(ContainerStateStatusEnum::RESTARTING) => RunState::Restarting,
+        Some(ContainerStateStatusEnum::EXITED) => RunState::Exited(state.exit_code.unwrap_or(-1)),
+        Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD) => RunState::Dead,
+        // Podman has words of its own for what has ended.
+        Some(ContainerStateStatusEnum::EMPTY) | None if state.running == Some(true) => RunState::Running,
+        Some(ContainerStateStatusEnum::EMPTY) | None => RunState::Exited(state.exit_code.unwrap_or(-1)),
+    }
+}
+
+/// Whether a container is healthy. Podman says nothing, and not `none`, where there is no check.
+pub(super) fn health(found: &ContainerInspectResponse) -> Health {
+    match found.state.as_ref().and_then(|state| state.health.as_ref()).and_then(|health| health.status) {
+        None | Some(HealthStatusEnum::EMPTY | HealthStatusEnum::NONE) => Health::Unchecked,
+        Some(HealthStatusEnum::STARTING) => Health::Starting,
+        Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
+        Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
+    }
+}
+
+/// A time of the engine; its zero, the first day of the year 1, is none.
+fn time(text: Option<&str>) -> Option<Timestamp> {
+    text?.parse().ok().filter(|time| *time > Timestamp::UNIX_EPOCH)
+}
+
+/// The names on the project's network, without the short id that the engine adds to them; none where the container
+/// is not on it, or on one of the same name that is gone.
+fn aliases(found: &ContainerInspectResponse, network: &str, network_id: Option<&str>) -> Option<BTreeSet<String>> {
+    let endpoint = found.network_settings.as_ref()?.networks.as_ref()?.get(network)?;
+    // A container that was never started has no id of its network yet.
+    let its_id = endpoint.network_id.as_deref().filter(|id| !id.is_empty());
+    if its_id.is_some() && its_id != network_id {
+        return None;
+    }
+    let id = found.id.as_deref().unwrap_or_default();
+    let is_id = |alias: &str| alias.len() >= 12 && id.starts_with(alias);
+    Some(endpoint.aliases.iter().flatten().filter(|alias| !is_id(alias)).cloned().collect())
+}
+
+/// The ports that a container claims when it runs.
+fn ports(config: &HostConfig) -> BTreeSet<PortBinding> {
+    let all = config.port_bindings.iter().flatten();
+    let all = all.flat_map(|(inside, bindings)| bindings.iter().flatten().map(move |binding| (inside, binding)));
+    all.filter_map(|(inside, binding)| {
+        let (container, protocol) = inside.split_once('/').unwrap_or((inside, "tcp"));
+        let protocol = match protocol {
+            "udp" => Protocol::Udp,
+            "sctp" => Protocol::Sctp,
+            _ => Protocol::Tcp,
+        };
+        let address = binding.host_ip.as_deref().and_then(|address| address.parse().ok());
+        let host = binding.host_port.as_deref().and_then(|port| port.parse().ok()).filter(|port| *port != 0);
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Some(PortBinding { container: container.parse().ok()?, protocol, address, host })
+    })
+    .collect()
+}

@@ -1,0 +1,105 @@
+//! Waits until a container is good, or is known not to become so.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::models::ContainerInspectResponse;
+use tokio::time::Instant;
+
+use super::observe::{health, run_state};
+use crate::apply::host::HostError;
+use crate::apply::state::{Health, RunState};
+use crate::apply::step::{Goal, Wait};
+use crate::docker::containers;
+
+/// How long is waited between two looks, at first and at most. Arbitrary: a look takes the engine some milliseconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How much of the log of a container that failed is shown.
+const LOG_LINES: usize = 20;
+
+/// What one look at a container shows.
+enum Look {
+    /// It is on its way.
+    NotYet(&'static str),
+    /// It is good, if it stays so.
+    Good,
+    /// It is good for ever.
+    Done,
+    /// It is not good and will not become so.
+    Bad(String),
+}
+
+/// Waits for a container.
+pub(super) async fn wait(docker: &Docker, wait: &Wait) -> Result<(), HostError> {
+    let Wait { name, goal, timeout } = wait;
+    let started = Instant::now();
+    let mut restarts_before = None;
+    let mut good_since = None;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let found = containers::inspect(docker, name).await?;
+        let look = match &found {
+            None => Look::Bad("is not there any more".to_owned()),
+            Some(found) => {
+                let restarts = found.restart_count.unwrap_or(0);
+                let before = *restarts_before.get_or_insert(restarts);
+                look(found, *goal, restarts > before)
+            }
+        };
+        let why = match (look, goal) {
+            (Look::Done, _) | (Look::Good, Goal::Completed) => return Ok(()),
+            (Look::Good, Goal::Ready { healthy_for, .. }) => {
+                if good_since.get_or_insert_with(Instant::now).elapsed() >= *healthy_for {
+                    return Ok(());
+                }
+                "has not run for long enough"
+            }
+            (Look::NotYet(why), _) => {
+                good_since = None;
+                why
+            }
+            (Look::Bad(why), _) => return Err(not_ready(docker, name, why).await),
+        };
+        if started.elapsed() >= *timeout {
+            let why = format!("{why} within {}s", timeout.as_secs_f32());
+            return Err(not_ready(docker, name, why).await);
+        }
+        tokio::time::sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+fn look(found: &ContainerInspectResponse, goal: Goal, was_restarted: bool) -> Look {
+    let run = run_state(found);
+    let exit_code = found.state.as_ref().and_then(|state| state.exit_code).unwrap_or(-1);
+    match (run, goal) {
+        (RunState::Exited(0), Goal::Completed | Goal::Ready { may_end: true, .. }) => Look::Done,
+        (RunState::Running | RunState::Restarting, Goal::Completed) => Look::NotYet("has not completed"),
+        (RunState::Running, Goal::Ready { .. }) if was_restarted => Look::Bad("ends and is started again".to_owned()),
+        (RunState::Running, Goal::Ready { .. }) => match health(found) {
+            Health::Unchecked | Health::Healthy => Look::Good,
+            Health::Starting => Look::NotYet("was not healthy"),
+            Health::Unhealthy => Look::Bad(unhealthy(found)),
+        },
+        (RunState::Restarting | RunState::Exited(_), _) => Look::Bad(format!("ended with exit code {exit_code}")),
+        (RunState::Created | RunState::Paused | RunState::Dead, _) => Look::Bad(format!("is {run}")),
+    }
+}
+
+/// That a container is unhealthy, and what its check said last.
+fn unhealthy(found: &ContainerInspectResponse) -> String {
+    let health = found.state.as_ref().and_then(|state| state.health.as_ref());
+    let last = health.and_then(|health| health.log.as_ref()?.last()?.output.as_deref());
+    match last.and_then(|output| output.trim().lines().last()) {
+        Some(line) if !line.is_empty() => format!("is unhealthy: {line}"),
+        _ => "is unhealthy".to_owned(),
+    }
+}
+
+async fn not_ready(docker: &Docker, name: &str, why: String) -> HostError {
+    // The log is a help, not the matter: where it can't be read, its place says why.
+    let log = containers::last_lines(docker, name, LOG_LINES).await;
+    let log = log.unwrap_or_else(|failure| vec![format!("(its log can't be read: {failure})")]);
+    HostError::NotReady { name: name.to_owned(), why, log }
+}

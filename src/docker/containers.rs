@@ -1,0 +1,86 @@
+//! Containers that run for long: looked at, made, started, stopped, renamed, removed. Every call has a deadline, and
+//! what is done already is no failure.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ContainerSummary};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, RestartContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+
+use super::Failure;
+use super::answer::{ANSWERS_WITHIN, answer, answer_within, unless_missing};
+
+/// All containers of the engine, whatever they do.
+pub async fn list(docker: &Docker) -> Result<Vec<ContainerSummary>, Failure> {
+    let options = ListContainersOptionsBuilder::new().all(true).build();
+    answer(docker.list_containers(Some(options))).await
+}
+
+/// What the engine knows of a container; nothing where it is not there.
+pub async fn inspect(docker: &Docker, name: &str) -> Result<Option<ContainerInspectResponse>, Failure> {
+    answer(unless_missing(docker.inspect_container(name, None))).await
+}
+
+/// Makes a container without starting it.
+pub async fn create(docker: &Docker, name: &str, body: ContainerCreateBody) -> Result<(), Failure> {
+    let options = CreateContainerOptionsBuilder::new().name(name).build();
+    answer(docker.create_container(Some(options), body)).await.map(drop)
+}
+
+/// Starts a container; one that runs stays as it is.
+pub async fn start(docker: &Docker, name: &str) -> Result<(), Failure> {
+    answer(docker.start_container(name, None::<StartContainerOptions>)).await
+}
+
+/// Asks a container to stop and kills it after its grace; one that does not run or is not there stays as it is.
+pub async fn stop(docker: &Docker, name: &str, grace: Duration) -> Result<(), Failure> {
+    let options = StopContainerOptionsBuilder::new().t(seconds(grace)).build();
+    let stop = unless_missing(docker.stop_container(name, Some(options)));
+    answer_within(grace + ANSWERS_WITHIN, stop).await.map(drop)
+}
+
+/// Stops a container as [`stop`] does and starts it.
+pub async fn restart(docker: &Docker, name: &str, grace: Duration) -> Result<(), Failure> {
+    let options = RestartContainerOptionsBuilder::new().t(seconds(grace)).build();
+    answer_within(grace + ANSWERS_WITHIN, docker.restart_container(name, Some(options))).await
+}
+
+/// Lets a frozen container go on.
+pub async fn unpause(docker: &Docker, name: &str) -> Result<(), Failure> {
+    answer(docker.unpause_container(name)).await
+}
+
+/// Gives a container another name.
+pub async fn rename(docker: &Docker, from: &str, to: &str) -> Result<(), Failure> {
+    answer(docker.rename_container(from, RenameContainerOptionsBuilder::new().name(to).build())).await
+}
+
+/// Removes a container, be it running; its volumes stay, those without a name included, because nobody can tell
+/// whether they hold the only copy of something. One that is not there is fine.
+pub async fn remove(docker: &Docker, name: &str) -> Result<(), Failure> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(false).build();
+    answer(unless_missing(docker.remove_container(name, Some(options)))).await.map(drop)
+}
+
+/// The last lines that a container wrote to either stream.
+pub async fn last_lines(docker: &Docker, name: &str, n_lines: usize) -> Result<Vec<String>, Failure> {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&n_lines.to_string()).build();
+    let mut chunks = docker.logs(name, Some(options));
+    let read = async {
+        let mut text = String::new();
+        while let Some(chunk) = chunks.next().await.transpose()? {
+            text.push_str(&String::from_utf8_lossy(&chunk.into_bytes()));
+        }
+        Ok(text.lines().map(str::to_owned).collect())
+    };
+    answer(read).await
+}
+
+/// Whole seconds, as the API counts: half a second of grace is a second, not none.
+fn seconds(grace: Duration) -> i32 {
+    i32::try_from(grace.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
+}

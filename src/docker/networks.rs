@@ -1,0 +1,74 @@
+//! Networks and volumes: looked up, made, connected to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bollard::Docker;
+use bollard::models::{
+    EndpointSettings, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest, NetworkInspect,
+    VolumeCreateRequest,
+};
+use bollard::query_parameters::{InspectNetworkOptions, ListVolumesOptionsBuilder};
+
+use super::Failure;
+use super::answer::{answer, unless_missing};
+
+/// What the engine knows of a network; nothing where it is not there.
+pub async fn find_network(docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, Failure> {
+    answer(unless_missing(docker.inspect_network(name, None::<InspectNetworkOptions>))).await
+}
+
+/// Makes a bridge network.
+pub async fn create_network(docker: &Docker, name: &str, labels: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let request = NetworkCreateRequest {
+        name: name.to_owned(),
+        driver: Some("bridge".to_owned()),
+        labels: Some(labels.clone().into_iter().collect()),
+        ..NetworkCreateRequest::default()
+    };
+    answer(docker.create_network(request)).await.map(drop)
+}
+
+/// Removes a network; one that is not there is fine.
+pub async fn remove_network(docker: &Docker, name: &str) -> Result<(), Failure> {
+    answer(unless_missing(docker.remove_network(name))).await.map(drop)
+}
+
+/// Connects a container to a network under these names besides its own.
+pub async fn connect(
+    docker: &Docker,
+    network: &str,
+    container: &str,
+    aliases: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let endpoint = EndpointSettings { aliases: Some(aliases.iter().cloned().collect()), ..EndpointSettings::default() };
+    let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
+    answer(docker.connect_network(network, request)).await
+}
+
+/// Takes a container off a network; one that is not on it is fine.
+pub async fn disconnect(docker: &Docker, network: &str, container: &str) -> Result<(), Failure> {
+    let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
+    match answer(unless_missing(docker.disconnect_network(network, request))).await {
+        // Docker says it with 403 or 500, by version; Podman says that the container is not connected too.
+        Err(Failure::Refused(message)) if message.contains("not connected") => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// The names of the volumes whose name contains a text.
+pub async fn volumes(docker: &Docker, containing: &str) -> Result<BTreeSet<String>, Failure> {
+    let filters = [("name", vec![containing])].into();
+    let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+    let found = answer(docker.list_volumes(Some(options))).await?.volumes.unwrap_or_default();
+    Ok(found.into_iter().map(|volume| volume.name).collect())
+}
+
+/// Makes a volume; one that is there stays as it is.
+pub async fn create_volume(docker: &Docker, name: &str, labels: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let request = VolumeCreateRequest {
+        name: Some(name.to_owned()),
+        labels: Some(labels.clone().into_iter().collect()),
+        ..VolumeCreateRequest::default()
+    };
+    answer(docker.create_volume(request)).await.map(drop)
+}
