@@ -1,5 +1,7 @@
 //! Does the steps one after another. Decides nothing: what is done after a failure stands in the step.
 
+use std::fmt;
+
 use futures_util::future::try_join_all;
 
 use super::desired::Desired;
@@ -28,7 +30,6 @@ pub enum Error {
 
 /// A step that failed, and what became of it.
 #[derive(Debug, thiserror::Error)]
-#[error("{action} failed{}", container.as_ref().map_or_else(String::new, |name| format!(" for `{name}`")))]
 pub struct StepFailure {
     /// The container that it was about.
     pub container: Option<ContainerName>,
@@ -39,6 +40,21 @@ pub struct StepFailure {
     pub error: HostError,
     /// What became of what served before.
     pub former: Former,
+}
+
+impl fmt::Display for StepFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.error, &self.container) {
+            (HostError::NotReady { .. }, Some(container)) => write!(f, "`{container}` is not good")?,
+            (_, Some(container)) => write!(f, "`{container}`: could not {}", self.action)?,
+            (_, None) => write!(f, "could not {}", self.action)?,
+        }
+        match &self.former {
+            Former::None => Ok(()),
+            Former::Restored => f.write_str("; what served before serves again"),
+            Former::Lost(error) => write!(f, "; what served before could not be brought back: {error}"),
+        }
+    }
 }
 
 /// What became of what served before a step failed.

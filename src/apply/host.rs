@@ -14,7 +14,7 @@ pub enum HostError {
     #[error("{0}")]
     Refused(String),
     /// A container was started and is not good.
-    #[error("`{name}` {why}")]
+    #[error("`{name}` {why}{}", log_below(log))]
     NotReady {
         /// The container.
         name: String,
@@ -34,6 +34,11 @@ pub enum HostError {
         /// How long it may take.
         limit: Duration,
     },
+}
+
+fn log_below(log: &[String]) -> String {
+    let lines: Vec<String> = log.iter().map(|line| format!("\n    {line}")).collect();
+    if lines.is_empty() { String::new() } else { format!("; it wrote last:{}", lines.concat()) }
 }
 
 /// A host with an engine. Every future may be dropped at any time; what it did by then is found by the next

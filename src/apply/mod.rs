@@ -7,19 +7,26 @@ mod desired;
 mod diff;
 mod docker_host;
 mod execute;
+mod history;
 mod host;
+mod lock;
 mod simulated;
 mod state;
+mod status;
 mod step;
+pub mod undo;
 
 pub use desired::{Desired, DesiredContainer, DesiredError, DesiredImage, SpecHash};
 pub use diff::{Emptying, Refusal, diff};
 pub use docker_host::DockerHost;
 pub use execute::{Error, Former, StepFailure, converge, execute};
+pub use history::History;
 pub use host::{Host, HostError};
+pub use lock::{Lock, LockError};
 pub use simulated::{Behaviour, Fault, SimulatedContainer, SimulatedHost, World};
 pub use state::{
     Health, HostState, LABEL_CONTAINER, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer, ObservedNetwork,
     RunState,
 };
+pub use status::{ContainerStatus, Verdict, status};
 pub use step::{Action, Cause, Creation, EngineMount, Goal, Step, Wait};

@@ -214,10 +214,10 @@ impl fmt::Display for Action {
             Self::Create(creation) => write!(f, "create `{}`", creation.name),
             Self::Start { name } => write!(f, "start `{name}`"),
             Self::Await(Wait { name, goal: Goal::Ready { .. }, timeout }) => {
-                write!(f, "wait for `{name}` ({} at most)", format_duration(*timeout))
+                write!(f, "wait until `{name}` is good, {} at most", format_duration(*timeout))
             }
             Self::Await(Wait { name, goal: Goal::Completed, timeout }) => {
-                write!(f, "wait for `{name}` to complete ({} at most)", format_duration(*timeout))
+                write!(f, "wait until `{name}` has completed, {} at most", format_duration(*timeout))
             }
             Self::Stop { name, grace: _ } => write!(f, "stop `{name}`"),
             Self::Restart { name, grace: _ } => write!(f, "restart `{name}`"),
@@ -236,7 +236,7 @@ impl fmt::Display for Cause {
             Self::ImageChanged => f.write_str("its image changed"),
             Self::SpecChanged => f.write_str("its configuration changed"),
             Self::NotRunning(run) => write!(f, "it does not run: {run}"),
-            Self::Started => f.write_str("it has to show that it is good"),
+            Self::Started => f.write_str("it was started"),
             Self::NotReady(run, Health::Unchecked) => write!(f, "it is {run}"),
             Self::NotReady(_, health) => write!(f, "its health is {health}"),
             Self::MakesRoom => f.write_str("the new one starts after it has stopped"),

@@ -1,5 +1,6 @@
 //! Exit codes, and which error means which.
 
+use super::deploy;
 use crate::diag::Diagnostics;
 use crate::docker::ConnectError;
 use crate::engine;
@@ -75,6 +76,9 @@ pub(super) fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(Refusal::Usage { hint, .. }) = cause.downcast_ref() {
             return hint.clone();
         }
+        if let Some((_, hint)) = deploy::meaning(cause) {
+            return hint;
+        }
         match cause.downcast_ref()? {
             engine::Error::Image { hint, .. } => hint.clone(),
             engine::Error::Unsupported { hint, .. } => Some(hint.clone()),
@@ -99,6 +103,9 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             ConnectError::Address(_) => Exit::Usage,
             ConnectError::Unreachable { .. } | ConnectError::Silent { .. } => Exit::Unreachable,
         });
+    }
+    if let Some((exit, _)) = deploy::meaning(error) {
+        return Some(exit);
     }
     if let Some(engine) = error.downcast_ref::<engine::Error>() {
         return Some(match engine {

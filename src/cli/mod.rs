@@ -1,15 +1,20 @@
 //! The command line: flags, settings, one file a command, exit codes. Only here are the environment and the clock.
 
+mod apply;
 mod completions;
 mod config;
+mod deploy;
 mod doctor;
 mod environment;
 mod exit;
 mod graph;
+mod history;
 mod man;
 mod project;
+mod rollback;
 mod schema;
 mod settings;
+mod status;
 
 use std::ffi::OsString;
 
@@ -25,6 +30,7 @@ use crate::ui;
 /// What `windlass --help` shows before the options.
 const EXAMPLES: &str = "\
 Examples:
+  windlass apply deploy.json          make this host run what a deploy manifest says
   windlass completions bash           shell completions";
 
 /// Turns Dockerfiles into tested, published images and into running containers.
@@ -45,6 +51,14 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Show what each image is made from.
     Graph(graph::GraphArgs),
+    /// Make this host run what a deploy manifest says.
+    Apply(apply::ApplyArgs),
+    /// Go back to a manifest that this host ran before.
+    Rollback(rollback::RollbackArgs),
+    /// Show what is wanted on this host against what runs.
+    Status(status::StatusArgs),
+    /// Tell which manifests were applied on this host.
+    History(history::HistoryArgs),
     /// Tell what is there to build and run with.
     Doctor,
     /// Print completions for a shell.
@@ -85,6 +99,10 @@ fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
         Command::Config(args) => config::run(&args, settings),
         Command::Schema(args) => schema::run(&args),
         Command::Graph(args) => graph::run(&args, settings),
+        Command::Apply(args) => apply::run(&args, settings),
+        Command::Rollback(args) => rollback::run(&args, settings),
+        Command::Status(args) => status::run(&args, settings),
+        Command::History(args) => history::run(&args, settings),
         Command::Doctor => doctor::run(settings),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args, settings),

@@ -1,5 +1,6 @@
 //! Shows events and answers to people and programs: terminal, plain lines, JSON, GitHub, tables, graphs.
 
+pub mod apply_report;
 pub mod build_report;
 mod diagnostics;
 mod output;

@@ -12,6 +12,14 @@ pub fn images(n: usize) -> String {
     }
 }
 
+/// `1 change`, `2 changes`.
+pub fn changes(n: usize) -> String {
+    match n {
+        1 => "1 change".to_owned(),
+        n => format!("{n} changes"),
+    }
+}
+
 /// A time as people tell it: `0.4s`, `12s`, `3m 05s`, `2h 10m`.
 pub fn took(time: Duration) -> String {
     match time.as_secs() {

@@ -114,13 +114,13 @@ fn an_empty_host_gets_everything_in_order() {
         create volume `shop-data`, because it is not on the host
         create `shop-db`, because it is not on the host
         start `shop-db`, because it is not on the host
-        wait for `shop-db` (1m at most), because it has to show that it is good
+        wait until `shop-db` is good, 1m at most, because it was started
         create `shop-job`, because it is not on the host
         start `shop-job`, because it is not on the host
-        wait for `shop-job` to complete (1m at most), because it has to show that it is good
+        wait until `shop-job` has completed, 1m at most, because it was started
         create `shop-web`, because it is not on the host
         start `shop-web`, because it is not on the host
-        wait for `shop-web` (1m at most), because it has to show that it is good
+        wait until `shop-web` is good, 1m at most, because it was started
     "#]].assert_eq(&show(diff(&wanted, &observed, Emptying::Refused)));
 }
 
@@ -162,61 +162,61 @@ fn the_new_one_is_started_first_where_it_can() {
         "db#1 web#2<db",
         "db#9 web#2<db",
         expect![[r#"
-        create `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        start `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        wait for `shop-db.next` (1m at most), because it has to show that it is good
-            else stop `shop-db.next`, remove `shop-db.next`
-        stop `shop-db`, because the new one is good
-        remove `shop-db`, because the new one is good
-        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
-    "#]],
+            create `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            start `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it was started
+                else stop `shop-db.next`, remove `shop-db.next`
+            stop `shop-db`, because the new one is good
+            remove `shop-db`, because the new one is good
+            rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2!",
         "web#1!",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2@80",
         "web#1@81",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2%data=start-first",
         "web#1%data",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
 }
 
@@ -226,61 +226,61 @@ fn the_old_one_is_stopped_first_where_it_has_to_be() {
         "web#2@80",
         "web#1@80",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        stop `shop-web`, because the new one starts after it has stopped
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            stop `shop-web`, because the new one starts after it has stopped
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2%data",
         "web#1%data",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        stop `shop-web`, because the new one starts after it has stopped
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            stop `shop-web`, because the new one starts after it has stopped
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2=stop-first",
         "web#1",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        stop `shop-web`, because the new one starts after it has stopped
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            stop `shop-web`, because the new one starts after it has stopped
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2@80=stop",
         "web#1@80",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-        stop `shop-web`, because the new one starts after it has stopped
-        start `shop-web.next`, because its image changed
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+            stop `shop-web`, because the new one starts after it has stopped
+            start `shop-web.next`, because its image changed
+            wait until `shop-web.next` is good, 1m at most, because it was started
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
 }
 
@@ -290,82 +290,82 @@ fn dependants_are_restarted_when_they_link_or_ask() {
         "db#2 web#1&db",
         "db#1 web#1&db",
         expect![[r#"
-        create `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        start `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        wait for `shop-db.next` (1m at most), because it has to show that it is good
-            else stop `shop-db.next`, remove `shop-db.next`
-        stop `shop-db`, because the new one is good
-        remove `shop-db`, because the new one is good
-        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
-        restart `shop-web`, because `db` was replaced
-        wait for `shop-web` (1m at most), because it has to show that it is good
-    "#]],
+            create `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            start `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it was started
+                else stop `shop-db.next`, remove `shop-db.next`
+            stop `shop-db`, because the new one is good
+            remove `shop-db`, because the new one is good
+            rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+            restart `shop-web`, because `db` was replaced
+            wait until `shop-web` is good, 1m at most, because it was started
+        "#]],
     );
     check(
         "db#2 web#1<r:db",
         "db#1 web#1<r:db",
         expect![[r#"
-        create `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        start `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        wait for `shop-db.next` (1m at most), because it has to show that it is good
-            else stop `shop-db.next`, remove `shop-db.next`
-        stop `shop-db`, because the new one is good
-        remove `shop-db`, because the new one is good
-        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
-        restart `shop-web`, because `db` was replaced
-        wait for `shop-web` (1m at most), because it has to show that it is good
-    "#]],
+            create `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            start `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it was started
+                else stop `shop-db.next`, remove `shop-db.next`
+            stop `shop-db`, because the new one is good
+            remove `shop-db`, because the new one is good
+            rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+            restart `shop-web`, because `db` was replaced
+            wait until `shop-web` is good, 1m at most, because it was started
+        "#]],
     );
     check(
         "db#2 web#1<db",
         "db#1 web#1<db",
         expect![[r#"
-        create `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        start `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        wait for `shop-db.next` (1m at most), because it has to show that it is good
-            else stop `shop-db.next`, remove `shop-db.next`
-        stop `shop-db`, because the new one is good
-        remove `shop-db`, because the new one is good
-        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
-    "#]],
+            create `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            start `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it was started
+                else stop `shop-db.next`, remove `shop-db.next`
+            stop `shop-db`, because the new one is good
+            remove `shop-db`, because the new one is good
+            rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+        "#]],
     );
     check(
         "db#2 web#1&db",
         "db#2~new web#1&db",
         expect![[r#"
-        restart `shop-web`, because `db` was replaced
-        wait for `shop-web` (1m at most), because it has to show that it is good
-    "#]],
+            restart `shop-web`, because `db` was replaced
+            wait until `shop-web` is good, 1m at most, because it was started
+        "#]],
     );
     check(
         "db#2 web#3&db",
         "db#1 web#1&db",
         expect![[r#"
-        create `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        start `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        wait for `shop-db.next` (1m at most), because it has to show that it is good
-            else stop `shop-db.next`, remove `shop-db.next`
-        stop `shop-db`, because the new one is good
-        remove `shop-db`, because the new one is good
-        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            start `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it was started
+                else stop `shop-db.next`, remove `shop-db.next`
+            stop `shop-db`, because the new one is good
+            remove `shop-db`, because the new one is good
+            rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
 }
 
@@ -375,128 +375,128 @@ fn an_interrupted_run_is_taken_up_where_it_was_left() {
         "web#2",
         "web#1 web#2~next~created",
         expect![[r#"
-        start `shop-web.next`, because it does not run: never started
-            else stop `shop-web.next`, remove `shop-web.next`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            start `shop-web.next`, because it does not run: never started
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2",
         "web#1 web#2~next",
         expect![[r#"
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2",
         "web#1~exited web#2~next",
         expect![[r#"
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2",
         "web#2~next",
         expect![[r#"
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            wait until `shop-web.next` is good, 1m at most, because it was started
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2@80",
         "web#1@80~exited web#2@80~next~created",
         expect![[r#"
-        start `shop-web.next`, because it does not run: never started
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            start `shop-web.next`, because it does not run: never started
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2@80",
         "web#1@80~exited web#2@80~next",
         expect![[r#"
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2",
         "web#2~created",
         expect![[r#"
-        start `shop-web`, because it does not run: never started
-        wait for `shop-web` (1m at most), because it has to show that it is good
-    "#]],
+            start `shop-web`, because it does not run: never started
+            wait until `shop-web` is good, 1m at most, because it was started
+        "#]],
     );
     check(
         "web#3",
         "web#1 web#2~next~created",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        remove `shop-web.next`, because an interrupted run left it
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            remove `shop-web.next`, because an interrupted run left it
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#3@80",
         "web#1@80~exited web#2@80~next",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
-        stop `shop-web.next`, because the new one starts after it has stopped
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
-        wait for `shop-web.next` (1m at most), because it has to show that it is good
-            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
-        remove `shop-web`, because the new one is good
-        remove `shop-web.next`, because an interrupted run left it
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
+            stop `shop-web.next`, because the new one starts after it has stopped
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
+            remove `shop-web`, because the new one is good
+            remove `shop-web.next`, because an interrupted run left it
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#1",
         "web#1 web#2~next",
         expect![[r#"
-        wait for `shop-web` (1m at most), because it has to show that it is good
-        stop `shop-web.next`, because an interrupted run left it
-        remove `shop-web.next`, because an interrupted run left it
-    "#]],
+            wait until `shop-web` is good, 1m at most, because it was started
+            stop `shop-web.next`, because an interrupted run left it
+            remove `shop-web.next`, because an interrupted run left it
+        "#]],
     );
     check(
         "web#1@80",
         "web#1@80~exited web#2@80~next",
         expect![[r#"
-        stop `shop-web.next`, because the new one starts after it has stopped
-            else stop `shop-web`, remove `shop-web`, start `shop-web.next`
-        start `shop-web`, because it does not run: exited (143)
-            else stop `shop-web`, remove `shop-web`, start `shop-web.next`
-        wait for `shop-web` (1m at most), because it has to show that it is good
-            else stop `shop-web`, remove `shop-web`, start `shop-web.next`
-        remove `shop-web.next`, because an interrupted run left it
-    "#]],
+            stop `shop-web.next`, because the new one starts after it has stopped
+                else stop `shop-web`, remove `shop-web`, start `shop-web.next`
+            start `shop-web`, because it does not run: exited (143)
+                else stop `shop-web`, remove `shop-web`, start `shop-web.next`
+            wait until `shop-web` is good, 1m at most, because it was started
+                else stop `shop-web`, remove `shop-web`, start `shop-web.next`
+            remove `shop-web.next`, because an interrupted run left it
+        "#]],
     );
     check(
         "web#1",
@@ -504,7 +504,7 @@ fn an_interrupted_run_is_taken_up_where_it_was_left() {
         expect![[r#"
             create `shop-web.next`, because it does not run: dead
             start `shop-web.next`, because it does not run: dead
-            wait for `shop-web.next` (1m at most), because it has to show that it is good
+            wait until `shop-web.next` is good, 1m at most, because it was started
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
         "#]],
@@ -517,73 +517,73 @@ fn what_does_not_run_or_serve_is_mended() {
         "web#1",
         "web#1~exited",
         expect![[r#"
-        start `shop-web`, because it does not run: exited (143)
-        wait for `shop-web` (1m at most), because it has to show that it is good
-    "#]],
+            start `shop-web`, because it does not run: exited (143)
+            wait until `shop-web` is good, 1m at most, because it was started
+        "#]],
     );
     check(
         "web#1",
         "web#1~paused",
         expect![[r#"
-        unpause `shop-web`, because it does not run: paused
-        wait for `shop-web` (1m at most), because it has to show that it is good
-    "#]],
+            unpause `shop-web`, because it does not run: paused
+            wait until `shop-web` is good, 1m at most, because it was started
+        "#]],
     );
     check(
         "web#1",
         "web#1~restarting",
         expect![[r#"
-        wait for `shop-web` (1m at most), because it is restarting
-    "#]],
+            wait until `shop-web` is good, 1m at most, because it is restarting
+        "#]],
     );
     check(
         "web#1!",
         "web#1!~starting",
         expect![[r#"
-        wait for `shop-web` (1m at most), because its health is starting
-    "#]],
+            wait until `shop-web` is good, 1m at most, because its health is starting
+        "#]],
     );
     check(
         "web#1!",
         "web#1!~unhealthy",
         expect![[r#"
-        wait for `shop-web` (1m at most), because its health is unhealthy
-    "#]],
+            wait until `shop-web` is good, 1m at most, because its health is unhealthy
+        "#]],
     );
     check(
         "web#1",
         "web#1~off",
         expect![[r#"
-        connect `shop-web` to network `shop`, because its names on the network are not as wanted
-        wait for `shop-web` (1m at most), because it has to show that it is good
-    "#]],
+            connect `shop-web` to network `shop`, because its names on the network are not as wanted
+            wait until `shop-web` is good, 1m at most, because it was started
+        "#]],
     );
     check(
         "web#1+shop",
         "web#1",
         expect![[r#"
-        connect `shop-web` to network `shop`, because its names on the network are not as wanted
-        wait for `shop-web` (1m at most), because it has to show that it is good
-    "#]],
+            connect `shop-web` to network `shop`, because its names on the network are not as wanted
+            wait until `shop-web` is good, 1m at most, because it was started
+        "#]],
     );
     check(
         "job#1?",
         "job#1?~exited",
         expect![[r#"
-        start `shop-job`, because it does not run: exited (143)
-        wait for `shop-job` (1m at most), because it has to show that it is good
-    "#]],
+            start `shop-job`, because it does not run: exited (143)
+            wait until `shop-job` is good, 1m at most, because it was started
+        "#]],
     );
     check(
         "job#2?",
         "job#1?~done",
         expect![[r#"
-        create `shop-job.next`, because its image changed
-        start `shop-job.next`, because its image changed
-        wait for `shop-job.next` (1m at most), because it has to show that it is good
-        remove `shop-job`, because the new one is good
-        rename `shop-job.next` to `shop-job`, because it takes the place of the former one
-    "#]],
+            create `shop-job.next`, because its image changed
+            start `shop-job.next`, because its image changed
+            wait until `shop-job.next` is good, 1m at most, because it was started
+            remove `shop-job`, because the new one is good
+            rename `shop-job.next` to `shop-job`, because it takes the place of the former one
+        "#]],
     );
 }
 
@@ -593,56 +593,56 @@ fn what_left_the_manifest_goes_last() {
         "db#2",
         "db#1 web#1 old#1~exited",
         expect![[r#"
-        create `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        start `shop-db.next`, because its image changed
-            else stop `shop-db.next`, remove `shop-db.next`
-        wait for `shop-db.next` (1m at most), because it has to show that it is good
-            else stop `shop-db.next`, remove `shop-db.next`
-        stop `shop-db`, because the new one is good
-        remove `shop-db`, because the new one is good
-        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
-        remove `shop-old`, because the manifest does not have it any more
-        stop `shop-web`, because the manifest does not have it any more
-        remove `shop-web`, because the manifest does not have it any more
-    "#]],
+            create `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            start `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it was started
+                else stop `shop-db.next`, remove `shop-db.next`
+            stop `shop-db`, because the new one is good
+            remove `shop-db`, because the new one is good
+            rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+            remove `shop-old`, because the manifest does not have it any more
+            stop `shop-web`, because the manifest does not have it any more
+            remove `shop-web`, because the manifest does not have it any more
+        "#]],
     );
     check(
         "www#1@80",
         "web#1@80",
         expect![[r#"
-        create `shop-www`, because it is not on the host
-            else stop `shop-www`, remove `shop-www`, start `shop-web`
-        stop `shop-web`, because `www` needs its port
-            else stop `shop-www`, remove `shop-www`, start `shop-web`
-        start `shop-www`, because it is not on the host
-            else stop `shop-www`, remove `shop-www`, start `shop-web`
-        wait for `shop-www` (1m at most), because it has to show that it is good
-            else stop `shop-www`, remove `shop-www`, start `shop-web`
-        remove `shop-web`, because the manifest does not have it any more
-    "#]],
+            create `shop-www`, because it is not on the host
+                else stop `shop-www`, remove `shop-www`, start `shop-web`
+            stop `shop-web`, because `www` needs its port
+                else stop `shop-www`, remove `shop-www`, start `shop-web`
+            start `shop-www`, because it is not on the host
+                else stop `shop-www`, remove `shop-www`, start `shop-web`
+            wait until `shop-www` is good, 1m at most, because it was started
+                else stop `shop-www`, remove `shop-www`, start `shop-web`
+            remove `shop-web`, because the manifest does not have it any more
+        "#]],
     );
     check(
         "a#2@80 b#2@81",
         "a#1@81 b#1@80",
         expect![[r#"
-        create `shop-a.next`, because its image changed
-            else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
-        stop `shop-b`, because `a` needs its port
-            else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
-        start `shop-a.next`, because its image changed
-            else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
-        wait for `shop-a.next` (1m at most), because it has to show that it is good
-            else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
-        stop `shop-a`, because the new one is good
-        remove `shop-a`, because the new one is good
-        rename `shop-a.next` to `shop-a`, because it takes the place of the former one
-        create `shop-b.next`, because its image changed
-        start `shop-b.next`, because its image changed
-        wait for `shop-b.next` (1m at most), because it has to show that it is good
-        remove `shop-b`, because the new one is good
-        rename `shop-b.next` to `shop-b`, because it takes the place of the former one
-    "#]],
+            create `shop-a.next`, because its image changed
+                else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+            stop `shop-b`, because `a` needs its port
+                else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+            start `shop-a.next`, because its image changed
+                else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+            wait until `shop-a.next` is good, 1m at most, because it was started
+                else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+            stop `shop-a`, because the new one is good
+            remove `shop-a`, because the new one is good
+            rename `shop-a.next` to `shop-a`, because it takes the place of the former one
+            create `shop-b.next`, because its image changed
+            start `shop-b.next`, because its image changed
+            wait until `shop-b.next` is good, 1m at most, because it was started
+            remove `shop-b`, because the new one is good
+            rename `shop-b.next` to `shop-b`, because it takes the place of the former one
+        "#]],
     );
 }
 
@@ -688,7 +688,7 @@ fn what_should_not_be_done_is_refused() {
         container.update.pull = false;
     }
     expect![[r#"
-        refused: the engine does not have the image `v1` of `web`, and `pull: false` keeps it from being pulled
+        refused: the engine does not have the image `v1` of `web`, and it may not be pulled
     "#]]
     .assert_eq(&show(diff(&desired(&unpulled), &HostState::default(), Emptying::Refused)));
 }

@@ -146,7 +146,7 @@ fn before_containers(desired: &Desired, observed: &HostState, order: &[&Containe
         let lacking = |why| Refusal::NoImage { image: image.shown.clone(), container: name.clone(), why };
         let reference = image.reference.clone().ok_or_else(|| lacking("it was not pushed to a registry"))?;
         if !wanted.spec.update.pull {
-            return Err(lacking("`pull: false` keeps it from being pulled"));
+            return Err(lacking("it may not be pulled"));
         }
         let action = Action::Pull { reference, id: image.id };
         steps.push(Step { container: Some(name.clone()), ..for_project(action) });

@@ -1,0 +1,105 @@
+//! Decides which manifest a host goes back to. Pure.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The host runs what the manifest says.
+    Done,
+    /// It does not.
+    Failed,
+    /// It does not, and what served before serves again.
+    Restored,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Restored => "restored",
+        })
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "done" => Ok(Self::Done),
+            "failed" => Ok(Self::Failed),
+            "restored" => Ok(Self::Restored),
+            _ => Err(()),
+        }
+    }
+}
+
+/// One record of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its place, from 1.
+    pub sequence: u64,
+    /// The manifest's serial.
+    pub serial: u64,
+    /// When the run ended, in seconds since 1970.
+    pub at: i64,
+    /// How.
+    pub outcome: Outcome,
+}
+
+/// The record of what a host runs: the last that was done.
+pub fn current(entries: &[Entry]) -> Option<&Entry> {
+    done(entries).max_by_key(|entry| entry.sequence)
+}
+
+/// The record to go back to: the highest serial below the current one. Going back again goes further back, never to
+/// what was just left.
+pub fn former(entries: &[Entry]) -> Option<&Entry> {
+    let current = current(entries)?.serial;
+    done(entries).filter(|entry| entry.serial < current).max_by_key(|entry| (entry.serial, entry.sequence))
+}
+
+/// The last record of a serial that was done.
+pub fn of_serial(entries: &[Entry], serial: u64) -> Option<&Entry> {
+    done(entries).filter(|entry| entry.serial == serial).max_by_key(|entry| entry.sequence)
+}
+
+fn done(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    entries.iter().filter(|entry| entry.outcome == Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Serials in the order in which they were applied; `!` behind one that failed.
+    fn read(text: &str) -> Vec<Entry> {
+        let read = |(place, word): (usize, &str)| Entry {
+            sequence: place as u64 + 1,
+            serial: word.trim_end_matches('!').parse().unwrap(),
+            at: 0,
+            outcome: if word.ends_with('!') { Outcome::Restored } else { Outcome::Done },
+        };
+        text.split_whitespace().enumerate().map(read).collect()
+    }
+
+    fn serials(text: &str) -> (Option<u64>, Option<u64>) {
+        let entries = read(text);
+        (current(&entries).map(|entry| entry.serial), former(&entries).map(|entry| entry.serial))
+    }
+
+    #[test]
+    fn the_way_back_leads_further_back() {
+        assert_eq!(serials(""), (None, None));
+        assert_eq!(serials("1"), (Some(1), None));
+        assert_eq!(serials("1 2 3"), (Some(3), Some(2)));
+        assert_eq!(serials("1 2 3 2"), (Some(2), Some(1)), "back again");
+        assert_eq!(serials("1 2 3 2 1"), (Some(1), None));
+        assert_eq!(serials("1 2 3!"), (Some(2), Some(1)), "what failed is not what runs");
+        assert_eq!(serials("1 2! 3"), (Some(3), Some(1)), "nor what is gone back to");
+        assert_eq!(serials("7 5"), (Some(5), None));
+    }
+}

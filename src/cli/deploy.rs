@@ -1,0 +1,262 @@
+//! What the commands that look after a host share: which host, which manifest, which history, which exit code.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::{Environment, Exit, Refusal, Settings, block_on, until_interrupted};
+use crate::apply::undo::{self, Entry, Outcome};
+use crate::apply::{
+    self, Desired, DesiredError, DockerHost, Emptying, Former, History, Host as _, HostError, Lock, LockError, Step,
+};
+use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
+use crate::docker::{self, ConnectError};
+use crate::manifest::{self, Manifest};
+use crate::model::ProjectName;
+use crate::registry::{Keychain, RetryPolicy};
+use crate::ui::{self, Reporter, apply_report};
+
+/// How long an engine may take to say that it is there.
+const ANSWERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Where windlass keeps what it has to remember of a host.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct StateArgs {
+    /// Where the history and the locks are [default: `$XDG_STATE_HOME/windlass`; for root `/var/lib/windlass`].
+    #[arg(long, value_name = "DIR", env = "WINDLASS_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+impl StateArgs {
+    /// The folder, absolute.
+    pub(super) fn folder(&self, settings: &Settings) -> anyhow::Result<PathBuf> {
+        let environment: &Environment = &settings.environment;
+        if let Some(folder) = &self.state_dir {
+            return Ok(settings.root.join(folder));
+        }
+        if let Some(folder) = environment.get("XDG_STATE_HOME").map(Path::new).filter(|folder| folder.is_absolute()) {
+            return Ok(folder.join("windlass"));
+        }
+        if nix::unistd::geteuid().is_root() {
+            return Ok(PathBuf::from("/var/lib/windlass"));
+        }
+        let home = environment.get("HOME").map(|home| Path::new(home).join(".local/state/windlass"));
+        home.ok_or_else(|| Refusal::usage_with_hint("nobody says where to keep state", "use `--state-dir`").into())
+    }
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Connects to the first of the engine addresses where something answers.
+pub(super) async fn connect(settings: &Settings) -> anyhow::Result<DockerHost> {
+    let keychain = settings
+        .docker_config()
+        .map_or_else(|| Ok(Keychain::empty()), |folder| Keychain::load(&folder.join("config.json")))?;
+    let mut refusal: Option<ConnectError> = None;
+    for address in &settings.hosts {
+        match docker::connect(address, ANSWERS_WITHIN).await {
+            Ok(docker) => return Ok(DockerHost::new(docker, keychain, RetryPolicy::default())),
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
+    Err(refusal.map_or_else(|| Refusal::usage("there is no engine address to try").into(), Into::into))
+}
+
+/// Reads a manifest from a file below the root, or from standard input where the path is `-`.
+pub(super) fn read_manifest(path: &Path, settings: &Settings) -> anyhow::Result<Manifest> {
+    let is_stdin = path == Path::new("-");
+    let shown = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let mut bytes = Vec::new();
+    if is_stdin {
+        std::io::stdin().lock().read_to_end(&mut bytes).context("reading standard input")?;
+    } else {
+        bytes = match std::fs::read(settings.root.join(path)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let message = format!("there is no deploy manifest `{shown}`");
+                return Err(Refusal::usage_with_hint(message, "`windlass build` writes one; or name another").into());
+            }
+            read => read.with_context(|| format!("reading `{shown}`"))?,
+        };
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let readable = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
+        let source = SourceText::new(shown.clone(), readable);
+        let diagnostic = Diagnostic::error("the deploy manifest is not UTF-8").at(&source, Span::new(at, at), "");
+        Diagnostics(vec![diagnostic])
+    })?;
+    Ok(manifest::parse(&SourceText::new(shown, text))?)
+}
+
+/// The project that is meant: the one that is named, else the only one that has a history.
+pub(super) fn project(named: Option<&ProjectName>, state: &Path) -> anyhow::Result<ProjectName> {
+    if let Some(project) = named {
+        return Ok(project.clone());
+    }
+    let projects = History::projects(state)?;
+    match projects.as_slice() {
+        [project] => Ok(project.clone()),
+        [] => Err(Refusal::usage_with_hint("nothing was applied on this host yet", "`windlass apply` does").into()),
+        several => {
+            let names: Vec<String> = several.iter().map(|name| format!("`{name}`")).collect();
+            let message = format!("several projects were applied on this host: {}", names.join(", "));
+            Err(Refusal::usage_with_hint(message, "choose one with `--project`").into())
+        }
+    }
+}
+
+/// The manifest of a record of the history.
+pub(super) fn recorded(history: &History, entry: &Entry) -> anyhow::Result<Manifest> {
+    let (path, text) = history.text(entry)?;
+    Ok(manifest::parse(&SourceText::new(path.display().to_string(), text))?)
+}
+
+/// What a host shall run; offline, nothing is pulled.
+pub(super) fn desired(manifest: &Manifest, settings: &Settings) -> anyhow::Result<Desired> {
+    let mut manifest = manifest.clone();
+    if settings.offline {
+        manifest.containers.values_mut().for_each(|container| container.update.pull = false);
+    }
+    let usage = |error: DesiredError| anyhow::Error::from(Refusal::usage(error.to_string()));
+    Desired::new(&manifest).map_err(usage)
+}
+
+/// How a manifest is brought to a host.
+pub(super) struct Deployment<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) state: &'a Path,
+    pub(super) emptying: Emptying,
+    /// Only tell what would be done, and whether that is anything by the exit code.
+    pub(super) dry_run: Option<ExitCode>,
+    pub(super) format: Format,
+}
+
+/// What a dry run says by its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExitCode {
+    /// That it went well.
+    Success,
+    /// That there are changes to make.
+    Changes,
+}
+
+/// Brings a host to a manifest. `check` may refuse it once nobody else can change the history.
+pub(super) fn deploy(
+    deployment: &Deployment<'_>,
+    settings: &Settings,
+    check: impl FnOnce(&[Entry]) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit> {
+    let Deployment { manifest, state, emptying, dry_run, format } = deployment;
+    let desired = desired(manifest, settings)?;
+    if let Some(exit_code) = dry_run {
+        let steps = block_on(until_interrupted(settings, async {
+            let observed = connect(settings).await?.observe(&desired).await.map_err(apply::Error::Observe)?;
+            Ok(apply::diff(&desired, &observed, *emptying).map_err(apply::Error::Refused)?)
+        }))?;
+        print_steps(&desired, &steps, *format, &apply_report::steps_text(&steps))?;
+        let has_changes = steps.iter().any(|step| step.action.is_change());
+        return Ok(if has_changes && *exit_code == ExitCode::Changes { Exit::Changes } else { Exit::Done });
+    }
+    let history = History::new(state, &desired.project);
+    history.make_folder()?;
+    let _lock = Lock::take(history.folder(), &desired.project)?;
+    check(&history.entries()?)?;
+    let reporter = Reporter::new(&settings.ui, 0);
+    let outcome = block_on(until_interrupted(settings, async {
+        let host = connect(settings).await?;
+        Ok(apply::converge(&host, &desired, *emptying, &reporter).await)
+    }));
+    reporter.end();
+    let outcome = outcome?;
+    if let Some(recorded) = recorded_outcome(&outcome) {
+        history.record(manifest, now(), recorded).context("what was done on the host can't be remembered")?;
+    }
+    let steps = outcome?;
+    let done = match steps.iter().filter(|step| step.action.is_change()).count() {
+        0 => "nothing to do".to_owned(),
+        n => format!("done in {}", ui::words::changes(n)),
+    };
+    let summary = format!("{done}: the host runs serial {} of `{}`\n", desired.serial, desired.project);
+    print_steps(&desired, &steps, *format, &summary)?;
+    Ok(Exit::Done)
+}
+
+fn print_steps(desired: &Desired, steps: &[Step], format: Format, text: &str) -> anyhow::Result<()> {
+    let answer = match format {
+        Format::Text => text.to_owned(),
+        Format::Json => apply_report::steps_json(&desired.project, desired.serial, steps),
+    };
+    Ok(ui::print(answer.as_bytes())?)
+}
+
+/// What the history is told; nothing where nothing was touched.
+fn recorded_outcome(outcome: &Result<Vec<Step>, apply::Error>) -> Option<Outcome> {
+    match outcome {
+        Ok(_) => Some(Outcome::Done),
+        Err(apply::Error::Refused(_) | apply::Error::Observe(_)) => None,
+        Err(apply::Error::Step(failure)) if failure.former == Former::Restored => Some(Outcome::Restored),
+        Err(apply::Error::Step(_) | apply::Error::NotConverged(_)) => Some(Outcome::Failed),
+    }
+}
+
+/// Refuses a manifest that is older than what the host runs.
+pub(super) fn refuse_older(manifest: &Manifest, entries: &[Entry]) -> anyhow::Result<()> {
+    match undo::current(entries) {
+        Some(current) if manifest.serial < current.serial => {
+            let message =
+                format!("the host runs serial {}, and this manifest is serial {}", current.serial, manifest.serial);
+            let hint = format!("`windlass rollback --to {}` goes back, `--allow-older` applies it", manifest.serial);
+            Err(Refusal::usage_with_hint(message, hint).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The exit code of an error of `apply`, and how to mend it, where it is one.
+pub(super) fn meaning(error: &(dyn std::error::Error + 'static)) -> Option<(Exit, Option<String>)> {
+    if let Some(lock) = error.downcast_ref::<LockError>() {
+        return Some(match lock {
+            LockError::Held { .. } => (Exit::Locked, Some("wait for it, and try again".to_owned())),
+            LockError::File { .. } => (Exit::Failed, Some("choose another folder with `--state-dir`".to_owned())),
+        });
+    }
+    Some(match error.downcast_ref::<apply::Error>()? {
+        apply::Error::Refused(refusal) => of_refusal(refusal),
+        apply::Error::Observe(error) => (of_host(error), None),
+        apply::Error::Step(failure) => match failure.former {
+            Former::Restored => (Exit::Restored, None),
+            Former::None | Former::Lost(_) => (of_host(&failure.error), None),
+        },
+        apply::Error::NotConverged(_) => (Exit::Failed, Some("somebody else may work on the host".to_owned())),
+    })
+}
+
+fn of_refusal(refusal: &apply::Refusal) -> (Exit, Option<String>) {
+    match refusal {
+        apply::Refusal::Cycle(_) => (Exit::Usage, Some("take one of the links or dependencies away".to_owned())),
+        apply::Refusal::NoImage { .. } => (Exit::Failed, Some("push it with `windlass build --push`".to_owned())),
+        apply::Refusal::NameTaken { .. } => (Exit::Failed, Some("remove or rename it".to_owned())),
+        apply::Refusal::RemovesAll { .. } => (Exit::Usage, Some("`--allow-empty` removes them all".to_owned())),
+    }
+}
+
+fn of_host(error: &HostError) -> Exit {
+    match error {
+        HostError::Unreachable(_) | HostError::TimedOut { .. } => Exit::Unreachable,
+        HostError::Refused(_) | HostError::NotReady { .. } => Exit::Failed,
+    }
+}

@@ -1,0 +1,61 @@
+//! `windlass rollback`.
+
+use super::deploy::{self, Deployment, ExitCode, Format, StateArgs};
+use super::{Exit, Refusal, Settings};
+use crate::apply::undo::{self, Entry};
+use crate::apply::{Emptying, History};
+use crate::model::ProjectName;
+
+/// What `windlass rollback` is asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct RollbackArgs {
+    /// The serial to go to [default: the highest below the one that the host runs].
+    #[arg(long, value_name = "SERIAL")]
+    to: Option<u64>,
+    /// The project [default: the only one that was applied on this host].
+    #[arg(long, value_name = "NAME")]
+    project: Option<ProjectName>,
+    /// Tell what would be done, and do nothing.
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// How the steps are printed.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+/// Brings the host back to a manifest that it ran before.
+pub(super) fn run(args: &RollbackArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let state = args.state.folder(settings)?;
+    let project = deploy::project(args.project.as_ref(), &state)?;
+    let history = History::new(&state, &project);
+    let entries = history.entries()?;
+    let entry = target(args.to, &entries, &project)?;
+    let manifest = deploy::recorded(&history, entry)?;
+    let deployment = Deployment {
+        manifest: &manifest,
+        state: &state,
+        emptying: Emptying::Refused,
+        dry_run: args.dry_run.then_some(ExitCode::Success),
+        format: args.format,
+    };
+    deploy::deploy(&deployment, settings, |now| {
+        // Between the choice and the lock another run may have changed what `former` means.
+        if now == entries { Ok(()) } else { Err(Refusal::usage("another run has just changed the host").into()) }
+    })
+}
+
+fn target<'a>(to: Option<u64>, entries: &'a [Entry], project: &ProjectName) -> anyhow::Result<&'a Entry> {
+    let found = match to {
+        Some(serial) => undo::of_serial(entries, serial),
+        None => undo::former(entries),
+    };
+    found.ok_or_else(|| {
+        let message = match to {
+            Some(serial) => format!("serial {serial} of `{project}` never ran on this host"),
+            None => format!("there is nothing to go back to: no earlier serial of `{project}` ran on this host"),
+        };
+        Refusal::usage_with_hint(message, "`windlass history` tells what there is").into()
+    })
+}

@@ -1,0 +1,61 @@
+//! `windlass status`.
+
+use std::path::PathBuf;
+
+use super::deploy::{self, Format, StateArgs};
+use super::{Exit, Refusal, Settings, block_on, until_interrupted};
+use crate::apply::{self, History, Host as _, Verdict, undo};
+use crate::manifest::Manifest;
+use crate::model::ProjectName;
+use crate::ui::{self, apply_report};
+
+/// What `windlass status` is asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    /// The deploy manifest to compare with [default: the one that was applied last].
+    #[arg(value_name = "MANIFEST")]
+    manifest: Option<PathBuf>,
+    /// The project [default: the only one that was applied on this host].
+    #[arg(long, value_name = "NAME", conflicts_with = "manifest")]
+    project: Option<ProjectName>,
+    /// Exit with 10 where something is not as wanted.
+    #[arg(long)]
+    exit_code: bool,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+/// Shows what is wanted against what runs.
+pub(super) fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let manifest = manifest(args, settings)?;
+    let desired = deploy::desired(&manifest, settings)?;
+    let containers = block_on(until_interrupted(settings, async {
+        let observed = deploy::connect(settings).await?.observe(&desired).await.map_err(apply::Error::Observe)?;
+        Ok(apply::status(&desired, &observed))
+    }))?;
+    let answer = match args.format {
+        Format::Text => apply_report::status_text(&containers, deploy::now(), settings.ui.color),
+        Format::Json => apply_report::status_json(&desired.project, desired.serial, &containers),
+    };
+    ui::print(answer.as_bytes())?;
+    let as_wanted = containers.iter().all(|container| container.verdict == Verdict::AsWanted);
+    Ok(if args.exit_code && !as_wanted { Exit::Changes } else { Exit::Done })
+}
+
+fn manifest(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Manifest> {
+    if let Some(path) = &args.manifest {
+        return deploy::read_manifest(path, settings);
+    }
+    let state = args.state.folder(settings)?;
+    let project = deploy::project(args.project.as_ref(), &state)?;
+    let history = History::new(&state, &project);
+    let entries = history.entries()?;
+    let Some(current) = undo::current(&entries) else {
+        let message = format!("no manifest of `{project}` was applied on this host to its end");
+        return Err(Refusal::usage_with_hint(message, "name the manifest to compare with").into());
+    };
+    deploy::recorded(&history, current)
+}

@@ -1,0 +1,236 @@
+//! Shows what `apply` would do, what a host runs and what it ran: tables for people, JSON for programs.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Color, Paint, paint};
+use crate::apply::undo::{Entry, Outcome};
+use crate::apply::{ContainerStatus, Health, RunState, Step, Verdict};
+use crate::model::ProjectName;
+
+/// The version of the JSON that this module writes.
+const VERSION: u32 = 1;
+
+/// The steps, a line each with its cause.
+pub fn steps_text(steps: &[Step]) -> String {
+    if steps.is_empty() {
+        return "nothing to do\n".to_owned();
+    }
+    let line = |step: &Step| match &step.container {
+        Some(container) => format!("{container}: {}, because {}\n", step.action, step.cause),
+        None => format!("{}, because {}\n", step.action, step.cause),
+    };
+    steps.iter().map(line).collect()
+}
+
+#[derive(Serialize)]
+struct StepsJson {
+    version: u32,
+    project: String,
+    serial: u64,
+    steps: Vec<StepJson>,
+}
+
+#[derive(Serialize)]
+struct StepJson {
+    container: Option<String>,
+    action: String,
+    cause: String,
+    /// Whether something on the host changes by it; else it is a wait.
+    changes: bool,
+}
+
+/// The steps as JSON.
+pub fn steps_json(project: &ProjectName, serial: u64, steps: &[Step]) -> String {
+    let step = |step: &Step| StepJson {
+        container: step.container.as_ref().map(ToString::to_string),
+        action: step.action.to_string(),
+        cause: step.cause.to_string(),
+        changes: step.action.is_change(),
+    };
+    let steps = steps.iter().map(step).collect();
+    pretty(&StepsJson { version: VERSION, project: project.to_string(), serial, steps })
+}
+
+/// What is wanted against what runs, a line a container.
+pub fn status_text(containers: &[ContainerStatus], now: Timestamp, color: Color) -> String {
+    if containers.is_empty() {
+        return "no containers are wanted, and none are there\n".to_owned();
+    }
+    let mut rows = vec![["CONTAINER", "IMAGE", "STATE", "HEALTH", "SINCE", "SERIAL", "VERDICT"].map(str::to_owned)];
+    let dash = || "-".to_owned();
+    rows.extend(containers.iter().map(|status| {
+        let ContainerStatus { container: _, name, image, run, since, serial, verdict } = status;
+        [
+            name.clone(),
+            image.clone().unwrap_or_else(dash),
+            run.map_or_else(dash, |(run, _)| run.to_string()),
+            run.map_or_else(dash, |(run, health)| shown_health(run, health)),
+            since.map_or_else(dash, |since| ago(since, now)),
+            serial.map_or_else(dash, |serial| serial.to_string()),
+            verdict.to_string(),
+        ]
+    }));
+    table(&rows, |row, column, text| match containers.get(row.wrapping_sub(1)).map(|status| status.verdict) {
+        None => paint(text, Paint::Name, color),
+        Some(Verdict::AsWanted) if column == 6 => paint(text, Paint::Good, color),
+        Some(_) if column == 6 => paint(text, Paint::Bad, color),
+        Some(_) => text.to_owned(),
+    })
+}
+
+#[derive(Serialize)]
+struct StatusJson {
+    version: u32,
+    project: String,
+    /// The serial of the manifest that is wanted.
+    serial: u64,
+    /// Whether everything is as wanted.
+    as_wanted: bool,
+    containers: Vec<ContainerJson>,
+}
+
+#[derive(Serialize)]
+struct ContainerJson {
+    container: String,
+    name: String,
+    image: Option<String>,
+    state: Option<&'static str>,
+    exit_code: Option<i64>,
+    health: Option<String>,
+    since: Option<String>,
+    serial: Option<u64>,
+    verdict: String,
+}
+
+/// What is wanted against what runs, as JSON.
+pub fn status_json(project: &ProjectName, serial: u64, containers: &[ContainerStatus]) -> String {
+    let container = |status: &ContainerStatus| {
+        let ContainerStatus { container, name, image, run, since, serial, verdict } = status;
+        ContainerJson {
+            container: container.to_string(),
+            name: name.clone(),
+            image: image.clone(),
+            state: run.map(|(run, _)| state(run)),
+            exit_code: run.and_then(|(run, _)| match run {
+                RunState::Exited(code) => Some(code),
+                _ => None,
+            }),
+            health: run.filter(|(run, _)| run.is_active()).map(|(_, health)| health.to_string()),
+            since: since.map(|since| since.to_string()),
+            serial: *serial,
+            verdict: verdict.to_string().replace(' ', "-"),
+        }
+    };
+    pretty(&StatusJson {
+        version: VERSION,
+        project: project.to_string(),
+        serial,
+        as_wanted: containers.iter().all(|status| status.verdict == Verdict::AsWanted),
+        containers: containers.iter().map(container).collect(),
+    })
+}
+
+/// What was applied, the last first.
+pub fn history_text(entries: &[Entry], current: Option<&Entry>, color: Color) -> String {
+    if entries.is_empty() {
+        return "nothing was applied yet\n".to_owned();
+    }
+    let mut rows = vec![["SERIAL", "APPLIED", "OUTCOME", ""].map(str::to_owned)];
+    rows.extend(entries.iter().rev().map(|entry| {
+        let is_current = if current == Some(entry) { "current" } else { "" };
+        [entry.serial.to_string(), time(entry.at), entry.outcome.to_string(), is_current.to_owned()]
+    }));
+    let outcomes: Vec<Outcome> = entries.iter().rev().map(|entry| entry.outcome).collect();
+    table(&rows, |row, column, text| match (row.checked_sub(1).map(|row| outcomes[row]), column) {
+        (None, _) => paint(text, Paint::Name, color),
+        (Some(Outcome::Done), 2) => paint(text, Paint::Good, color),
+        (Some(Outcome::Failed | Outcome::Restored), 2) => paint(text, Paint::Bad, color),
+        (Some(_), _) => text.to_owned(),
+    })
+}
+
+#[derive(Serialize)]
+struct HistoryJson {
+    version: u32,
+    project: String,
+    /// The serial of what the host runs.
+    current: Option<u64>,
+    entries: Vec<EntryJson>,
+}
+
+#[derive(Serialize)]
+struct EntryJson {
+    sequence: u64,
+    serial: u64,
+    applied: String,
+    outcome: String,
+}
+
+/// What was applied, as JSON, the first first.
+pub fn history_json(project: &ProjectName, entries: &[Entry], current: Option<&Entry>) -> String {
+    let entry = |entry: &Entry| {
+        let Entry { sequence, serial, at, outcome } = entry;
+        EntryJson { sequence: *sequence, serial: *serial, applied: time(*at), outcome: outcome.to_string() }
+    };
+    pretty(&HistoryJson {
+        version: VERSION,
+        project: project.to_string(),
+        current: current.map(|entry| entry.serial),
+        entries: entries.iter().map(entry).collect(),
+    })
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("texts, numbers and lists are valid JSON");
+    text.push('\n');
+    text
+}
+
+fn state(run: RunState) -> &'static str {
+    match run {
+        RunState::Created => "created",
+        RunState::Running => "running",
+        RunState::Paused => "paused",
+        RunState::Restarting => "restarting",
+        RunState::Exited(_) => "exited",
+        RunState::Dead => "dead",
+    }
+}
+
+fn shown_health(run: RunState, health: Health) -> String {
+    if run.is_active() && health != Health::Unchecked { health.to_string() } else { "-".to_owned() }
+}
+
+fn time(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| "-".to_owned(), |time| time.to_string())
+}
+
+/// How long ago something was, in its largest unit: `5m`, `3d`.
+fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// Rows of columns below one another; `dress` paints a cell once its width is known.
+fn table<const N: usize>(rows: &[[String; N]], dress: impl Fn(usize, usize, &str) -> String) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for (at, row) in rows.iter().enumerate() {
+        let last = row.iter().rposition(|cell| !cell.is_empty()).unwrap_or(0);
+        for (column, cell) in row.iter().enumerate().take(last + 1) {
+            text.push_str(&dress(at, column, cell));
+            if column < last {
+                text.push_str(&" ".repeat(widths[column] - cell.chars().count() + 2));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
