@@ -2,6 +2,8 @@
 
 mod step;
 mod summary;
+mod tell;
 
 pub use step::Step;
 pub use summary::{Row, State, Summary};
+pub use tell::{digests, matrix};

@@ -17,7 +17,7 @@ const EDGES_AT_MOST: usize = 499;
 /// A longer message is folded.
 const OPEN_LINES: usize = 10;
 /// What the headline counts, worst first.
-const WORDS_IN_ORDER: [&str; 6] = ["failed", "blocked", "interrupted", "built", "to build", "unchanged"];
+const WORDS_IN_ORDER: [&str; 5] = ["failed", "blocked", "built", "to build", "unchanged"];
 
 /// What is told of a plan or a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +54,10 @@ pub enum State {
     ToBuild,
     /// It was built, and passed its tests.
     Built,
-    /// It failed: why, as long as it may be.
+    /// It failed: everything that led to it, however long.
     Failed(String),
     /// It was not tried, because these parents failed.
     Blocked(Vec<ImageName>),
-    /// The run was interrupted before it ended.
-    Cancelled,
 }
 
 impl State {
@@ -68,7 +66,6 @@ impl State {
         match self {
             Self::Failed(_) => ("✗", "failed"),
             Self::Blocked(_) => ("⊘", "blocked"),
-            Self::Cancelled => ("■", "interrupted"),
             Self::Built => ("✓", "built"),
             Self::ToBuild => ("●", "to build"),
             Self::Unchanged => ("○", "unchanged"),
@@ -78,7 +75,7 @@ impl State {
     fn fill(&self) -> &'static str {
         match self {
             Self::Failed(_) => "#ffcccc",
-            Self::Blocked(_) | Self::Cancelled => "#ffe8b3",
+            Self::Blocked(_) => "#ffe8b3",
             Self::Built => "#ccf0d0",
             Self::ToBuild => "#cce3ff",
             Self::Unchanged => "#f0f0f0",
@@ -163,7 +160,7 @@ impl Row {
     fn failure(&self) -> Option<(&ImageName, &str)> {
         match &self.state {
             State::Failed(message) => Some((&self.image, message)),
-            State::Unchanged | State::ToBuild | State::Built | State::Blocked(_) | State::Cancelled => None,
+            State::Unchanged | State::ToBuild | State::Built | State::Blocked(_) => None,
         }
     }
 }
