@@ -2,9 +2,10 @@
 
 use clap::ValueEnum;
 
+use super::project::project_name;
 use super::{Exit, Settings};
-use crate::config::{self, Config};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::config::{self, Config, Spanned};
+use crate::diag::{Diagnostic, Diagnostics, Span};
 use crate::{source, ui};
 
 /// The file that is read where no other is asked for.
@@ -28,7 +29,10 @@ enum Format {
 }
 
 pub(super) fn run(args: &ConfigArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let config = read(settings)?;
+    let mut config = read(settings)?;
+    if config.project.is_none() {
+        config.project = Some(Spanned::new(project_name(settings), Span::new(0, 0)));
+    }
     let effective = config::effective(&config);
     let text = match args.format {
         Format::Yaml => effective.to_yaml(),

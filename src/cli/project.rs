@@ -8,14 +8,11 @@ use std::collections::BTreeSet;
 
 use self::find::Sources;
 use super::Settings;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::model::{ImageName, ProjectName};
 use crate::plan::{self, Inputs, Resolved};
-use crate::source::{Revision, read_text, revision};
-
-/// The file that is read where no other is asked for.
-const CONFIG_FILE: &str = "windlass.yaml";
+use crate::source::{Revision, revision};
 
 /// Which images a command works on.
 #[derive(Debug, Clone, clap::Args)]
@@ -52,7 +49,7 @@ pub(super) struct Project {
 /// # Errors
 /// [`Diagnostics`]: everything that is wrong with its files, or with the selection.
 pub(super) fn load(settings: &Settings, selection: &SelectionArgs) -> anyhow::Result<Project> {
-    let config = configuration(settings)?;
+    let config = super::config::read(settings)?;
     let project = match &config.project {
         Some(project) => project.value.clone(),
         None => project_name(settings),
@@ -89,17 +86,8 @@ fn all_or_nothing(
     }
 }
 
-fn configuration(settings: &Settings) -> Result<Config, Diagnostics> {
-    let path = settings.file.clone().unwrap_or_else(|| settings.root.join(CONFIG_FILE));
-    let shown = path.strip_prefix(&settings.root).unwrap_or(&path).display().to_string();
-    if settings.file.is_none() && !path.exists() {
-        return Ok(Config::without_file(&shown));
-    }
-    config::parse(&read_text(&path, &shown)?)
-}
-
 /// The root folder's name, made into a name that a project can have.
-fn project_name(settings: &Settings) -> ProjectName {
+pub(super) fn project_name(settings: &Settings) -> ProjectName {
     let folder = settings.root.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let plain: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
     let fallback = || "project".parse().expect("a lower-case word is a name");

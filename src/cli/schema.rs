@@ -18,12 +18,15 @@ enum Of {
     Config,
     /// The deploy manifest, `deploy.json`.
     Manifest,
+    /// What `windlass plan --format json` prints.
+    Plan,
 }
 
 pub(super) fn run(args: &SchemaArgs) -> anyhow::Result<Exit> {
     let schema = match args.of {
         Of::Config => config::schema(),
         Of::Manifest => manifest::schema(),
+        Of::Plan => format!("{:#}\n", ui::plan_json::schema().to_value()),
     };
     ui::print(schema.as_bytes())?;
     Ok(Exit::Done)

@@ -115,7 +115,7 @@ pub(super) static FILE: Shape = Shape {
         key(
             "images",
             Kind::Named(IMAGE_NAME, &Kind::Shape(&IMAGE)),
-            "The images by name. Without any, every Dockerfile below the root is an image.",
+            "What Dockerfiles do not say, by the image's name. Every Dockerfile below the root that no image names is an image too.",
         ),
         key("deploy", Kind::Shape(&DEPLOY), "What runs on hosts."),
     ],

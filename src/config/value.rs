@@ -26,7 +26,7 @@ pub struct Config {
     pub tags: ChannelTags,
     /// What holds where an image does not say otherwise.
     pub defaults: Defaults,
-    /// The images that the file knows. Without any, every Dockerfile below the root is an image.
+    /// What the file says of images. Discovery may find more than these.
     pub images: BTreeMap<ImageName, ImageConfig>,
     /// What runs on hosts.
     pub deploy: Deploy,

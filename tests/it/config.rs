@@ -72,6 +72,124 @@ fn every_key_of_the_schema_is_read() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+const DOCUMENTATION: &str = "docs/configuration.md";
+const MADE_BELOW: &str = "UPDATE_EXPECT=1 cargo test writes it. -->\n";
+
+#[test]
+fn the_documentation_has_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENTATION);
+    let text = fs::read_to_string(&path).unwrap();
+    let (by_hand, _) = text.split_once(MADE_BELOW).unwrap();
+    let schema: Value = serde_json::from_str(&config::schema()).unwrap();
+    let mut made = String::new();
+    section(&mut made, &schema, "The file", &schema);
+    // In the order in which one leads to the next.
+    for id in [
+        "tags",
+        "defaults",
+        "image",
+        "named_context",
+        "secret",
+        "file",
+        "file_from",
+        "test",
+        "run",
+        "deploy",
+        "container",
+        "DependencyEntry",
+        "HealthcheckEntry",
+        "UpdateEntry",
+    ] {
+        section(&mut made, &schema, id, &schema["$defs"][id]);
+    }
+    expect_file![path].assert_eq(&format!("{by_hand}{MADE_BELOW}{made}"));
+    let shown = schema["$defs"].as_object().unwrap().keys().filter(|id| !made.contains(&format!("## {id}\n")));
+    let not_shown: Vec<_> = shown.filter(|id| schema["$defs"][id]["properties"].is_object()).collect();
+    assert!(not_shown.is_empty(), "{not_shown:?}");
+}
+
+fn section(out: &mut String, root: &Value, title: &str, shape: &Value) {
+    use std::fmt::Write as _;
+    let about = shape["description"].as_str().unwrap().replace('\n', " ");
+    write!(out, "\n## {title}\n\n{about}\n\n| key | value | meaning |\n|---|---|---|\n").unwrap();
+    let required = |key: &str| shape["required"].as_array().is_some_and(|keys| keys.iter().any(|k| k == key));
+    for (key, property) in shape["properties"].as_object().unwrap() {
+        let must = if required(key) { " (must be given)" } else { "" };
+        let about = property["description"].as_str().unwrap().replace('\n', " ");
+        let default = match &property["default"] {
+            Value::Null => String::new(),
+            default => format!(" Default: `{default}`."),
+        };
+        let meaning = format!("{about}{default}").replace('|', "\\|");
+        writeln!(out, "| `{key}`{must} | {} | {meaning} |", kind(root, property)).unwrap();
+    }
+}
+
+/// What a value is, in a few words.
+fn kind(root: &Value, schema: &Value) -> String {
+    let list = |key: &str| schema[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    if let Some(reference) = schema["$ref"].as_str() {
+        let id = reference.trim_start_matches("#/$defs/");
+        return match root["$defs"][id]["properties"].is_object() {
+            true => format!("[{id}](#{})", id.to_lowercase()),
+            false => kind(root, &root["$defs"][id]),
+        };
+    }
+    let alternatives: Vec<String> = [list("anyOf"), list("oneOf")].concat().iter().map(|s| kind(root, s)).collect();
+    if !alternatives.is_empty() {
+        let named: BTreeSet<&str> = alternatives.iter().map(String::as_str).filter(|kind| *kind != "nothing").collect();
+        return Vec::from_iter(named).join(" or ");
+    }
+    if let Some(word) = schema["const"].as_str() {
+        return format!("`{word}`");
+    }
+    if !list("enum").is_empty() {
+        return list("enum")
+            .iter()
+            .map(|word| format!("`{}`", word.as_str().unwrap()))
+            .collect::<Vec<_>>()
+            .join(" or ");
+    }
+    let types = match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        other => Vec::from_iter(other.as_str()),
+    };
+    let of = |inner: &Value| match kind(root, inner).as_str() {
+        "" => String::new(),
+        kind => format!(" of {kind}"),
+    };
+    let in_words = |name: &str| match name {
+        "array" => format!("list{}", of(&schema["items"])),
+        "object" => format!("map{}", of(&schema["additionalProperties"])),
+        "boolean" => "`true` or `false`".to_owned(),
+        "integer" => match (&schema["minimum"], &schema["maximum"]) {
+            (Value::Null, _) | (_, Value::Null) => "number".to_owned(),
+            (least, most) if least == most => format!("`{least}`"),
+            (least, most) => format!("number from {least} to {most}"),
+        },
+        "string" => "text".to_owned(),
+        _ => "nothing".to_owned(),
+    };
+    // Numbers and booleans that may stand for texts are texts.
+    let is_text = types.contains(&"string");
+    let stands = |name: &&str| !(is_text && matches!(*name, "number" | "integer" | "boolean")) && *name != "null";
+    let mut words: Vec<String> = types.into_iter().filter(stands).map(in_words).collect();
+    if words.is_empty() {
+        words.push("nothing".to_owned());
+    }
+    words.join(" or ")
+}
+
+#[test]
+fn examples_of_the_documentation_are_read() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENTATION)).unwrap();
+    let examples: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() > 3);
+    for example in examples {
+        parse(example).unwrap_or_else(|said| panic!("{said}\n{example}"));
+    }
+}
+
 /// Notes the keys of the value under the shape of the schema that they belong to.
 fn visit(root: &Value, owner: &str, schema: &Value, value: &Value, read: &mut BTreeSet<(String, String)>) {
     if let Some(id) = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/")) {

@@ -6,15 +6,17 @@ use std::os::unix::fs::symlink;
 use assert_cmd::Command;
 use expect_test::{Expect, expect};
 
-/// A folder with a file in it, and `windlass` started there.
+/// A folder `My Shop` with a file in it, and `windlass` started there.
 fn windlass(file: &str, text: &str) -> (tempfile::TempDir, Command) {
-    let folder = tempfile::tempdir().unwrap();
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("My Shop");
+    fs::create_dir(&folder).unwrap();
     if !file.is_empty() {
-        fs::write(folder.path().join(file), text).unwrap();
+        fs::write(folder.join(file), text).unwrap();
     }
     let mut command = Command::cargo_bin("windlass").unwrap();
-    command.current_dir(folder.path()).env_clear();
-    (folder, command)
+    command.current_dir(folder).env_clear();
+    (parent, command)
 }
 
 /// What it answers, what it tells and how it ends, one below the other.
@@ -34,54 +36,56 @@ fn what_holds_is_printed() {
     check(
         command.arg("config").env("NPM_TOKEN", "hunter2"),
         &expect![[r#"
-        version: 1
-        tags:
-          testing: testing
-          latest: latest
-          previous: previous
-        defaults:
-          platforms: [linux/amd64]
-          timeout: 30m
-          retries: 0
-        images:
-          api:
-            context: "."
-            secrets:
-              - id: npm
-                env: NPM_TOKEN
-            platforms: [linux/amd64]
-            timeout: 30m
-            retries: 0
+            version: 1
+            project: my-shop
             tags:
               testing: testing
               latest: latest
               previous: previous
-        --
-        -- exit 0
-    "#]],
+            defaults:
+              platforms: [linux/amd64]
+              timeout: 30m
+              retries: 0
+            images:
+              api:
+                context: "."
+                secrets:
+                  - id: npm
+                    env: NPM_TOKEN
+                platforms: [linux/amd64]
+                timeout: 30m
+                retries: 0
+                tags:
+                  testing: testing
+                  latest: latest
+                  previous: previous
+            --
+            -- exit 0
+        "#]],
     );
     let (_folder, mut command) = windlass("", "");
     check(
         command.args(["config", "--format", "json"]),
         &expect![[r#"
-        {
-          "version": 1,
-          "tags": {
-            "testing": "testing",
-            "latest": "latest",
-            "previous": "previous"
-          },
-          "defaults": {
-            "platforms": [
-              "linux/amd64"
-            ],
-            "timeout": "30m",
-            "retries": 0
-          }
-        }
-        --
-        -- exit 0
-    "#]],
+            {
+              "version": 1,
+              "project": "my-shop",
+              "tags": {
+                "testing": "testing",
+                "latest": "latest",
+                "previous": "previous"
+              },
+              "defaults": {
+                "platforms": [
+                  "linux/amd64"
+                ],
+                "timeout": "30m",
+                "retries": 0
+              }
+            }
+            --
+            -- exit 0
+        "#]],
     );
 }
 
@@ -182,7 +186,7 @@ fn what_is_wrong_is_told_and_ends_with_2() {
     "#]],
     );
     let (folder, mut command) = windlass("windlass.yaml", "");
-    fs::write(folder.path().join("windlass.yaml"), b"version: 1 # \xff\n").unwrap();
+    fs::write(folder.path().join("My Shop/windlass.yaml"), b"version: 1 # \xff\n").unwrap();
     check(
         command.arg("config"),
         &expect![[r#"
@@ -192,7 +196,7 @@ fn what_is_wrong_is_told_and_ends_with_2() {
     "#]],
     );
     let (folder, mut command) = windlass("", "");
-    fs::create_dir(folder.path().join("windlass.yaml")).unwrap();
+    fs::create_dir(folder.path().join("My Shop/windlass.yaml")).unwrap();
     check(
         command.arg("config"),
         &expect![[r#"
@@ -202,7 +206,7 @@ fn what_is_wrong_is_told_and_ends_with_2() {
     "#]],
     );
     let (folder, mut command) = windlass("", "");
-    symlink("nowhere", folder.path().join("windlass.yaml")).unwrap();
+    symlink("nowhere", folder.path().join("My Shop/windlass.yaml")).unwrap();
     check(
         command.arg("config"),
         &expect![[r#"
@@ -215,7 +219,10 @@ fn what_is_wrong_is_told_and_ends_with_2() {
 
 #[test]
 fn schemas_are_printed() {
-    for (of, schema) in [("config", windlass::config::schema()), ("manifest", windlass::manifest::schema())] {
+    let plan = format!("{:#}\n", windlass::ui::plan_json::schema().to_value());
+    for (of, schema) in
+        [("config", windlass::config::schema()), ("manifest", windlass::manifest::schema()), ("plan", plan)]
+    {
         let (_folder, mut command) = windlass("", "");
         command.args(["schema", of]).assert().success().stdout(schema).stderr("");
     }
