@@ -4,6 +4,8 @@ use super::deploy;
 use crate::diag::Diagnostics;
 use crate::docker::ConnectError;
 use crate::engine;
+use crate::pipeline::LookupError;
+use crate::registry::{self, Again};
 
 /// How the program ends. The numbers are an interface: scripts branch on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,55 +67,62 @@ impl Refusal {
     }
 }
 
-/// The exit code that an error means: the one place where this is decided.
-pub(super) fn of(error: &anyhow::Error) -> Exit {
-    error.chain().find_map(known).unwrap_or(Exit::Failed)
+/// What an error means to whoever ran the program: the one place where this is decided.
+pub(super) struct Meaning {
+    pub(super) exit: Exit,
+    /// How to mend it, where that is known.
+    pub(super) hint: Option<String>,
 }
 
-/// How the user may mend what an error tells of, where that is known.
-pub(super) fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        if let Some(Refusal::Usage { hint, .. }) = cause.downcast_ref() {
-            return hint.clone();
-        }
-        if let Some((_, hint)) = deploy::meaning(cause) {
-            return hint;
-        }
-        match cause.downcast_ref()? {
-            engine::Error::Image { hint, .. } => hint.clone(),
-            engine::Error::Unsupported { hint, .. } => Some(hint.clone()),
-            engine::Error::Refused(_) | engine::Error::Unreachable(_) | engine::Error::TimedOut { .. } => None,
-        }
-    })
+/// The meaning of the first cause that has one; what nobody knows is a failure.
+pub(super) fn meaning(error: &anyhow::Error) -> Meaning {
+    error.chain().find_map(known).unwrap_or(Meaning { exit: Exit::Failed, hint: None })
 }
 
-fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+fn known(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
+    let plain = |exit| Some(Meaning { exit, hint: None });
     if error.is::<Diagnostics>() {
-        return Some(Exit::Usage);
+        return plain(Exit::Usage);
     }
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
-        return Some(match refusal {
-            Refusal::Usage { .. } => Exit::Usage,
-            Refusal::Interrupted => Exit::Interrupted,
-            Refusal::TimedOut => Exit::TimedOut,
-        });
+        return match refusal {
+            Refusal::Usage { hint, .. } => Some(Meaning { exit: Exit::Usage, hint: hint.clone() }),
+            Refusal::Interrupted => plain(Exit::Interrupted),
+            Refusal::TimedOut => plain(Exit::TimedOut),
+        };
     }
     if let Some(connect) = error.downcast_ref::<ConnectError>() {
-        return Some(match connect {
-            ConnectError::Address(_) => Exit::Usage,
-            ConnectError::Unreachable { .. } | ConnectError::Silent { .. } => Exit::Unreachable,
+        return match connect {
+            ConnectError::Address(_) => plain(Exit::Usage),
+            ConnectError::Unreachable { .. } | ConnectError::Silent { .. } => {
+                let hint = "start it, or name another with `--host`; `windlass doctor` tells what is there";
+                Some(Meaning { exit: Exit::Unreachable, hint: Some(hint.to_owned()) })
+            }
+        };
+    }
+    if let Some(lookup) = error.downcast_ref::<LookupError>() {
+        return Some(match lookup {
+            LookupError::Engine(error) => of_engine(error),
+            LookupError::Registry(error) => of_registry(error),
         });
     }
-    if let Some((exit, _)) = deploy::meaning(error) {
-        return Some(exit);
+    if let Some((exit, hint)) = deploy::meaning(error) {
+        return Some(Meaning { exit, hint });
     }
-    if let Some(engine) = error.downcast_ref::<engine::Error>() {
-        return Some(match engine {
-            engine::Error::Image { .. } => Exit::Failed,
-            engine::Error::Unsupported { .. } => Exit::Usage,
-            engine::Error::Refused(_) | engine::Error::Unreachable(_) => Exit::Unreachable,
-            engine::Error::TimedOut { .. } => Exit::Failed,
-        });
+    error.downcast_ref().map(of_engine).or_else(|| error.downcast_ref().map(of_registry))
+}
+
+fn of_engine(error: &engine::Error) -> Meaning {
+    match error {
+        engine::Error::Image { hint, .. } => Meaning { exit: Exit::Failed, hint: hint.clone() },
+        engine::Error::Unsupported { hint, .. } => Meaning { exit: Exit::Usage, hint: Some(hint.clone()) },
+        engine::Error::Refused(_) | engine::Error::Unreachable(_) | engine::Error::TimedOut { .. } => {
+            Meaning { exit: Exit::Unreachable, hint: None }
+        }
     }
-    None
+}
+
+fn of_registry(error: &registry::Error) -> Meaning {
+    let exit = if error.again() == Again::Never { Exit::Failed } else { Exit::Unreachable };
+    Meaning { exit, hint: error.hint() }
 }

@@ -1,8 +1,10 @@
 //! The command line: flags, settings, one file a command, exit codes. Only here are the environment and the clock.
 
 mod apply;
+mod build;
 mod completions;
 mod config;
+mod connect;
 mod deploy;
 mod doctor;
 mod environment;
@@ -10,9 +12,11 @@ mod exit;
 mod graph;
 mod history;
 mod man;
+mod manifest_file;
 mod project;
 mod rollback;
 mod schema;
+mod secrets;
 mod settings;
 mod status;
 
@@ -59,6 +63,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell which manifests were applied on this host.
     History(history::HistoryArgs),
+    /// Build, test, promote and publish what changed.
+    Build(build::BuildArgs),
     /// Tell what is there to build and run with.
     Doctor,
     /// Print completions for a shell.
@@ -82,11 +88,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
         Err(error) => (Err(error), ui::Color::Never, ui::Progress::Plain),
     };
     outcome.unwrap_or_else(|error| {
-        match error.downcast_ref() {
+        let exit::Meaning { exit, hint } = exit::meaning(&error);
+        match error.chain().find_map(|cause| cause.downcast_ref::<Diagnostics>()) {
             Some(Diagnostics(said)) => ui::refuse(said, color, progress),
-            None => ui::error(&error, exit::hint(&error).as_deref(), color),
+            None => ui::error(&error, hint.as_deref(), color),
         }
-        exit::of(&error)
+        exit
     })
 }
 
@@ -103,6 +110,7 @@ fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
         Command::Rollback(args) => rollback::run(&args, settings),
         Command::Status(args) => status::run(&args, settings),
         Command::History(args) => history::run(&args, settings),
+        Command::Build(args) => build::run(&args, settings),
         Command::Doctor => doctor::run(settings),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args, settings),

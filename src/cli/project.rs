@@ -23,7 +23,6 @@ pub(super) struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    #[expect(dead_code, reason = "`build` takes it")]
     /// The images that are named themselves, without what they are made from; all where none is named.
     pub(super) fn chosen(&self, resolved: &Resolved) -> BTreeSet<ImageName> {
         let is_chosen = |name: &ImageName| self.images.is_empty() || self.images.iter().any(|i| i == name.as_str());
@@ -32,7 +31,6 @@ impl SelectionArgs {
 }
 
 /// A project as a command works on it.
-#[expect(dead_code, reason = "`build` reads it")]
 pub(super) struct Project {
     /// What `windlass.yaml` says.
     pub(super) config: Config,

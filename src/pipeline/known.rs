@@ -3,7 +3,6 @@
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::engine::{self, Engine};
-use crate::model::Platform;
 use crate::plan::{Known, KnownImage, Labelled, Lookup};
 use crate::registry::{self, Registry};
 
@@ -29,21 +28,15 @@ pub async fn look_up<E: Engine>(
     lookups: Vec<Lookup>,
     engine: &E,
     registry: Option<&Registry>,
-    platform: &Platform,
 ) -> Result<Known, LookupError> {
     let look_up = async |lookup: Lookup| {
-        let known = one(&lookup, engine, registry, platform).await?;
+        let known = one(&lookup, engine, registry).await?;
         Ok((lookup.image, known))
     };
     futures_util::stream::iter(lookups).map(look_up).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-async fn one<E: Engine>(
-    lookup: &Lookup,
-    engine: &E,
-    registry: Option<&Registry>,
-    platform: &Platform,
-) -> Result<KnownImage, LookupError> {
+async fn one<E: Engine>(lookup: &Lookup, engine: &E, registry: Option<&Registry>) -> Result<KnownImage, LookupError> {
     let mut known = KnownImage {
         tested: engine.find(&lookup.content).await?.is_some(),
         latest: engine.find(&lookup.latest).await?.and_then(|stored| Labelled::read(&stored.labels)),
@@ -52,7 +45,7 @@ async fn one<E: Engine>(
     if let (false, Some(registry)) = (known.tested, registry) {
         known.tested = registry.exists(&lookup.content).await?;
         if !known.tested && known.latest.is_none() {
-            let remote = registry.look_up(&lookup.latest, platform).await?;
+            let remote = registry.look_up(&lookup.latest, &lookup.platform).await?;
             known.latest = remote.and_then(|remote| Labelled::read(&remote.labels));
         }
     }

@@ -56,7 +56,7 @@ async fn anew<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Mad
 }
 
 async fn finish<E: Engine>(run: &Run<'_, E>, image: &Image, id: ImageId) -> Result<Made, Broken> {
-    let digest = if run.push { publish(run, image).await? } else { None };
+    let digest = if run.push { publish(run, image, id).await? } else { None };
     Ok(Made { id, digest, local: true })
 }
 

@@ -4,7 +4,7 @@ use super::drive::{Made, Run};
 use super::{Channel, TagMove, promote};
 use crate::engine::{self, Engine, TestVerdict};
 use crate::event::{Event, Failure, Phase};
-use crate::model::{ImageDigest, Reference, Tag};
+use crate::model::{ImageDigest, ImageId, Reference, Tag};
 use crate::plan::Image;
 use crate::registry::{self, Again, Registry};
 
@@ -62,18 +62,31 @@ impl Broken {
     }
 }
 
-/// Makes sure that the registry has the image under its content tag, and tells by which digest.
-pub(super) async fn publish<E: Engine>(run: &Run<'_, E>, image: &Image) -> Result<Option<ImageDigest>, Broken> {
+/// Makes sure that the registry has this very image under its content tag, and tells by which digest.
+pub(super) async fn publish<E: Engine>(
+    run: &Run<'_, E>,
+    image: &Image,
+    id: ImageId,
+) -> Result<Option<ImageDigest>, Broken> {
     let Some(registry) = run.registry else { return Ok(None) };
     let refused = |error: registry::Error| Broken::of_registry(image, &error);
     if let Some(digest) = registry.digest_of(&image.content).await.map_err(refused)? {
-        return Ok(Some(digest));
+        // The same inputs may have been built elsewhere, or again by force: what counts is what was tested here.
+        let stored = run.engine.find(&image.content).await;
+        let stored = stored.map_err(|error| Broken::of_engine(image, Phase::Push, error))?;
+        let pushed = image.repository.with_digest(digest);
+        if stored.is_some_and(|stored| stored.repo_digests.contains(&pushed)) {
+            return Ok(Some(digest));
+        }
+        let remote = registry.look_up(&pushed, &image.platform).await.map_err(refused)?;
+        if remote.is_some_and(|remote| remote.id == id) {
+            return Ok(Some(digest));
+        }
     }
     run.events.send(Event::Started { image: image.name.clone(), phase: Phase::Push });
     let pushed = run.engine.push(&image.name, &image.content, run.events).await;
     let digest = pushed.map_err(|error| Broken::of_engine(image, Phase::Push, error))?;
     registry.retag(&image.repository, digest, &image.testing).await.map_err(refused)?;
-    run.events.send(Event::Pushed { image: image.name.clone(), reference: image.content.clone(), digest });
     Ok(Some(digest))
 }
 

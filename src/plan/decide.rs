@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Diagnostic;
 use crate::hash::{Fingerprint, Reason};
-use crate::model::{ContentHash, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, Reference};
+use crate::model::{ContentHash, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, Platform, ProjectName, Reference};
 
 use super::{Image, Resolved};
 
@@ -61,6 +61,8 @@ pub struct Lookup {
     pub latest: Reference,
     /// The channel `testing`.
     pub testing: Reference,
+    /// What the image is for.
+    pub platform: Platform,
 }
 
 impl Resolved {
@@ -71,6 +73,7 @@ impl Resolved {
             content: image.content.clone(),
             latest: image.repository.with_tag(&image.latest),
             testing: image.repository.with_tag(&image.testing),
+            platform: image.platform.clone(),
         };
         self.images.iter().map(lookup).collect()
     }
@@ -102,7 +105,7 @@ impl PlannedImage {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The project's name.
-    pub project: String,
+    pub project: ProjectName,
     /// The images: every one after its parents, one layer after another, by name within a layer.
     pub images: Vec<PlannedImage>,
     /// What the user should hear: what was inferred or assumed.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::diag::{Diagnostic, Location, SourceText, Span};
 use crate::dockerfile::pin;
 use crate::hash::Fingerprint;
-use crate::model::{ContentHash, ImageName, InjectedFile, Platform, Reference, Repository, Tag, TestSpec, Tree};
+use crate::model::{
+    ContentHash, ImageName, InjectedFile, Platform, ProjectName, Reference, Repository, Tag, TestSpec, Tree,
+};
 
 /// How one image comes to be made from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,7 +156,7 @@ pub struct Image {
 #[derive(Debug, Clone)]
 pub struct Resolved {
     /// The project's name.
-    pub project: String,
+    pub project: ProjectName,
     /// The images: every one after its parents, one layer after another, by name within a layer.
     pub images: Vec<Image>,
     /// What the user should hear: what was inferred or assumed.

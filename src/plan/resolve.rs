@@ -58,7 +58,7 @@ pub fn resolve(inputs: Inputs<'_>) -> Result<Resolved, Diagnostics> {
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Err(Diagnostics(diagnostics));
     }
-    Ok(Resolved { project: project.to_string(), images, notes, warnings: diagnostics })
+    Ok(Resolved { project, images, notes, warnings: diagnostics })
 }
 
 fn dependencies(meanings: &BTreeMap<ImageName, Meaning>) -> Dependencies<ImageName> {

@@ -17,13 +17,13 @@ pub struct Graph<'a> {
 impl<'a> From<&'a Plan> for Graph<'a> {
     fn from(plan: &'a Plan) -> Self {
         let images = plan.images.iter().map(|planned| (&planned.image, Some(&planned.verdict)));
-        Self { project: &plan.project, images: images.collect() }
+        Self { project: plan.project.as_str(), images: images.collect() }
     }
 }
 
 impl<'a> From<&'a Resolved> for Graph<'a> {
     fn from(resolved: &'a Resolved) -> Self {
-        Self { project: &resolved.project, images: resolved.images.iter().map(|image| (image, None)).collect() }
+        Self { project: resolved.project.as_str(), images: resolved.images.iter().map(|image| (image, None)).collect() }
     }
 }
 

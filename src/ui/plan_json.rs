@@ -209,7 +209,7 @@ pub fn json(plan: &Plan) -> PlanJson {
     let Plan { project, images, notes, warnings } = plan;
     PlanJson {
         version: VERSION,
-        project: project.clone(),
+        project: project.to_string(),
         to_build: plan.to_build(),
         images: images.iter().map(image).collect(),
         notes: notes.clone(),

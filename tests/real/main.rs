@@ -2,15 +2,15 @@
 //! them every test fails, because a suite that was asked for and cannot run has not passed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
-mod config_schema;
+mod build;
 mod docker_connect;
 mod dockerfile_oracle;
 mod engine_build;
-mod engine_build_limits;
-mod engine_build_registry;
+mod faults;
 mod image_tests;
 mod parts;
 mod plan_context;
+mod project;
 mod registry;
 mod registry_images;
 mod registry_push;

@@ -1,0 +1,258 @@
+//! `windlass build`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::project::{self, Project};
+use super::{Exit, Refusal, Settings, block_on, connect, manifest_file, secrets, until_interrupted};
+use crate::diag::Diagnostic;
+use crate::engine::Engine as _;
+use crate::engine::docker::DockerEngine;
+use crate::event::{Event, Sink};
+use crate::manifest::{ContainerSpec, ImageSource};
+use crate::model::ContainerName;
+use crate::pipeline::{self, About, LookupError, Report, Run};
+use crate::plan::{self, Known, Plan, Resolved};
+use crate::registry::Registry;
+use crate::source::Revision;
+use crate::ui::{self, Record, Reporter, build_report};
+
+/// Where the manifest goes when nobody says otherwise.
+const MANIFEST: &str = "deploy.json";
+
+/// What `windlass build` is asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct BuildArgs {
+    #[command(flatten)]
+    pub(super) selection: project::SelectionArgs,
+    /// Push what passed its tests, and move the channels in the registry too.
+    #[arg(long, env = "WINDLASS_PUSH")]
+    pub(super) push: bool,
+    /// Build the chosen images though they are there; those that they are made from only where needed.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Use nothing of the builder's cache.
+    #[arg(long)]
+    pub(super) no_cache: bool,
+    /// Where to write the deploy manifest [default: `deploy.json`, where the configuration has `deploy`].
+    #[arg(long, value_name = "FILE", env = "WINDLASS_MANIFEST")]
+    pub(super) manifest: Option<PathBuf>,
+    /// The manifest's serial [default: the CI's run number, else one more than the former manifest's].
+    #[arg(long, value_name = "N", env = "WINDLASS_SERIAL")]
+    pub(super) serial: Option<u64>,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// A line an image.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// A build that came to its end, green or not.
+pub(super) struct Built {
+    pub(super) plan: Plan,
+    pub(super) report: Report,
+    pub(super) record: Record,
+    /// Where the deploy manifest was written, if it was.
+    pub(super) manifest: Option<PathBuf>,
+}
+
+impl Built {
+    pub(super) fn exit(&self) -> Exit {
+        match (self.report.all_green(), self.report.unreachable) {
+            (true, _) => Exit::Done,
+            (false, true) => Exit::Unreachable,
+            (false, false) => Exit::Failed,
+        }
+    }
+
+    /// The manifest's path as people know it: below the root where it is.
+    pub(super) fn manifest_shown(&self, root: &Path) -> Option<String> {
+        self.manifest.as_deref().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string())
+    }
+}
+
+pub(super) fn run(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let built = build(args, settings)?;
+    ui::failures(&built.record, &settings.ui);
+    let manifest = built.manifest_shown(&settings.root);
+    let answer = match args.format {
+        Format::Text => build_report::text(&built.plan, &built.report, &built.record, settings.ui.color),
+        Format::Json => {
+            let json = build_report::json(&built.plan, &built.report, manifest);
+            serde_json::to_string_pretty(&json)? + "\n"
+        }
+    };
+    ui::print(answer.as_bytes())?;
+    Ok(built.exit())
+}
+
+/// Plans, builds, tests, promotes, pushes, and writes the manifest where all is green.
+pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Built> {
+    let Project { resolved, config, names, revision } = project::load(settings, &args.selection)?;
+    ui::warn(&resolved.warnings, &settings.ui);
+    if args.push && config.registry.is_none() {
+        let message = "`--push` needs to know where to";
+        return Err(Refusal::usage_with_hint(message, "write `registry: HOST/PREFIX` into windlass.yaml").into());
+    }
+    if args.push && settings.offline {
+        return Err(Refusal::usage("`--push` and `--offline` exclude each other").into());
+    }
+    let containers = config.deploy.containers(&names)?;
+    let manifest_path = manifest_path(args, settings, &containers, &resolved)?;
+    let former = manifest_path.as_deref().map(manifest_file::read).transpose()?.flatten();
+    let forced = if args.force { args.selection.chosen(&resolved) } else { Default::default() };
+    let reporter = Arc::new(Reporter::new(&settings.ui, resolved.images.len()));
+    block_on(async {
+        let engine = connect::engine(settings).await?;
+        let registry = registry_of(settings, config.registry.is_some(), &reporter)?;
+        let look_up = known(&resolved, &engine, registry.as_ref(), args.push, &*reporter);
+        let known = until_interrupted(settings, look_up).await?;
+        let plan = plan::decide(resolved, &known, &forced);
+        plan.notes.iter().for_each(|note| reporter.send(Event::Note(note.clone())));
+        let run = Run {
+            plan: &plan,
+            engine: &engine,
+            registry: registry.as_ref(),
+            push: args.push,
+            secrets: &secrets::read(&plan, settings)?,
+            labels: &labels(settings, revision.as_ref()),
+            jobs: settings.jobs,
+            no_cache: args.no_cache,
+            source_date_epoch: source_date_epoch(settings, revision.as_ref())?,
+            events: &*reporter,
+        };
+        let driven = until_interrupted(settings, async { Ok(pipeline::drive(&run).await) }).await;
+        let record = reporter.end();
+        clean_up(&engine, settings).await;
+        let report = driven?;
+        let mut built = Built { plan, report, record, manifest: None };
+        if let (true, Some(path)) = (built.report.all_green(), manifest_path) {
+            let about = About {
+                project: built.plan.project.clone(),
+                revision: revision.as_ref().map(Revision::shown),
+                created: revision.as_ref().and_then(|revision| jiff::Timestamp::from_second(revision.time).ok()),
+                containers: with_digests(containers, registry.as_ref()).await?,
+            };
+            let serial = args.serial.or_else(|| settings.ci_run_number());
+            let manifest = pipeline::describe(&built.plan, &built.report, about, former.as_ref(), serial);
+            manifest_file::write(&path, &manifest)?;
+            built.manifest = Some(path);
+        }
+        Ok(built)
+    })
+}
+
+/// Where the manifest is written: where somebody asks for it, else in its usual place where hosts have something to
+/// run. A manifest tells of everything that runs, so a build of some images writes none.
+fn manifest_path(
+    args: &BuildArgs,
+    settings: &Settings,
+    containers: &BTreeMap<ContainerName, ContainerSpec>,
+    resolved: &Resolved,
+) -> Result<Option<PathBuf>, Refusal> {
+    let missing = containers.iter().find_map(|(name, container)| match &container.image {
+        ImageSource::Own(image) if !resolved.images.iter().any(|i| i.name == *image) => Some((name, image)),
+        ImageSource::Own(_) | ImageSource::External(_) => None,
+    });
+    match (&args.manifest, missing) {
+        (Some(path), None) => Ok(Some(settings.root.join(path))),
+        (Some(_), Some((container, image))) => {
+            let message = format!("the manifest would lack `{image}`, which the container `{container}` runs");
+            Err(Refusal::usage_with_hint(message, "choose it too, or build all images"))
+        }
+        (None, None) if !containers.is_empty() => Ok(Some(settings.root.join(MANIFEST))),
+        (None, _) => Ok(None),
+    }
+}
+
+/// What is there already. Without a push the registry is only a place to find things, which the build can do without.
+async fn known(
+    resolved: &Resolved,
+    engine: &DockerEngine,
+    registry: Option<&Registry>,
+    push: bool,
+    events: &dyn Sink,
+) -> anyhow::Result<Known> {
+    match pipeline::look_up(resolved.lookups(), engine, registry).await {
+        Err(LookupError::Registry(error)) if !push => {
+            events.send(Event::Warning(format!("{error}; images are looked for on the engine alone")));
+            Ok(pipeline::look_up(resolved.lookups(), engine, None).await?)
+        }
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Without a registry of its own the project's names mean something on the engine alone.
+fn registry_of(settings: &Settings, has_registry: bool, reporter: &Arc<Reporter>) -> anyhow::Result<Option<Registry>> {
+    if settings.offline || !has_registry {
+        return Ok(None);
+    }
+    let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
+    connect::registry(settings, events).map(Some)
+}
+
+/// What a dropped build left on the engine is removed, within the time that an engine may take to answer; a second
+/// Ctrl-C leaves it.
+async fn clean_up(engine: &DockerEngine, settings: &Settings) {
+    if let Err(error) = until_interrupted(settings, async { Ok(engine.clean_up().await?) }).await {
+        ui::refuse(
+            &[Diagnostic::warning(format!("containers of this run may be left: {error}"))],
+            settings.ui.color,
+            settings.ui.progress,
+        );
+    }
+}
+
+/// Labels that every image of the run gets (OCI image specification, "Pre-Defined Annotation Keys"). The time is the
+/// commit's, so that the same commit gives the same labels at any time.
+fn labels(settings: &Settings, revision: Option<&Revision>) -> BTreeMap<String, String> {
+    let label = |key: &str, value: String| (format!("org.opencontainers.image.{key}"), value);
+    let created = revision.and_then(|revision| jiff::Timestamp::from_second(revision.time).ok());
+    let labels = [
+        revision.map(|revision| label("revision", revision.shown())),
+        created.map(|created| label("created", created.to_string())),
+        settings.source_url().map(|url| label("source", url)),
+    ];
+    labels.into_iter().flatten().collect()
+}
+
+/// `SOURCE_DATE_EPOCH` (reproducible-builds.org), else the commit's time, else 1970.
+fn source_date_epoch(settings: &Settings, revision: Option<&Revision>) -> Result<u64, Refusal> {
+    match settings.environment.get("SOURCE_DATE_EPOCH") {
+        Some(text) => text
+            .parse()
+            .map_err(|_| Refusal::usage(format!("`SOURCE_DATE_EPOCH` is `{text}`, not a number of seconds"))),
+        None => Ok(revision.and_then(|revision| u64::try_from(revision.time).ok()).unwrap_or(0)),
+    }
+}
+
+/// A manifest names images from elsewhere by digest: what a tag stood for when the manifest was made.
+async fn with_digests(
+    mut containers: BTreeMap<ContainerName, ContainerSpec>,
+    registry: Option<&Registry>,
+) -> anyhow::Result<BTreeMap<ContainerName, ContainerSpec>> {
+    for (name, container) in &mut containers {
+        let ImageSource::External(reference) = &mut container.image else { continue };
+        if reference.digest().is_some() {
+            continue;
+        }
+        let digest = match registry {
+            Some(registry) => registry.digest_of(reference).await?,
+            None => None,
+        };
+        let unknown = || {
+            let message = format!("the digest of `{reference}`, which the container `{name}` runs, is not known");
+            Refusal::usage_with_hint(message, "write it with its digest: `NAME@sha256:…`")
+        };
+        *reference = reference.repository().with_digest(digest.ok_or_else(unknown)?);
+    }
+    Ok(containers)
+}

@@ -1,0 +1,55 @@
+//! Finding the engine and the registries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Settings;
+use crate::docker::ConnectError;
+use crate::engine::docker::{Builder, DockerEngine, Options};
+use crate::event::{Event, Sink};
+use crate::registry::{self, Keychain, Registry, RetryPolicy};
+
+/// How long an engine may take to answer what it has no work with.
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Connects to the first of the engine addresses where something answers.
+pub(super) async fn engine(settings: &Settings) -> anyhow::Result<DockerEngine> {
+    let mut refusals = Vec::new();
+    for host in &settings.hosts {
+        let options = Options {
+            builder: Builder::Best,
+            run: settings.run_id.clone(),
+            answers_within: ANSWERS_WITHIN,
+            keychain: keychain(settings)?,
+            retry: RetryPolicy::default(),
+        };
+        match DockerEngine::connect(host, options).await {
+            Ok(engine) => return Ok(engine),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    Err(none_answers(refusals))
+}
+
+/// The client of all registries; retries are told to `events`.
+pub(super) fn registry(settings: &Settings, events: Arc<dyn Sink>) -> anyhow::Result<Registry> {
+    let tell = move |retry: registry::Retry| {
+        let registry::Retry { what, why, attempt, wait: _ } = retry;
+        events.send(Event::Retrying { what, why, attempt });
+    };
+    Ok(Registry::new(registry::Options::new(keychain(settings)?), tell))
+}
+
+fn keychain(settings: &Settings) -> Result<Keychain, registry::Error> {
+    settings.docker_config().map_or_else(|| Ok(Keychain::empty()), |folder| Keychain::load(&folder.join("config.json")))
+}
+
+/// One refusal stands for itself; of several, all are told.
+fn none_answers(mut refusals: Vec<ConnectError>) -> anyhow::Error {
+    let last = refusals.pop().expect("there is at least one address to try");
+    if refusals.is_empty() {
+        return last.into();
+    }
+    let others: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    anyhow::Error::new(last).context(format!("no engine was found: {}", others.join("; ")))
+}

@@ -1,0 +1,167 @@
+//! `windlass build` as a user runs it: against a real engine and a real registry, checked by Docker's client and skopeo.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::project::{Project, docker, said, skopeo_digest};
+
+fn outcomes(json: &serde_json::Value) -> Vec<String> {
+    let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let images = json["images"].as_array().unwrap();
+    images.iter().map(|image| format!("{} {}", word(&image["name"]), word(&image["outcome"]))).collect()
+}
+
+fn of<'a>(json: &'a serde_json::Value, image: &str) -> &'a serde_json::Value {
+    json["images"].as_array().unwrap().iter().find(|i| i["name"] == image).unwrap()
+}
+
+/// `base`, and `api` made from it, with a test of `api`.
+fn two_images(name: &'static str) -> Project {
+    let project = Project::with_base(name);
+    let registry = project.registry();
+    project.write("api/Dockerfile", &format!("FROM {registry}/base\nCOPY version /version\n"));
+    project.write("api/version", "1\n");
+    let api = "images:\n  base: { context: base }\n  api: { context: api, test: { run: [{ cmd: [cat, /version], stdout: '^[0-9]+\\n$' }] } }\n";
+    let config = project.read("windlass.yaml");
+    project.write("windlass.yaml", &format!("{config}{api}"));
+    project
+}
+
+#[test]
+fn images_are_built_tested_named_and_pushed_and_a_second_run_does_nothing() {
+    let project = two_images("buildtwice");
+    let (code, json) = project.build(&["--push", "--manifest", "deploy.json"]);
+    assert_eq!((code, outcomes(&json)), (Some(0), vec!["base built".to_owned(), "api built".to_owned()]), "{json}");
+    let latest = format!("{}/api:latest", project.registry());
+    assert_eq!(docker(&["run", "--rm", &latest, "cat", "/version"]), "1");
+    let reference = of(&json, "api")["reference"].as_str().unwrap();
+    assert_eq!(skopeo_digest(&latest), Some(reference.split_once('@').unwrap().1.to_owned()));
+    assert_eq!(docker(&["image", "inspect", "--format", "{{.Id}}", &latest]), of(&json, "api")["id"].as_str().unwrap());
+    let manifest = project.read("deploy.json");
+    assert!(manifest.contains(reference), "{manifest}");
+
+    let list = format!("{}/api", project.registry());
+    let images = docker(&["image", "ls", "--no-trunc", &list]);
+    let (code, again) = project.build(&["--push", "--manifest", "deploy.json"]);
+    assert_eq!((code, outcomes(&again)), (Some(0), vec!["base unchanged".to_owned(), "api unchanged".to_owned()]));
+    assert_eq!(of(&again, "api")["reference"], of(&json, "api")["reference"]);
+    assert_eq!(project.read("deploy.json"), manifest, "the same input gives the same bytes");
+    assert_eq!(docker(&["image", "ls", "--no-trunc", &list]), images);
+}
+
+#[test]
+fn a_machine_that_has_nothing_finds_what_was_pushed() {
+    let project = two_images("buildelsewhere");
+    project.build(&["--push"]);
+    let id = docker(&["image", "inspect", "--format", "{{.Id}}", &format!("{}/api:latest", project.registry())]);
+    let tagged =
+        docker(&["image", "ls", "--filter", "label=dev.windlass.image", "--format", "{{.Repository}}:{{.Tag}}"]);
+    let ours: Vec<&str> = tagged.lines().filter(|name| name.starts_with(&project.registry())).collect();
+    docker(&[&["image", "rm", "--force"], &ours[..]].concat());
+
+    let (code, json) = project.build(&["--push", "--manifest", "deploy.json"]);
+    assert_eq!((code, outcomes(&json)), (Some(0), vec!["base unchanged".to_owned(), "api unchanged".to_owned()]));
+    assert_eq!(of(&json, "api")["id"], id);
+    // A child that has to be built gets its parent from the registry.
+    project.write("api/version", "2\n");
+    let (code, json) = project.build(&["--push"]);
+    assert_eq!((code, outcomes(&json)), (Some(0), vec!["base unchanged".to_owned(), "api built".to_owned()]), "{json}");
+}
+
+#[test]
+fn channels_move_only_when_the_tests_pass() {
+    let project = two_images("buildchannels");
+    project.build(&["--push"]);
+    let channel = |tag: &str| skopeo_digest(&format!("{}/api:{tag}", project.registry()));
+    let first = channel("latest");
+    assert_eq!(channel("previous"), None);
+
+    project.write("api/version", "broken\n");
+    let (code, json) = project.build(&["--push"]);
+    assert_eq!((code, outcomes(&json)), (Some(1), vec!["base unchanged".to_owned(), "api failed".to_owned()]));
+    assert_eq!(channel("latest"), first);
+    let kept = docker(&["ps", "--all", "--filter", "name=windlass-failed-api", "--format", "{{.Names}}"]);
+    assert!(!kept.is_empty(), "the failed container is kept");
+    docker(&["rm", "--force", &kept]);
+
+    project.write("api/version", "2\n");
+    project.build(&["--push"]);
+    assert_ne!(channel("latest"), first);
+    assert_eq!(channel("previous"), first);
+    let local = |tag: &str| docker(&["run", "--rm", &format!("{}/api:{tag}", project.registry()), "cat", "/version"]);
+    assert_eq!((local("latest"), local("previous")), ("2".to_owned(), "1".to_owned()));
+}
+
+#[test]
+fn a_failure_blocks_only_what_depends_on_it_and_is_told_whole() {
+    let project = two_images("buildfailure");
+    let registry = project.registry();
+    project.write(
+        "broken/Dockerfile",
+        &format!("FROM {registry}/base\nRUN echo first words; echo last words >&2; exit 3\n"),
+    );
+    project.write("child/Dockerfile", &format!("FROM {registry}/broken\n"));
+    let config = project.read("windlass.yaml");
+    project
+        .write("windlass.yaml", &format!("{config}  broken: {{ context: broken }}\n  child: {{ context: child }}\n"));
+    let said = project.run(&["build"]);
+    assert_eq!(said.code, Some(1), "{}{}", said.stdout, said.stderr);
+    for part in ["broken  failed", "child   blocked", "api     built", "2 built, 1 failed, 1 blocked"] {
+        assert!(said.stdout.contains(part), "`{part}` in {}", said.stdout);
+    }
+    let end = said.stderr.rsplit_once("error: `broken` failed").unwrap().1;
+    for part in ["broken/Dockerfile:2", "first words", "last words"] {
+        assert!(end.contains(part), "`{part}` in {end}");
+    }
+}
+
+#[test]
+fn images_that_do_not_depend_on_each_other_are_built_at_the_same_time() {
+    let project = Project::with_base("buildparallel");
+    let registry = project.registry();
+    let mut config = project.read("windlass.yaml");
+    config.push_str("images:\n  base: { context: base }\n");
+    for name in ["left", "right"] {
+        project.write(&format!("{name}/Dockerfile"), &format!("FROM {registry}/base\nRUN sleep 2\n"));
+        config.push_str(&format!("  {name}: {{ context: {name} }}\n"));
+    }
+    project.write("windlass.yaml", &config);
+    let said = project.run(&["build", "--jobs", "2", "--progress", "json"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let fact = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok().map(|l| l["fact"].clone());
+    let facts: Vec<_> = said.stderr.lines().filter_map(fact).collect();
+    let at = |event: &str, image: &str| facts.iter().position(|f| f["event"] == event && f["image"] == image).unwrap();
+    assert!(at("started", "right") < at("built", "left") && at("started", "left") < at("built", "right"));
+}
+
+#[test]
+fn ctrl_c_ends_a_build_and_leaves_no_container() {
+    let project = Project::with_base("buildinterrupt");
+    let registry = project.registry();
+    project.write("slow/Dockerfile", &format!("FROM {registry}/base\nRUN echo it runs; sleep 600\n"));
+    let config = project.read("windlass.yaml");
+    project.write(
+        "windlass.yaml",
+        &format!("{config}images:\n  base: {{ context: base }}\n  slow: {{ context: slow }}\n"),
+    );
+    let mut child = project.command(&["build"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("it runs") || line.contains("echo") {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the build ended");
+    }
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(said(&output).code, Some(130), "{rest}");
+    assert!(rest.contains("interrupted"), "{rest}");
+    assert_eq!(
+        docker(&["ps", "--quiet", "--filter", "status=running", "--filter", "label=dev.windlass.image=slow"]),
+        ""
+    );
+}
