@@ -27,6 +27,8 @@ enum Format {
 
 pub(super) fn run(args: &GraphArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let Project { resolved, .. } = project::load(settings, &args.selection)?;
+    ui::notes(&resolved.notes, &settings.ui);
+    ui::warn(&resolved.warnings, &settings.ui);
     let graph = Graph::from(&resolved);
     let answer = match args.format {
         Format::Text => graph.text(settings.ui.color),

@@ -161,14 +161,16 @@ impl Reader<'_> {
     /// What was assumed, in words.
     pub(super) fn notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.notes);
-        for (name, places) in &self.bare {
-            let more = match places.len() {
-                1 => String::new(),
-                n => format!(" and {} more", n - 1),
-            };
-            let place = &places[0];
-            notes.push(format!("`{name}` in {place}{more} is taken for the project's image, not for Docker Hub's"));
-        }
+        let names: Vec<String> = self.bare.keys().map(|name| format!("`{name}`")).collect();
+        let what = match names.split_last() {
+            None => return notes,
+            Some((name, [])) => format!("{name} is taken for the project's image"),
+            Some((last, others)) => format!("{} and {last} are taken for the project's images", others.join(", ")),
+        };
+        let n_places = self.bare.values().map(Vec::len).sum::<usize>();
+        let place = self.bare.values().flatten().next().expect("a name has a place");
+        let more = if n_places > 1 { format!(" and {} more", n_places - 1) } else { String::new() };
+        notes.push(format!("{what}, not for Docker Hub's: {place}{more}"));
         notes
     }
 }

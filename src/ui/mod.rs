@@ -18,7 +18,7 @@ use std::time::Duration;
 pub use diagnostics::{diagnostics, github_annotation, refuse, warn};
 pub use output::{Paint, error, paint, print};
 pub use plan_graph::Graph;
-pub use plan_reasons::{reason, reasons};
+pub use plan_reasons::{notes, reason, reasons};
 pub use plan_table::{counts, table};
 pub use progress::{Record, Recorded, Reporter, failures};
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{Color, Paint, paint};
+use crate::diag::Location;
 use crate::model::{ImageName, Reference};
-use crate::plan::{Image, Plan, Resolved, Verdict};
+use crate::plan::{Image, PinTo, PinnedReference, Plan, Resolved, Verdict};
 
 /// The images to draw, each after its parents, with their verdicts where they are known.
 #[derive(Debug)]
@@ -45,8 +46,10 @@ impl Graph<'_> {
             for edge in &image.edges {
                 text.push_str(&format!("  {} {}  {}\n", edge.kind, edge.parent, edge.location));
             }
-            for base in image.fingerprint.bases.keys() {
-                text.push_str(&format!("  outside {base}\n"));
+            for PinnedReference { span, to } in &image.references {
+                if let PinTo::External(base) = to {
+                    text.push_str(&format!("  outside {base}  {}\n", Location::new(&image.dockerfile, *span)));
+                }
             }
         }
         text
@@ -54,38 +57,34 @@ impl Graph<'_> {
 
     /// A graph in the language of Graphviz.
     pub fn dot(&self) -> String {
-        let mut dot = format!(
-            "digraph {} {{\n  rankdir=LR;\n  node [shape=box, style=filled, fontname=sans];\n",
-            quoted(self.project)
-        );
+        let ids = self.ids();
+        let project = quoted(self.project);
+        let mut dot = format!("digraph {project} {{\n  rankdir=LR;\n  node [shape=box, fontname=sans];\n");
         dot.push_str("  edge [fontname=sans, fontsize=10];\n");
         for (image, verdict) in &self.images {
-            let (fill, label) = match verdict {
-                None => ("white", image.name.to_string()),
-                Some(Verdict::Fresh) => ("#d5f0d5", format!("{}\nfresh", image.name)),
-                Some(Verdict::Build(_)) => ("#ffe0b3", format!("{}\nbuild", image.name)),
+            let (look, word) = match verdict {
+                None => ("", ""),
+                Some(Verdict::Fresh) => (", style=filled, fillcolor=\"#d5f0d5\"", "\nfresh"),
+                Some(Verdict::Build(_)) => (", style=filled, fillcolor=\"#ffe0b3\"", "\nbuild"),
             };
-            say(
-                &mut dot,
-                &format!("  {} [label={}, fillcolor={}];\n", quoted(image.name.as_str()), quoted(&label), quoted(fill)),
-            );
+            let id = ids[&Node::Image(&image.name)];
+            say(&mut dot, &format!("  n{id} [label={}{look}];\n", quoted(&format!("{}{word}", image.name))));
         }
         for base in self.bases() {
-            say(&mut dot, &format!("  {} [style=dashed];\n", quoted(&base.to_string())));
+            let id = ids[&Node::Base(base)];
+            say(&mut dot, &format!("  n{id} [label={}, style=dashed];\n", quoted(&base.to_string())));
         }
         for ((from, to), kinds) in self.edges() {
-            let (from, to) = (quoted(&from.to_string()), quoted(to.as_str()));
-            say(&mut dot, &format!("  {from} -> {to} [label={}];\n", quoted(&kinds)));
+            let label = if kinds.is_empty() { String::new() } else { format!(" [label={}]", quoted(&kinds)) };
+            say(&mut dot, &format!("  n{} -> n{}{label};\n", ids[&from], ids[&Node::Image(to)]));
         }
         dot + "}\n"
     }
 
     /// A graph in the language of mermaid.
     pub fn mermaid(&self) -> String {
+        let ids = self.ids();
         let mut mermaid = String::from("flowchart LR\n");
-        let images = self.images.iter().map(|(image, _)| Node::Image(&image.name));
-        let ids: BTreeMap<Node<'_>, usize> =
-            images.chain(self.bases().into_iter().map(Node::Base)).enumerate().map(|(id, node)| (node, id)).collect();
         for (image, verdict) in &self.images {
             let id = ids[&Node::Image(&image.name)];
             let class = match verdict {
@@ -100,13 +99,19 @@ impl Graph<'_> {
             say(&mut mermaid, &format!("  n{id}([\"{}\"]):::outside\n", escaped(&base.to_string())));
         }
         for ((from, to), kinds) in self.edges() {
-            let (from, to) = (ids[&from], ids[&Node::Image(to)]);
-            say(&mut mermaid, &format!("  n{from} -->|\"{}\"| n{to}\n", escaped(&kinds)));
+            let label = if kinds.is_empty() { String::new() } else { format!("|\"{}\"|", escaped(&kinds)) };
+            say(&mut mermaid, &format!("  n{} -->{label} n{}\n", ids[&from], ids[&Node::Image(to)]));
         }
         mermaid.push_str("  classDef fresh fill:#d5f0d5,stroke:#4a7a4a,color:#000\n");
         mermaid.push_str("  classDef build fill:#ffe0b3,stroke:#a0671a,color:#000\n");
         mermaid.push_str("  classDef outside fill:none,stroke-dasharray:4\n");
         mermaid
+    }
+
+    /// A number for each node: an image of others may have the name of one of the project's.
+    fn ids(&self) -> BTreeMap<Node<'_>, usize> {
+        let images = self.images.iter().map(|(image, _)| Node::Image(&image.name));
+        images.chain(self.bases().into_iter().map(Node::Base)).enumerate().map(|(id, node)| (node, id)).collect()
     }
 
     fn bases(&self) -> BTreeSet<&Reference> {
@@ -126,15 +131,6 @@ impl Graph<'_> {
         }
         let joined = |kinds: BTreeSet<String>| kinds.into_iter().collect::<Vec<_>>().join(", ");
         kinds.into_iter().map(|(ends, kinds)| (ends, joined(kinds))).collect()
-    }
-}
-
-impl std::fmt::Display for Node<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Image(name) => name.fmt(f),
-            Self::Base(reference) => reference.fmt(f),
-        }
     }
 }
 

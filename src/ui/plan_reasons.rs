@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::output::talk;
+use super::{Paint, Progress, Ui, paint};
 use crate::plan::Reason;
 
 /// A longer value is cut: what it begins with is enough to know it by. In characters; arbitrary.
@@ -47,6 +49,15 @@ pub fn reasons(reasons: &[Reason]) -> String {
     match reasons.len().saturating_sub(REASONS_AT_MOST) {
         0 => told.join(", "),
         more => format!("{}, and {more} more", told.join(", ")),
+    }
+}
+
+/// Tells on standard error what was inferred or assumed, unless nothing shall be told but errors.
+pub fn notes(notes: &[String], ui: &Ui) {
+    if ui.progress != Progress::Quiet {
+        for note in notes {
+            talk(&format!("{}: {note}\n", paint("note", Paint::Hint, ui.color)));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod dockerfile_properties;
 mod dockerfile_testdata;
 mod manifest;
 mod pipeline;
+mod plan;
 mod registry_credentials;
 mod registry_faults;
 mod registry_server;

@@ -1,0 +1,464 @@
+//! Projects as people lay them out: what `windlass graph` makes of each, and what it says.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use expect_test::{Expect, expect};
+use tempfile::TempDir;
+
+use crate::source::make;
+
+/// Runs windlass; what it says first, then what it answers, then how it ends.
+pub(crate) fn windlass(folder: &Path, args: &[&str]) -> String {
+    let output = Command::cargo_bin("windlass").unwrap().env_clear().arg("-C").arg(folder).args(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    format!("{}---\n{}exit {}\n", text(&output.stderr), text(&output.stdout), output.status.code().unwrap())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "expect-test's own shape")]
+fn check(project: &str, args: &[&str], expected: Expect) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/projects").join(project);
+    expected.assert_eq(&windlass(&folder, args));
+}
+
+#[test]
+fn without_configuration_every_file_is_an_image_and_bare_names_are_edges() {
+    check(
+        "names",
+        &["graph"],
+        expect![[r#"
+        note: `api`, `base` and `tool` are taken for the project's images, not for Docker Hub's: docker/Dockerfile.worker:2:18 and 3 more
+        ---
+        base  images/base/Dockerfile
+
+        devcontainer  .devcontainer/Dockerfile
+          outside debian:12  .devcontainer/Dockerfile:1:6
+
+        tool  Tool/Containerfile
+
+        api  docker/api.Dockerfile
+          FROM base  docker/api.Dockerfile:1:6
+
+        names  Dockerfile
+          COPY --from tool  Dockerfile:2:13
+
+        worker  docker/Dockerfile.worker
+          FROM base  docker/Dockerfile.worker:1:6
+          RUN --mount from api  docker/Dockerfile.worker:2:18
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn the_registry_is_inferred_from_the_from_lines() {
+    check(
+        "inferred",
+        &["graph"],
+        expect![[r#"
+        note: `quay.io/acme` is taken for the project's registry, because stack/minimal/Dockerfile:4:6 names `quay.io/acme/base`; `registry: quay.io/acme` in windlass.yaml says so for good
+        ---
+        base  stack/base/Dockerfile
+          outside debian:12  stack/base/Dockerfile:2:6
+
+        minimal  stack/minimal/Dockerfile
+          FROM base  stack/minimal/Dockerfile:4:6
+
+        science  stack/science/Dockerfile
+          FROM minimal  stack/science/Dockerfile:3:6
+          outside busybox:1  stack/science/Dockerfile:4:13
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_registry_that_speaks_for_itself_alone_is_not_taken() {
+    check(
+        "undecided",
+        &["graph"],
+        expect![[r#"
+        warning: images of the project's names stand below `ghcr.io/one` and `ghcr.io/two`: none is taken for its registry
+         --> a/Dockerfile:1:6
+          |
+        1 | FROM ghcr.io/one/b
+          |      ^^^^^^^^^^^^^ `ghcr.io/one/b` here
+          |
+         ::: c/Dockerfile:1:6
+          |
+        1 | FROM ghcr.io/two/b
+          |      ------------- `ghcr.io/two/b` here
+          |
+          = hint: say `registry: ghcr.io/one` in windlass.yaml
+        ---
+        a  a/Dockerfile
+          outside ghcr.io/one/b  a/Dockerfile:1:6
+
+        b  b/Dockerfile
+
+        c  c/Dockerfile
+          outside ghcr.io/two/b  c/Dockerfile:1:6
+
+        redis  redis/Dockerfile
+          outside bitnami/redis:7  redis/Dockerfile:1:6
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn with_a_registry_bare_names_are_others_images() {
+    check(
+        "registry",
+        &["graph"],
+        expect![[r#"
+        warning: `services/api/docker/Dockerfile` has no use for the build argument `UNUSED`
+         --> windlass.yaml:8:53
+          |
+        8 |     args: { BASE: ghcr.io/acme/shop/python, UNUSED: "1" }
+          |                                                     ^^^
+
+        warning: `python` is Docker Hub's: the project's image `python` is `ghcr.io/acme/shop/python`
+         --> migrations/Dockerfile:1:6
+          |
+        1 | FROM python
+          |      ^^^^^^
+          |
+          = hint: write `ghcr.io/acme/shop/python` to build on the project's image
+
+        warning: `ghcr.io/acme/shop/wbe` stands below the project's registry, but the project has no image `wbe`
+         --> migrations/Dockerfile:2:13
+          |
+        2 | COPY --from=ghcr.io/acme/shop/wbe /site /site
+          |             ^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: did you mean `ghcr.io/acme/shop/web`?
+        ---
+        migrations  migrations/Dockerfile
+          outside python  migrations/Dockerfile:1:6
+          outside ghcr.io/acme/shop/wbe  migrations/Dockerfile:2:13
+
+        python  python/Dockerfile
+          outside python:3.12-slim  python/Dockerfile:1:6
+
+        web  web/Dockerfile
+          outside node:22  web/Dockerfile:1:6
+
+        api  services/api/docker/Dockerfile
+          FROM python  services/api/docker/Dockerfile:2:6
+          named context web  services/api/docker/Dockerfile:3:13
+          needs migrations  windlass.yaml:12:13
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn digests_and_foreign_tags_are_no_edges() {
+    check(
+        "pinned",
+        &["graph"],
+        expect![[r#"
+        note: `mirror:3` in api/Dockerfile:5:13 is taken for Docker Hub's, not for the image `mirror`
+        ---
+        base  base/Dockerfile
+          outside debian@sha256:0000000000000000000000000000000000000000000000000000000000000001  base/Dockerfile:1:6
+
+        mirror  mirror/Dockerfile
+          outside mirror:3  mirror/Dockerfile:1:6
+
+        api  api/Dockerfile
+          FROM base  api/Dockerfile:3:6
+          outside pinned/base@sha256:0000000000000000000000000000000000000000000000000000000000000002  api/Dockerfile:2:6
+          outside mirror:3  api/Dockerfile:5:13
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_circle_is_shown_with_its_lines() {
+    check(
+        "circle",
+        &["graph"],
+        expect![[r#"
+        error: images are made from one another in a circle: app -> base -> tools -> app
+         --> app/Dockerfile:2:18
+          |
+        2 | RUN --mount=from=circle/base,target=/base true
+          |                  ^^^^^^^^^^^ `app` is made from `base` here
+          |
+         ::: base/Dockerfile:1:6
+          |
+        1 | FROM circle/tools
+          |      ------------ `base` is made from `tools` here
+          |
+         ::: tools/Dockerfile:2:13
+          |
+        2 | COPY --from=circle/app /app /app
+          |             ---------- `tools` is made from `app` here
+        ---
+        exit 2
+    "#]],
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    check(
+        "wrong",
+        &["graph"],
+        expect![[r#"
+        error: the Dockerfile `data/Dockerfile.data` does not exist
+         --> windlass.yaml:9:38
+          |
+        9 |   data: { context: data, dockerfile: Dockerfile.data }
+          |                                      ^^^^^^^^^^^^^^^
+          |
+          = hint: the path is seen from the context, `data`
+
+        error: the context `nowhere` is no folder of the project
+         --> windlass.yaml:7:20
+          |
+        7 |   lost: { context: nowhere }
+          |                    ^^^^^^^
+
+        error: the image name `base` is claimed by `base/Dockerfile` and `old/base/Dockerfile`
+         |
+         = hint: name them apart in windlass.yaml: two `images` with these files as their `dockerfile`
+
+        error: no Dockerfile makes the image `apj`
+         --> windlass.yaml:8:3
+          |
+        8 |   apj: { target: final }
+          |   ^^^
+          |
+          = hint: `context` says in which folder it stands
+
+        error: unknown instruction `RNU`
+         --> api/Dockerfile:2:1
+          |
+        2 | RNU make
+          | ^^^
+          |
+          = hint: did you mean `RUN`?
+
+        error: `needs` names the image `bsae`, which the project does not have
+         --> windlass.yaml:5:32
+          |
+        5 |   api: { context: api, needs: [bsae, web] }
+          |                                ^^^^
+          |
+          = hint: did you mean `base`?
+
+        error: `Nobody` is no image reference: a repository is written in lower case
+         --> web/Dockerfile:2:13
+          |
+        2 | COPY --from=Nobody /x /x
+          |             ^^^^^^
+
+        error: a named context names the image `dta`, which the project does not have
+         --> windlass.yaml:6:51
+          |
+        6 |   web: { context: web, contexts: { data: { image: dta } } }
+          |                                                   ^^^
+          |
+          = hint: did you mean `data`?
+
+        error: images are made from one another in a circle: api -> web -> api
+         --> windlass.yaml:5:38
+          |
+        5 |   api: { context: api, needs: [bsae, web] }
+          |                                      ^^^ `api` is made from `web` here
+          |
+         ::: web/Dockerfile:1:6
+          |
+        1 | FROM ghcr.io/acme/api AS a
+          |      ---------------- `web` is made from `api` here
+        ---
+        exit 2
+    "#]],
+    );
+}
+
+#[test]
+fn a_selection_is_the_images_and_their_ancestors() {
+    check(
+        "names",
+        &["graph", "api"],
+        expect![[r#"
+        note: `api`, `base` and `tool` are taken for the project's images, not for Docker Hub's: docker/Dockerfile.worker:2:18 and 3 more
+        ---
+        base  images/base/Dockerfile
+
+        api  docker/api.Dockerfile
+          FROM base  docker/api.Dockerfile:1:6
+        exit 0
+    "#]],
+    );
+    check(
+        "names",
+        &["graph", "apl", "nothing-like-it"],
+        expect![[r#"
+        error: the project has no image `apl`
+         |
+         = hint: did you mean `api`?
+
+        error: the project has no image `nothing-like-it`
+         |
+         = hint: its images are base, devcontainer, tool, api, names, worker
+        ---
+        exit 2
+    "#]],
+    );
+}
+
+#[test]
+fn graphs_are_written_for_graphviz_and_mermaid() {
+    check(
+        "inferred",
+        &["graph", "--format", "dot", "-q"],
+        expect![[r#"
+            ---
+            digraph "inferred" {
+              rankdir=LR;
+              node [shape=box, fontname=sans];
+              edge [fontname=sans, fontsize=10];
+              n0 [label="base"];
+              n1 [label="minimal"];
+              n2 [label="science"];
+              n3 [label="busybox:1", style=dashed];
+              n4 [label="debian:12", style=dashed];
+              n0 -> n1 [label="FROM"];
+              n1 -> n2 [label="FROM"];
+              n3 -> n2;
+              n4 -> n0;
+            }
+            exit 0
+        "#]],
+    );
+    check(
+        "inferred",
+        &["graph", "--format", "mermaid", "-q"],
+        expect![[r#"
+            ---
+            flowchart LR
+              n0["base"]
+              n1["minimal"]
+              n2["science"]
+              n3(["busybox:1"]):::outside
+              n4(["debian:12"]):::outside
+              n0 -->|"FROM"| n1
+              n1 -->|"FROM"| n2
+              n3 --> n2
+              n4 --> n0
+              classDef fresh fill:#d5f0d5,stroke:#4a7a4a,color:#000
+              classDef build fill:#ffe0b3,stroke:#a0671a,color:#000
+              classDef outside fill:none,stroke-dasharray:4
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn contexts_that_cannot_be_read_are_errors_beside_all_others() {
+    let folder = TempDir::new().unwrap();
+    make(folder.path(), "a/Dockerfile=RUN b/Dockerfile=FROM");
+    std::fs::write(folder.path().join("b/Dockerfile"), b"FROM \xff").unwrap();
+    nix::unistd::mkfifo(&folder.path().join("a/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    expect![[r#"
+        error: `b/Dockerfile` is no text: byte 5 begins no UTF-8 character
+
+        error: `a/pipe` is a fifo, which no image can hold
+         |
+         = hint: if the image does not need it, add a line `pipe` to the context's .dockerignore
+
+        error: RUN before the first FROM
+         --> a/Dockerfile:1:1
+          |
+        1 | RUN
+          | ^^^
+          |
+          = hint: only ARG may stand before it
+        ---
+        exit 2
+    "#]]
+    .assert_eq(&windlass(folder.path(), &["graph"]));
+}
+
+#[test]
+fn a_folder_without_dockerfiles_has_no_images() {
+    let folder = TempDir::new().unwrap();
+    expect![[r#"
+        ---
+        exit 0
+    "#]]
+    .assert_eq(&windlass(folder.path(), &["graph"]));
+    expect![[r#"
+        error: the project has no image `api`
+         |
+         = hint: it has none at all: is this its root?
+        ---
+        exit 2
+    "#]]
+    .assert_eq(&windlass(folder.path(), &["graph", "api"]));
+}
+
+#[test]
+fn files_and_tests_are_read_and_missing_ones_are_told() {
+    let folder = TempDir::new().unwrap();
+    make(folder.path(), "api/Dockerfile test.yaml");
+    std::fs::write(folder.path().join("api/Dockerfile"), "FROM scratch\nRUN --mount=type=secret,id=npm,required x\n")
+        .unwrap();
+    std::fs::write(folder.path().join("test.yaml"), "schemaVersion: 2.0.0\ncomandTests: []\n").unwrap();
+    let config = "version: 1\nimages:\n  api:\n    files:\n      - { path: a, from: { env: NOT_SET } }\n      \
+        - { path: b, from: { file: missing } }\n    secrets: [{ id: npn, env: X }]\n    \
+        test: { structure: [test.yaml, gone.yaml] }\n";
+    std::fs::write(folder.path().join("windlass.yaml"), config).unwrap();
+    expect![[r#"
+        error: the content of `a` is to come from `NOT_SET`, which is not set
+         --> windlass.yaml:5:17
+          |
+        5 |       - { path: a, from: { env: NOT_SET } }
+          |                 ^
+          |
+          = hint: set `NOT_SET` in the environment
+
+        error: `missing` does not exist
+         --> windlass.yaml:6:17
+          |
+        6 |       - { path: b, from: { file: missing } }
+          |                 ^
+
+        error: unknown key `comandTests` of a container-structure-test file
+         --> test.yaml:2:1
+          |
+        2 | comandTests: []
+          | ^^^^^^^^^^^
+          |
+          = hint: did you mean `commandTests`?
+
+        error: `gone.yaml` does not exist
+         --> windlass.yaml:8:36
+          |
+        8 |     test: { structure: [test.yaml, gone.yaml] }
+          |                                    ^^^^^^^^^
+
+        warning: `api/Dockerfile` has no use for the secret `npn`
+         --> windlass.yaml:7:21
+          |
+        7 |     secrets: [{ id: npn, env: X }]
+          |                     ^^^
+
+        error: the secret `npm` is required, and the image `api` is given none
+         --> api/Dockerfile:2:13
+          |
+        2 | RUN --mount=type=secret,id=npm,required x
+          |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: give it in windlass.yaml: `secrets: [{ id: npm, env: VARIABLE }]` of the image `api`
+        ---
+        exit 2
+    "#]]
+    .assert_eq(&windlass(folder.path(), &["graph"]));
+}
