@@ -18,9 +18,6 @@ use crate::registry::Registry;
 use crate::source::Revision;
 use crate::ui::{self, Record, Reporter, build_report};
 
-/// Where the manifest goes when nobody says otherwise.
-const MANIFEST: &str = "deploy.json";
-
 /// What `windlass build` is asked.
 #[derive(Debug, clap::Args)]
 pub(super) struct BuildArgs {
@@ -168,7 +165,7 @@ fn manifest_path(
             let message = format!("the manifest would lack `{image}`, which the container `{container}` runs");
             Err(Refusal::usage_with_hint(message, "choose it too, or build all images"))
         }
-        (None, None) if !containers.is_empty() => Ok(Some(settings.root.join(MANIFEST))),
+        (None, None) if !containers.is_empty() => Ok(Some(settings.root.join(project::MANIFEST))),
         (None, _) => Ok(None),
     }
 }

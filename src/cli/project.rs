@@ -14,12 +14,26 @@ use crate::model::{ImageName, ProjectName};
 use crate::plan::{self, Inputs, Resolved};
 use crate::source::{Revision, revision};
 
+/// Where a build writes the deploy manifest when nobody says otherwise. The file belongs to no context: an image that
+/// held it would change with every build of itself.
+pub(super) const MANIFEST: &str = "deploy.json";
+
 /// Which images a command works on.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct SelectionArgs {
     /// Only these images, and what they are made from [default: all].
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
+    /// Set a build argument of every image whose Dockerfile declares it.
+    #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = build_arg)]
+    build_args: Vec<(String, String)>,
+}
+
+fn build_arg(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected `NAME=VALUE`"),
+    }
 }
 
 impl SelectionArgs {
@@ -54,7 +68,7 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs) -> anyhow::Re
     };
     let mut diagnostics = Vec::new();
     let Sources { images, mut unreadable } = find::sources(&settings.root, &project, &config, &mut diagnostics);
-    let (images, more_unreadable) = read::images(images, &config, settings, &mut diagnostics);
+    let (images, more_unreadable) = read::images(images, &selection.build_args, &config, settings, &mut diagnostics);
     unreadable.extend(more_unreadable);
     let resolved = plan::resolve(Inputs { project, config: &config, images, unreadable });
     let mut resolved = all_or_nothing(resolved, diagnostics)?;

@@ -30,6 +30,11 @@ fn two_images(name: &'static str) -> Project {
     project
 }
 
+/// The containers of images called `api` that failed a test.
+fn kept_of_api() -> String {
+    docker(&["ps", "--all", "--filter", "name=windlass-failed-api", "--format", "{{.Names}}"])
+}
+
 #[test]
 fn images_are_built_tested_named_and_pushed_and_a_second_run_does_nothing() {
     let project = two_images("buildtwice");
@@ -83,9 +88,7 @@ fn channels_move_only_when_the_tests_pass() {
     let (code, json) = project.build(&["--push"]);
     assert_eq!((code, outcomes(&json)), (Some(1), vec!["base unchanged".to_owned(), "api failed".to_owned()]));
     assert_eq!(channel("latest"), first);
-    let kept = docker(&["ps", "--all", "--filter", "name=windlass-failed-api", "--format", "{{.Names}}"]);
-    assert!(!kept.is_empty(), "the failed container is kept");
-    docker(&["rm", "--force", &kept]);
+    assert!(!kept_of_api().is_empty(), "the failed container is kept");
 
     project.write("api/version", "2\n");
     project.build(&["--push"]);
@@ -164,4 +167,33 @@ fn ctrl_c_ends_a_build_and_leaves_no_container() {
         docker(&["ps", "--quiet", "--filter", "status=running", "--filter", "label=dev.windlass.image=slow"]),
         ""
     );
+}
+
+#[test]
+fn the_manifest_belongs_to_no_context() {
+    let project = Project::with_base("buildmanifest");
+    let registry = project.registry();
+    project.write("Dockerfile", &format!("FROM {registry}/base\nCOPY . /all\n"));
+    project.ok(&["build", "--manifest", "deploy.json"]);
+    let manifest = project.read("deploy.json");
+    let (code, json) = project.build(&["--manifest", "deploy.json"]);
+    assert_eq!(
+        (code, outcomes(&json)),
+        (Some(0), vec!["base unchanged".to_owned(), "buildmanifest unchanged".to_owned()])
+    );
+    assert_eq!(project.read("deploy.json"), manifest);
+}
+
+#[test]
+fn a_build_argument_reaches_the_images_that_declare_it() {
+    let project = two_images("buildargs");
+    project.write(
+        "api/Dockerfile",
+        &format!("FROM {}/base\nARG VERSION=1\nRUN echo $VERSION > /version\n", project.registry()),
+    );
+    project.ok(&["build"]);
+    let (code, json) = project.build(&["--build-arg", "VERSION=broken"]);
+    assert_eq!((code, outcomes(&json)), (Some(1), vec!["base unchanged".to_owned(), "api failed".to_owned()]));
+    let (code, json) = project.build(&["--build-arg", "VERSION=2", "--build-arg", "OTHER=x"]);
+    assert_eq!((code, outcomes(&json)), (Some(0), vec!["base unchanged".to_owned(), "api built".to_owned()]));
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::MANIFEST;
 use super::find::ImageSource;
 use crate::cli::Settings;
-use crate::config::{self, Config, FileConfig, FileFrom, NamedContext, ProjectPath, TestConfig};
-use crate::diag::{Diagnostic, Diagnostics, SourceText};
-use crate::model::{ImageName, InjectedFile, TestSpec, Tree};
+use crate::config::{self, Config, FileConfig, FileFrom, ImageConfig, NamedContext, ProjectPath, Spanned, TestConfig};
+use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
+use crate::dockerfile::{self, Command, Dockerfile};
+use crate::model::{ImageName, InjectedFile, TestSpec, Tree, TreePath};
 use crate::plan::{ImageInputs, NamedFolder};
 use crate::source::{ContextRequest, load_contexts, read_bytes, read_text};
 
@@ -16,6 +18,7 @@ use crate::source::{ContextRequest, load_contexts, read_bytes, read_text};
 /// missing, and said.
 pub(super) fn images(
     sources: Vec<ImageSource>,
+    build_args: &[(String, String)],
     config: &Config,
     settings: &Settings,
     diagnostics: &mut Vec<Diagnostic>,
@@ -25,7 +28,10 @@ pub(super) fn images(
     let mut read = Vec::new();
     for source in sources {
         match reader.image(source) {
-            Ok(image) => read.push(image),
+            Ok(mut image) => {
+                set_build_args(&mut image.source.config, &image.dockerfile, build_args);
+                read.push(image);
+            }
             Err(name) => drop(unreadable.insert(name)),
         }
     }
@@ -34,6 +40,9 @@ pub(super) fn images(
         reader.diagnostics.extend(errors);
         requests.iter().map(|_| Arc::default()).collect()
     });
+    let manifest = settings.root.join(MANIFEST);
+    let trees = trees.into_iter().zip(&requests).map(|(tree, request)| without(tree, &request.root, &manifest));
+    let trees: Vec<Arc<Tree>> = trees.collect();
     let folder = |index: usize| (requests[index].root.clone(), Arc::clone(&trees[index]));
     let inputs = read.into_iter().map(|read| {
         let (context_root, context): (PathBuf, Arc<Tree>) = folder(read.context);
@@ -162,10 +171,38 @@ impl Reader<'_> {
     }
 
     /// The same for what the configuration names: it is said where it does.
-    fn told_at<T>(&mut self, result: Result<T, Diagnostics>, span: crate::diag::Span) -> Option<T> {
+    fn told_at<T>(&mut self, result: Result<T, Diagnostics>, span: Span) -> Option<T> {
         let at = |error: Diagnostic| error.at(&self.config.source, span, "");
         let result = result.map_err(|Diagnostics(errors)| Diagnostics(errors.into_iter().map(at).collect()));
         self.told(result)
+    }
+}
+
+/// Sets the build arguments that a Dockerfile declares; for one that does not they mean nothing.
+fn set_build_args(image: &mut ImageConfig, text: &Arc<SourceText>, build_args: &[(String, String)]) {
+    if build_args.is_empty() {
+        return;
+    }
+    let Dockerfile { global_args, stages, .. } = dockerfile::parse(text).dockerfile;
+    let of_stages = stages.iter().flat_map(|stage| &stage.instructions).flat_map(|instruction| {
+        if let Command::Arg(declarations) = &instruction.command { declarations.as_slice() } else { &[] }
+    });
+    let declared: BTreeSet<&str> =
+        global_args.iter().chain(of_stages).map(|declaration| declaration.name.text.as_str()).collect();
+    for (name, value) in build_args.iter().filter(|(name, _)| declared.contains(name.as_str())) {
+        // No place of the file asks for it.
+        image.args.insert(name.clone(), Spanned { value: value.clone(), span: Span::new(0, 0) });
+    }
+}
+
+/// The tree without a file, where that lies in the tree's folder.
+fn without(tree: Arc<Tree>, root: &Path, file: &Path) -> Arc<Tree> {
+    let path = file.strip_prefix(root).ok().and_then(Path::to_str).and_then(|path| path.parse::<TreePath>().ok());
+    match path {
+        Some(path) if tree.get(&path).is_some() => {
+            Arc::new(tree.iter().filter(|(p, _)| **p != path).map(|(p, node)| (p.clone(), node.clone())).collect())
+        }
+        _ => tree,
     }
 }
 
