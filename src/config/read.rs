@@ -12,6 +12,8 @@ use crate::model::parse_duration;
 
 /// How many things are said about one text: a person mends a few and runs again.
 const AT_MOST: usize = 100;
+/// How long a message may be, in bytes: it may quote what is no word of anybody's. Arbitrary.
+const MESSAGE_AT_MOST: usize = 500;
 
 /// A value and where it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +51,12 @@ impl Findings {
     }
 
     /// Adds what is said; the same thing about the same place, as an alias makes it, only once.
-    pub fn add(&mut self, diagnostic: Diagnostic) {
+    pub fn add(&mut self, mut diagnostic: Diagnostic) {
+        if diagnostic.message.len() > MESSAGE_AT_MOST {
+            let end = (0..=MESSAGE_AT_MOST).rev().find(|end| diagnostic.message.is_char_boundary(*end)).unwrap_or(0);
+            diagnostic.message.truncate(end);
+            diagnostic.message.push('…');
+        }
         if self.diagnostics.len() >= AT_MOST {
             self.n_left_off += 1;
         } else if !self.diagnostics.contains(&diagnostic) {
@@ -128,7 +135,10 @@ impl Findings {
     pub fn fields<'n>(&mut self, node: &'n Node, owner: &str, keys: &[&str]) -> Option<Fields<'n>> {
         let entries = self.map(node, &format!("a map with the keys of {owner}"))?;
         for entry in entries.iter().filter(|e| !e.key.starts_with("x-") && !keys.contains(&e.key.as_str())) {
-            let hint = match did_you_mean(&entry.key, keys.iter().copied()) {
+            // Comparing takes time: not for what is not shown, nor for what is no misspelt word.
+            let is_worth_it = self.diagnostics.len() < AT_MOST && entry.key.len() < 100;
+            let word = if is_worth_it { entry.key.as_str() } else { "" };
+            let hint = match did_you_mean(word, keys.iter().copied()) {
                 Some(key) => format!("did you mean `{key}`?"),
                 None => format!("its keys are {}", quoted(keys)),
             };

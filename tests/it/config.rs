@@ -211,6 +211,16 @@ fn visit(root: &Value, owner: &str, schema: &Value, value: &Value, read: &mut BT
     }
 }
 
+#[test]
+fn what_is_said_is_bounded() {
+    let said = |text: &str| parse(text).unwrap_err().0;
+    let long = said(&format!("version: 1\n{}: x\n", "ä".repeat(500_000)));
+    assert!(long.iter().all(|said| said.message.len() < 600));
+    let many: String = (0..50_000).map(|n| format!("key{n}: x\n")).collect();
+    let many = said(&format!("version: 1\n{many}"));
+    assert_eq!((many.len(), many[100].message.as_str()), (101, "49900 more errors are not shown"));
+}
+
 /// Whatever is wrong is pointed at inside of the text, and can be shown.
 fn must_not_panic(text: &str) {
     if let Err(Diagnostics(said)) = parse(text) {
