@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 
 use crate::parts;
 
-/// A project that lasts as long as its test. Its name is a word that no other test's images have.
+/// A project that lasts as long as its test. Its name is a word that no other test's images have, and no other run's
+/// images have its registry.
 pub(crate) struct Project {
     folder: tempfile::TempDir,
     name: &'static str,
@@ -22,7 +23,7 @@ pub(crate) struct Said {
 }
 
 impl Project {
-    /// An empty project whose images are kept in `REGISTRY/NAME/…`.
+    /// An empty project.
     pub(crate) fn new(name: &'static str) -> Self {
         let folder = tempfile::Builder::new().prefix(name).tempdir().unwrap();
         Self { folder, name }
@@ -41,8 +42,9 @@ impl Project {
         project
     }
 
+    /// What stands before the names of its images.
     pub(crate) fn registry(&self) -> String {
-        format!("{}/{}", parts::registry(), self.name)
+        format!("{}/{}-{}", parts::registry(), self.name, std::process::id())
     }
 
     pub(crate) fn path(&self, below: &str) -> PathBuf {
