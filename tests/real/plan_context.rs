@@ -50,10 +50,10 @@ fn arrived(root: &Path, image: &str) -> Option<BTreeSet<String>> {
     assert!(created.status.success(), "{created:?}");
     let mut export = docker(&["export", image]).stdout(Stdio::piped()).spawn().unwrap();
     let mut archive = tar::Archive::new(export.stdout.take().unwrap());
-    let paths = archive.entries().unwrap().map(|entry| {
-        let path = entry.unwrap().path().unwrap().to_str().unwrap().trim_end_matches('/').to_owned();
-        path
-    });
+    let paths = archive
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().unwrap().to_str().unwrap().trim_end_matches('/').to_owned());
     // An engine adds mount points to every container.
     let added = |path: &String| {
         ["dev", "proc", "sys", "etc"].iter().any(|top| path == top || path.starts_with(&format!("{top}/")))

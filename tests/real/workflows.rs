@@ -53,7 +53,7 @@ fn table(action: &serde_json::Value, section: &str) -> String {
         let description = value["description"].as_str().unwrap().trim();
         let default = value["default"].as_str().filter(|default| !default.is_empty());
         let default = default.map_or_else(String::new, |default| format!("; default `{default}`"));
-        table.push_str(&format!("| `{}` | {description}{default} |\n", name));
+        table.push_str(&format!("| `{name}` | {description}{default} |\n"));
     }
     table
 }
