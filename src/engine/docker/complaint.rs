@@ -58,6 +58,7 @@ impl Complaint<'_> {
     /// Makes an error of it.
     pub(super) fn explain(&self, outline: &Outline) -> Error {
         let (cause, told_line) = without_prefixes(self.message);
+        let cause = self.without_step(cause);
         let line = told_line.or_else(|| outline.line(self.place));
         if let Some(code) = exit_code(cause) {
             let message = match self.instruction() {
@@ -90,6 +91,13 @@ impl Complaint<'_> {
             Some(_) | None => cause,
         };
         Error::Image { message, line, hint }
+    }
+
+    /// Podman repeats the step before the cause.
+    fn without_step<'b>(&self, cause: &'b str) -> &'b str {
+        let step = self.instruction.map(|text| format!("building at STEP \"{text}\": "));
+        let shorter = step.and_then(|step| cause.trim_start_matches("error ").strip_prefix(step.as_str()));
+        shorter.map_or(cause, |cause| without_prefixes(cause).0)
     }
 
     fn instruction(&self) -> Option<String> {
@@ -126,8 +134,9 @@ fn without_prefixes(message: &str) -> (&str, Option<usize>) {
     let mut line = None;
     loop {
         let shorter = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)).or_else(|| {
-            let checksum = rest.strip_prefix("failed to calculate checksum of ref ")?;
-            checksum.split_once(": ").map(|(_, cause)| cause)
+            let checksum = || rest.strip_prefix("failed to calculate checksum of ref ")?.split_once(": ");
+            let podman = || rest.strip_prefix("checking on sources under \"")?.split_once(": ");
+            checksum().or_else(podman).map(|(_, cause)| cause)
         });
         let numbered = ["dockerfile parse error line ", "dockerfile parse error on line "]
             .iter()
@@ -150,7 +159,8 @@ fn exit_code(cause: &str) -> Option<i64> {
     let ran = cause.starts_with("executor failed running [")
         || cause.starts_with("process \"")
         || cause.starts_with("The command '")
-        || cause.contains("while running runtime: exit status ");
+        || cause.starts_with("while running runtime: exit status ")
+        || cause.starts_with("error while running runtime: exit status ");
     let (_, code) = cause.rsplit_once([':', ' ']).filter(|_| ran)?;
     let before = &cause[..cause.len() - code.len()];
     let words = ["exit code: ", "exit code:", "returned a non-zero code: ", "exit status "];
@@ -164,6 +174,9 @@ fn missing_file(cause: &str) -> Option<&str> {
     };
     if let Some(rest) = cause.strip_prefix('"') {
         return quoted(rest).map(|length| &rest[..length]);
+    }
+    if let Some(rest) = cause.strip_prefix("copier: stat: \"") {
+        return rest.strip_suffix("\": no such file or directory");
     }
     let rest = cause.strip_prefix("file not found in build context or excluded by .dockerignore: stat ")?;
     rest.strip_suffix(": file does not exist")
@@ -247,7 +260,9 @@ mod tests {
             Route::Classic,
             &[
                 "The command '/bin/sh -c make' returned a non-zero code: 3",
-                "error building at STEP \"RUN exit 3\": error while running runtime: exit status 3",
+                "error building at STEP \"RUN make &&   make install\": error while running runtime: exit status 3",
+                "building at STEP \"RUN make &&   make install\": while running runtime: exit status 3",
+                "building at STEP \"RUN make &&   make install\": checking on sources under \"/var/x\": copier: stat: \"/y\": no such file or directory",
                 "COPY failed: file not found in build context or excluded by .dockerignore: stat x: file does not exist",
                 "the --mount option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how",
                 "dockerfile parse error line 4: Unknown flag: link",
@@ -258,6 +273,8 @@ mod tests {
             &expect![[r#"
                 image: Some(2) `RUN make && make install` failed with exit code 3 (None)
                 image: Some(2) `RUN make && make install` failed with exit code 3 (None)
+                image: Some(2) `RUN make && make install` failed with exit code 3 (None)
+                image: Some(2) `RUN make && make install` failed: `/y` does not exist (Some("it is not in the context: is it misspelt, or hidden by .dockerignore?"))
                 image: Some(2) `RUN make && make install` failed: `x` does not exist (Some("it is not in the context: is it misspelt, or hidden by .dockerignore?"))
                 unsupported: line 2: this engine's builder has no `--mount` (use an engine with BuildKit, such as Docker since 18.09)
                 unsupported: line 4: this engine's builder has no `--link` (use an engine with BuildKit, such as Docker since 18.09)
