@@ -49,7 +49,7 @@ impl Failure {
 }
 
 /// The text of the innermost cause, which names the operating system's error; the outer ones only say "client".
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

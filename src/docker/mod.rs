@@ -13,6 +13,6 @@ pub mod networks;
 mod upgrade;
 
 pub use connect::{ConnectError, connect};
-pub use failure::Failure;
+pub use failure::{Failure, innermost};
 pub use images::{find, pull, push, tag, untag};
 pub use upgrade::{Hangup, Upgraded, upgrade};

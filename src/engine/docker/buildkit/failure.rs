@@ -1,5 +1,8 @@
 //! Why BuildKit did not build, out of what gRPC tells.
 
+use std::error::Error as _;
+
+use anyhow::anyhow;
 use bollard_buildkit_proto::google::rpc;
 use prost::Message;
 use serde_json::Value;
@@ -9,13 +12,21 @@ use super::super::Route;
 use super::super::complaint::Complaint;
 use super::super::outline::{Outline, Place};
 use super::progress::numbered;
+use crate::docker::innermost;
 use crate::engine::Error;
 
 /// Explains a failed solve; `failed` is the step that failed, by its name.
 pub(super) fn explain(status: &Status, failed: Option<&str>, outline: &Outline) -> Error {
-    // An application's errors come as `Unknown`; these are gRPC's own.
-    if matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unimplemented) {
-        return Error::Unreachable(anyhow::anyhow!("BuildKit: {}", status.message()));
+    // A daemon's errors come as `Unknown` and without a cause; the others are the connection's.
+    let connection = match (status.source(), status.code()) {
+        (Some(cause), _) => Some(innermost(cause)),
+        (None, Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unimplemented) => {
+            Some(status.message().to_owned())
+        }
+        (None, _) => None,
+    };
+    if let Some(why) = connection {
+        return Error::Unreachable(anyhow!("BuildKit: {why}"));
     }
     let line = line(status.details());
     let place = match (line, failed) {

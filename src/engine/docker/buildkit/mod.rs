@@ -143,6 +143,8 @@ fn solve_request(id: &str, request: &BuildRequest<'_>) -> SolveRequest {
     let mut attributes = vec![
         ("filename".to_owned(), DOCKERFILE.to_owned()),
         ("platform".to_owned(), request.platform.to_string()),
+        // The images that were built before are here and nowhere else; the others are named by digest.
+        ("image-resolve-mode".to_owned(), "local".to_owned()),
         // Newer BuildKits date the image by it, so that it is the same whenever it is built.
         ("build-arg:SOURCE_DATE_EPOCH".to_owned(), request.source_date_epoch.to_string()),
     ];
