@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::project::{self, Project};
-use super::{Exit, Refusal, Settings, block_on, connect, manifest_file, secrets, until_interrupted};
+use super::{Exit, Refusal, Settings, block_on, connect, lookups, manifest_file, secrets, until_interrupted};
 use crate::diag::Diagnostic;
 use crate::engine::Engine as _;
 use crate::engine::docker::DockerEngine;
-use crate::event::{Event, Sink};
+use crate::event::{Event, Sink as _};
 use crate::manifest::{ContainerSpec, ImageSource};
 use crate::model::ContainerName;
-use crate::pipeline::{self, About, LookupError, Report, Run};
-use crate::plan::{self, Known, Plan, Resolved};
+use crate::pipeline::{self, About, Report, Run};
+use crate::plan::{self, Plan, Resolved};
 use crate::registry::Registry;
 use crate::source::Revision;
 use crate::ui::{self, Record, Reporter, build_report};
@@ -109,8 +109,8 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     let reporter = Arc::new(Reporter::new(&settings.ui, resolved.images.len()));
     block_on(async {
         let engine = connect::engine(settings).await?;
-        let registry = registry_of(settings, config.registry.is_some(), &reporter)?;
-        let look_up = known(&resolved, &engine, registry.as_ref(), args.push, &*reporter);
+        let registry = lookups::registry(settings, &config, &reporter)?;
+        let look_up = lookups::known(&resolved, Some(&engine), registry.as_ref(), args.push, &*reporter);
         let known = until_interrupted(settings, look_up).await?;
         let plan = plan::decide(resolved, &known, &forced);
         plan.notes.iter().for_each(|note| reporter.send(Event::Note(note.clone())));
@@ -168,32 +168,6 @@ fn manifest_path(
         (None, None) if !containers.is_empty() => Ok(Some(settings.root.join(project::MANIFEST))),
         (None, _) => Ok(None),
     }
-}
-
-/// What is there already. Without a push the registry is only a place to find things, which the build can do without.
-async fn known(
-    resolved: &Resolved,
-    engine: &DockerEngine,
-    registry: Option<&Registry>,
-    push: bool,
-    events: &dyn Sink,
-) -> anyhow::Result<Known> {
-    match pipeline::look_up(resolved.lookups(), engine, registry).await {
-        Err(LookupError::Registry(error)) if !push => {
-            events.send(Event::Warning(format!("{error}; images are looked for on the engine alone")));
-            Ok(pipeline::look_up(resolved.lookups(), engine, None).await?)
-        }
-        outcome => Ok(outcome?),
-    }
-}
-
-/// Without a registry of its own the project's names mean something on the engine alone.
-fn registry_of(settings: &Settings, has_registry: bool, reporter: &Arc<Reporter>) -> anyhow::Result<Option<Registry>> {
-    if settings.offline || !has_registry {
-        return Ok(None);
-    }
-    let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
-    connect::registry(settings, events).map(Some)
 }
 
 /// What a dropped build left on the engine is removed, within the time that an engine may take to answer; a second

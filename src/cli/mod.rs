@@ -11,8 +11,10 @@ mod environment;
 mod exit;
 mod graph;
 mod history;
+mod lookups;
 mod man;
 mod manifest_file;
+mod plan;
 mod project;
 mod rollback;
 mod schema;
@@ -34,8 +36,11 @@ use crate::ui;
 /// What `windlass --help` shows before the options.
 const EXAMPLES: &str = "\
 Examples:
-  windlass apply deploy.json          make this host run what a deploy manifest says
-  windlass completions bash           shell completions";
+  windlass plan                       what would be built, in which order and why
+  windlass build                      build and test what changed, here
+  windlass build --push               and publish it, and write deploy.json
+  windlass apply deploy.json          make this host run it
+  windlass rollback                   go back to what it ran before";
 
 /// Turns Dockerfiles into tested, published images and into running containers.
 #[derive(Debug, Parser)]
@@ -49,12 +54,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the configuration that holds, defaults written out.
-    Config(config::ConfigArgs),
-    /// Print the JSON Schema of a file format.
-    Schema(schema::SchemaArgs),
-    /// Show what each image is made from.
-    Graph(graph::GraphArgs),
+    /// Show what would be built, in which order and why.
+    Plan(plan::PlanArgs),
+    /// Build, test, promote and publish what changed.
+    Build(build::BuildArgs),
     /// Make this host run what a deploy manifest says.
     Apply(apply::ApplyArgs),
     /// Go back to a manifest that this host ran before.
@@ -63,8 +66,12 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell which manifests were applied on this host.
     History(history::HistoryArgs),
-    /// Build, test, promote and publish what changed.
-    Build(build::BuildArgs),
+    /// Show what each image is made from.
+    Graph(graph::GraphArgs),
+    /// Print the configuration that holds, defaults written out.
+    Config(config::ConfigArgs),
+    /// Print the JSON Schema of a file format.
+    Schema(schema::SchemaArgs),
     /// Tell what is there to build and run with.
     Doctor,
     /// Print completions for a shell.
@@ -103,6 +110,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
 
 fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
     match command {
+        Command::Plan(args) => plan::run(&args, settings),
         Command::Config(args) => config::run(&args, settings),
         Command::Schema(args) => schema::run(&args),
         Command::Graph(args) => graph::run(&args, settings),

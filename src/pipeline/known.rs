@@ -26,7 +26,7 @@ pub enum LookupError {
 /// When one of them can't be asked.
 pub async fn look_up<E: Engine>(
     lookups: Vec<Lookup>,
-    engine: &E,
+    engine: Option<&E>,
     registry: Option<&Registry>,
 ) -> Result<Known, LookupError> {
     let look_up = async |lookup: Lookup| {
@@ -36,12 +36,17 @@ pub async fn look_up<E: Engine>(
     futures_util::stream::iter(lookups).map(look_up).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-async fn one<E: Engine>(lookup: &Lookup, engine: &E, registry: Option<&Registry>) -> Result<KnownImage, LookupError> {
-    let mut known = KnownImage {
-        tested: engine.find(&lookup.content).await?.is_some(),
-        latest: engine.find(&lookup.latest).await?.and_then(|stored| Labelled::read(&stored.labels)),
-        testing: engine.find(&lookup.testing).await?.and_then(|stored| Labelled::read(&stored.labels)),
-    };
+async fn one<E: Engine>(
+    lookup: &Lookup,
+    engine: Option<&E>,
+    registry: Option<&Registry>,
+) -> Result<KnownImage, LookupError> {
+    let mut known = KnownImage::default();
+    if let Some(engine) = engine {
+        known.tested = engine.find(&lookup.content).await?.is_some();
+        known.latest = engine.find(&lookup.latest).await?.and_then(|stored| Labelled::read(&stored.labels));
+        known.testing = engine.find(&lookup.testing).await?.and_then(|stored| Labelled::read(&stored.labels));
+    }
     if let (false, Some(registry)) = (known.tested, registry) {
         known.tested = registry.exists(&lookup.content).await?;
         if !known.tested && known.latest.is_none() {

@@ -89,7 +89,7 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
 
 /// Looks up, decides and drives, as `windlass build` does.
 async fn build(engine: &SimulatedEngine, resolved: Resolved, forced: &BTreeSet<ImageName>) -> Report {
-    let known = look_up(resolved.lookups(), engine, None).await.unwrap();
+    let known = look_up(resolved.lookups(), Some(engine), None).await.unwrap();
     let plan = decide(resolved, &known, forced);
     let run = Run {
         plan: &plan,

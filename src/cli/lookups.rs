@@ -1,0 +1,44 @@
+//! What is there already, asked of the engine and of the registry.
+
+use std::sync::Arc;
+
+use super::{Settings, connect};
+use crate::config::Config;
+use crate::engine::docker::DockerEngine;
+use crate::event::{Event, Sink};
+use crate::pipeline::{self, LookupError};
+use crate::plan::{Known, Resolved};
+use crate::registry::Registry;
+use crate::ui::Reporter;
+
+/// The registry client, where one may be asked. Without a registry of its own the project's names mean something on
+/// the engine alone.
+pub(super) fn registry(
+    settings: &Settings,
+    config: &Config,
+    reporter: &Arc<Reporter>,
+) -> anyhow::Result<Option<Registry>> {
+    if settings.offline || config.registry.is_none() {
+        return Ok(None);
+    }
+    let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
+    connect::registry(settings, events).map(Some)
+}
+
+/// What is there of every image. Unless it is `needed`, for a push, the registry is only a place to find things, which
+/// one can do without.
+pub(super) async fn known(
+    resolved: &Resolved,
+    engine: Option<&DockerEngine>,
+    registry: Option<&Registry>,
+    needed: bool,
+    events: &dyn Sink,
+) -> anyhow::Result<Known> {
+    match pipeline::look_up(resolved.lookups(), engine, registry).await {
+        Err(LookupError::Registry(error)) if !needed => {
+            events.send(Event::Warning(format!("{error}; images are looked for on the engine alone")));
+            Ok(pipeline::look_up(resolved.lookups(), engine, None).await?)
+        }
+        outcome => Ok(outcome?),
+    }
+}

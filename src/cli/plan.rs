@@ -1,0 +1,82 @@
+//! `windlass plan`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::project::{self, Project, SelectionArgs};
+use super::{Exit, Settings, block_on, connect, lookups, until_interrupted};
+use crate::config::Config;
+use crate::event::{Event, Sink as _};
+use crate::model::ImageName;
+use crate::plan::{self, Plan, Resolved, Verdict};
+use crate::ui::{self, Graph, Progress, Reporter, Ui, plan_json};
+
+/// What `windlass plan` is asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    /// Plan as `build --force` would build.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Exit with 10 where something has to be built.
+    #[arg(long)]
+    exit_code: bool,
+    /// How the plan is written.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A table.
+    Text,
+    /// One JSON object; `windlass schema plan` is its schema.
+    Json,
+    /// A graph in the language of Graphviz.
+    Dot,
+    /// A graph in the language of mermaid.
+    Mermaid,
+}
+
+pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let Project { resolved, config, .. } = project::load(settings, &args.selection)?;
+    ui::warn(&resolved.warnings, &settings.ui);
+    let forced = if args.force { args.selection.chosen(&resolved) } else { BTreeSet::new() };
+    let plan = decide(resolved, &config, &forced, settings)?;
+    ui::notes(&plan.notes, &settings.ui);
+    let answer = match args.format {
+        Format::Text => ui::table(&plan, settings.ui.color),
+        Format::Json => serde_json::to_string_pretty(&plan_json::json(&plan))? + "\n",
+        Format::Dot => Graph::from(&plan).dot(),
+        Format::Mermaid => Graph::from(&plan).mermaid(),
+    };
+    ui::print(answer.as_bytes())?;
+    let changes = plan.images.iter().any(|planned| planned.verdict != Verdict::Fresh);
+    Ok(if args.exit_code && changes { Exit::Changes } else { Exit::Done })
+}
+
+/// Decides by what the engine and the registry have. Where no engine answers, the plan is made without one.
+pub(super) fn decide(
+    resolved: Resolved,
+    config: &Config,
+    forced: &BTreeSet<ImageName>,
+    settings: &Settings,
+) -> anyhow::Result<Plan> {
+    // A plan is there before a live view could be looked at.
+    let progress = if settings.ui.progress == Progress::Tty { Progress::Plain } else { settings.ui.progress };
+    let reporter = Arc::new(Reporter::new(&Ui { progress, ..settings.ui.clone() }, resolved.images.len()));
+    block_on(until_interrupted(settings, async {
+        let engine = match connect::engine(settings).await {
+            Ok(engine) => Some(engine),
+            Err(error) => {
+                reporter.send(Event::Note(format!("{error:#}; the plan is made without an engine")));
+                None
+            }
+        };
+        let registry = lookups::registry(settings, config, &reporter)?;
+        let known = lookups::known(&resolved, engine.as_ref(), registry.as_ref(), false, &*reporter).await?;
+        Ok(plan::decide(resolved, &known, forced))
+    }))
+}
