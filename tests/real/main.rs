@@ -6,6 +6,7 @@ mod build;
 mod docker_connect;
 mod dockerfile_oracle;
 mod engine_build;
+mod example;
 mod faults;
 mod image_tests;
 mod parts;
