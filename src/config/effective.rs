@@ -18,10 +18,13 @@ use crate::model::{CommandTest, StreamMatch, format_duration};
 /// The configuration as a tree of keys, with everything that holds by default written out. Values of secrets are
 /// not in it, because they are not in a [`Config`]: only where they are.
 pub fn effective(config: &Config) -> Node {
-    let Config { source: _, project, registry, tags, defaults, images, deploy, warnings: _ } = config;
+    let Config { source: _, project, registry, ignore, tags, defaults, images, deploy, warnings: _ } = config;
     let mut file = vec![entry("version", number(VERSION))];
     file.extend(project.as_ref().map(|project| entry("project", text(project.value.as_str()))));
     file.extend(registry.as_ref().map(|registry| entry("registry", text(registry.value.as_str()))));
+    if !ignore.is_empty() {
+        file.push(entry("ignore", list(ignore.iter().map(|pattern| text(pattern.as_str())))));
+    }
     file.push(entry("tags", channels(tags)));
     let Defaults { platform, timeout, retries } = defaults;
     file.push(entry(

@@ -27,6 +27,10 @@ fn file(findings: &mut Findings, root: &Node) -> Option<Config> {
     let fields = findings.fields(root, "the file", &keys::FILE.names())?;
     let project = fields.get("project").and_then(|node| findings.parsed(node, "the name of the project"));
     let registry = fields.get("registry").and_then(|node| findings.parsed(node, "a registry such as `ghcr.io/acme`"));
+    let ignore = fields.get("ignore").and_then(|node| findings.list(node, "a list of patterns")).unwrap_or_default();
+    let ignore =
+        ignore.iter().filter_map(|node| findings.text(node, "a pattern such as `testdata/`")).map(str::to_owned);
+    let ignore = ignore.collect();
     let tags = channel_tags(findings, fields.entry("tags"), &ChannelTags::default());
     let defaults = fields.get("defaults").map_or_else(Defaults::default, |node| defaults(findings, node));
     let inherited = Inherited { tags: &tags, defaults: &defaults };
@@ -37,6 +41,7 @@ fn file(findings: &mut Findings, root: &Node) -> Option<Config> {
         source: Arc::clone(findings.source()),
         project,
         registry,
+        ignore,
         tags,
         defaults,
         images,

@@ -110,6 +110,12 @@ pub(super) static FILE: Shape = Shape {
             "What is put before the names of the images: a registry's host, a folder in it, or both, such as \
              `ghcr.io/acme`. `FROM ghcr.io/acme/base` is then an edge to the image `base`.",
         ),
+        key(
+            "ignore",
+            Kind::List(&Kind::Text),
+            "Where no Dockerfile is an image unless `images` says so, as patterns of a `.gitignore` at the root, such \
+             as `testdata/`.",
+        ),
         key("tags", Kind::Shape(&TAGS), "What the channels are called."),
         key("defaults", Kind::Shape(&DEFAULTS), "What holds for every image that does not say otherwise."),
         key(

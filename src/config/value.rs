@@ -22,6 +22,8 @@ pub struct Config {
     pub project: Option<Spanned<ProjectName>>,
     /// What stands before the images' names in a registry.
     pub registry: Option<Spanned<RepositoryPrefix>>,
+    /// Where Dockerfiles are no images unless `images` says so, as patterns of a `.gitignore` at the root.
+    pub ignore: Vec<String>,
     /// What the channels are called, where an image does not say otherwise.
     pub tags: ChannelTags,
     /// What holds where an image does not say otherwise.
@@ -176,6 +178,7 @@ impl Config {
             source: SourceText::new(path, ""),
             project: None,
             registry: None,
+            ignore: Vec::new(),
             tags: ChannelTags::default(),
             defaults: Defaults::default(),
             images: BTreeMap::new(),

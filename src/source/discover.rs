@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ignore::WalkBuilder;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::diag::Diagnostic;
 use crate::model::ImageName;
@@ -38,10 +39,24 @@ pub struct Discovered {
 
 /// Finds `Dockerfile`, `Dockerfile.NAME`, `NAME.Dockerfile`, and the same with `Containerfile`, skipping `.git` and
 /// what `.gitignore` files hide. A file without a NAME is called after its folder, and after the project where it
-/// lies in the root; capitals become small, and `.`, `_`, `-` at its ends are left out (`.devcontainer`). `claimed` are the paths that the configuration gives to images of its own: they are skipped.
-pub fn discover(root: &Path, project: &str, claimed: &BTreeSet<String>) -> Discovered {
+/// lies in the root; capitals become small, and `.`, `_`, `-` at its ends are left out (`.devcontainer`). `claimed`
+/// are the paths that the configuration gives to images of its own: they are skipped, and so is what `ignored` hides,
+/// patterns of a `.gitignore` at the root.
+pub fn discover(root: &Path, project: &str, claimed: &BTreeSet<String>, ignored: &[String]) -> Discovered {
     let mut by_name: BTreeMap<ImageName, Vec<String>> = BTreeMap::new();
-    let (paths, diagnostics) = dockerfiles(root);
+    let mut builder = GitignoreBuilder::new(root);
+    let mut diagnostics = Vec::new();
+    for pattern in ignored {
+        if let Err(error) = builder.add_line(None, pattern) {
+            diagnostics.push(Diagnostic::error(format!("`{pattern}` below `ignore` is no pattern: {error}")));
+        }
+    }
+    let ignored = builder.build().unwrap_or_else(|error| {
+        diagnostics.push(Diagnostic::error(format!("`ignore` can't be understood: {error}")));
+        Gitignore::empty()
+    });
+    let (paths, warnings) = dockerfiles(root, ignored);
+    diagnostics.extend(warnings);
     let mut discovered = Discovered { diagnostics, ..Discovered::default() };
     for path in paths.into_iter().filter(|path| !claimed.contains(path)) {
         match name(&path, project) {
@@ -63,7 +78,7 @@ pub fn discover(root: &Path, project: &str, claimed: &BTreeSet<String>) -> Disco
 }
 
 /// Their paths, sorted, and what could not be looked into.
-fn dockerfiles(root: &Path) -> (Vec<String>, Vec<Diagnostic>) {
+fn dockerfiles(root: &Path, ignored: Gitignore) -> (Vec<String>, Vec<Diagnostic>) {
     let in_git = root.ancestors().any(|ancestor| ancestor.join(".git").exists());
     let walk = WalkBuilder::new(root)
         .standard_filters(false)
@@ -71,7 +86,10 @@ fn dockerfiles(root: &Path) -> (Vec<String>, Vec<Diagnostic>) {
         // Above a folder that no git knows, any `.gitignore` belongs to somebody else.
         .parents(in_git)
         .require_git(false)
-        .filter_entry(|entry| entry.file_name() != ".git")
+        .filter_entry(move |entry| {
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            entry.file_name() != ".git" && !ignored.matched(entry.path(), is_folder).is_ignore()
+        })
         .build();
     let (mut paths, mut warnings) = (Vec::new(), Vec::new());
     for entry in walk {

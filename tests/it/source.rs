@@ -290,7 +290,7 @@ fn check_discovery(files: &str, claimed: &[&str], expected: Expect) {
     let folder = TempDir::new().unwrap();
     make(folder.path(), files);
     let claimed: BTreeSet<String> = claimed.iter().map(|path| (*path).to_owned()).collect();
-    let discovered = discover(folder.path(), "shop", &claimed);
+    let discovered = discover(folder.path(), "shop", &claimed, &["skipped/".to_owned(), "*.skipped".to_owned()]);
     let found = discovered.found.iter().map(|found| format!("{} <- {}\n", found.name, found.path));
     let shown = found.collect::<String>() + &show_all(&discovered.diagnostics);
     expected.assert_eq(&shown);
@@ -302,7 +302,7 @@ fn every_dockerfile_below_the_root_is_an_image() {
         "Dockerfile images/base/Dockerfile images/api/Containerfile api.Dockerfile.dockerignore docker/Dockerfile.worker
          docker/web.Dockerfile docker/Dockerfile.dockerignore docker/Dockerfile.web.dockerignore x/Dockerfile.j2
          x/Dockerfile~ x/dockerfile x/MyDockerfile x/Dockerfile. .Dockerfile Big/Dockerfile link/Dockerfile->../Dockerfile
-         dangling/Dockerfile->nowhere .hidden/Dockerfile .git/Dockerfile dir/Dockerfile/ Containerfile.cron",
+         dangling/Dockerfile->nowhere .hidden/Dockerfile .git/Dockerfile dir/Dockerfile/ Containerfile.cron skipped/Dockerfile a/skipped/Dockerfile x/Dockerfile.skipped",
         &[],
         expect![[r#"
             hidden <- .hidden/Dockerfile
@@ -335,6 +335,8 @@ fn two_files_of_one_name_and_names_that_no_image_can_have_are_errors() {
         "api/Dockerfile api.Dockerfile old/api/Dockerfile b/Dockerfile c/Dockerfile a-_./Dockerfile w..eb/Dockerfile",
         &["c/Dockerfile"],
         expect![[r#"
+            a <- a-_./Dockerfile
+            b <- b/Dockerfile
             error: `w..eb/Dockerfile` makes no image name: `w..eb` is no name for an image: lower-case letters, digits, and `.`, `_`, `-` between them, components parted by `/`, at most 200 characters
               hint: give the image a name in windlass.yaml, with this file as its `dockerfile`
             error: the image name `api` is claimed by `api.Dockerfile`, `api/Dockerfile` and `old/api/Dockerfile`

@@ -42,7 +42,8 @@ pub(super) fn sources(
         .filter_map(|(name, image)| Some((name, declared_dockerfile(root, config, image, diagnostics)?)))
         .collect();
     let claimed = declared.values().map(ToString::to_string).collect();
-    let Discovered { found, ambiguous, diagnostics: of_discovery } = discover(root, project.as_str(), &claimed);
+    let Discovered { found, ambiguous, diagnostics: of_discovery } =
+        discover(root, project.as_str(), &claimed, &config.ignore);
     diagnostics.extend(of_discovery);
     let mut found: BTreeMap<ImageName, Found> = found.into_iter().map(|f| (f.name.clone(), f)).collect();
     let found_names: BTreeSet<ImageName> = found.keys().cloned().collect();
