@@ -1,0 +1,345 @@
+//! What changes a content hash and what does not. The defects that other builders shipped have a test each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+use windlass::hash::{Fingerprint, InputHash};
+use windlass::model::{ContentHash, Digest, ImageDigest, Platform, Reference};
+use windlass::source::{ContextRequest, load_contexts};
+
+use crate::sketch::{Sketch, hashes, project};
+use crate::source::make;
+
+fn hash(image: &Sketch) -> ContentHash {
+    project(std::slice::from_ref(image)).unwrap().images[0].content_hash
+}
+
+/// An image that uses all that can be hashed.
+fn rich() -> Sketch {
+    let dockerfile = "ARG BASE=debian:12\nFROM ${BASE} AS build\nARG LEVEL=1\nCOPY . /src\nRUN make $LEVEL\n\
+        FROM debian:12 AS unused\nRUN never\n\
+        FROM scratch\nCOPY --from=build /out /out\nRUN --mount=type=secret,id=key <<EOF\ncat /out\nEOF\n";
+    let mut image = Sketch::new("a", dockerfile).file("main.c", "int main;").file("run*", "sh").file("ln->main.c", "");
+    image.secrets.insert("key".to_owned());
+    image.labels.insert("owner".to_owned(), "me".to_owned());
+    image.injected.push(("conf".to_owned(), "secret".to_owned(), 0o640, 0));
+    image
+}
+
+fn assert_changes(change: impl FnOnce(&mut Sketch)) {
+    let mut changed = rich();
+    change(&mut changed);
+    assert_ne!(hash(&rich()), hash(&changed));
+}
+
+fn assert_keeps(change: impl FnOnce(&mut Sketch)) {
+    let mut changed = rich();
+    change(&mut changed);
+    assert_eq!(hash(&rich()), hash(&changed));
+}
+
+fn replace(image: &mut Sketch, from: &str, to: &str) {
+    assert!(image.dockerfile.contains(from), "{from}");
+    image.dockerfile = image.dockerfile.replace(from, to);
+}
+
+/// osscontainertools/kaniko#873
+#[test]
+fn neighbouring_values_are_framed() {
+    let with = |args: &[(&str, &str)]| {
+        let mut fingerprint = fingerprint();
+        fingerprint.args = args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        fingerprint.content_hash()
+    };
+    let hashes =
+        [with(&[("A", "BC")]), with(&[("AB", "C")]), with(&[("A", "B"), ("C", "")]), with(&[("ABC", "")]), with(&[])];
+    assert_eq!(BTreeSet::from(hashes).len(), hashes.len());
+    let files = |paths: &[&str]| paths.iter().fold(Sketch::new("a", "FROM scratch\n"), |s, path| s.file(path, ""));
+    assert_ne!(hash(&files(&["a", "bc"])), hash(&files(&["ab", "c"])));
+    let run = |commands: &str| hash(&Sketch::new("a", &format!("FROM scratch\n{commands}")));
+    assert_ne!(run("RUN [\"a\", \"b\"]\n"), run("RUN [\"a\\\", \\\"b\"]\n"));
+    assert_ne!(run("ENV A=\"1 B=2\"\n"), run("ENV A=1 B=2\n"));
+}
+
+/// GoogleContainerTools/kaniko#690
+#[test]
+fn the_arguments_that_are_used_count_and_no_others() {
+    assert_changes(|image| drop(image.args.insert("LEVEL".to_owned(), "2".to_owned())));
+    assert_changes(|image| drop(image.args.insert("BASE".to_owned(), "debian:13".to_owned())));
+    assert_changes(|image| replace(image, "LEVEL=1", "LEVEL=2"));
+    assert_keeps(|image| drop(image.args.insert("NOBODY".to_owned(), "asks".to_owned())));
+}
+
+/// GoogleContainerTools/kaniko#1833
+#[test]
+fn the_stages_that_are_reached_count_and_no_others() {
+    assert_changes(|image| replace(image, "RUN make", "RUN cmake"));
+    assert_keeps(|image| replace(image, "RUN never", "RUN not even now"));
+    assert_changes(|image| image.target = Some("build".to_owned()));
+}
+
+#[test]
+fn the_body_of_a_heredoc_counts() {
+    assert_changes(|image| replace(image, "cat /out\n", "cat  /out\n"));
+}
+
+#[test]
+fn comments_white_space_and_case_do_not_count() {
+    assert_keeps(|image| replace(image, "RUN make", "# how\n  run   \\\n # why\n  make"));
+    assert_keeps(|image| image.dockerfile.insert_str(0, "# syntax=docker/dockerfile:1\n\n"));
+}
+
+/// moby/buildkit#4374
+#[test]
+fn the_mode_that_copy_sets_counts() {
+    assert_changes(|image| replace(image, "COPY . /src", "COPY --chmod=755 . /src"));
+    let with = |mode: &str| hash(&Sketch::new("a", &format!("FROM scratch\nCOPY --chmod={mode} x /\n")).file("x", ""));
+    assert_ne!(with("755"), with("644"));
+}
+
+/// moby/moby#32816
+#[test]
+fn neither_umask_nor_owner_nor_time_nor_place_counts_but_the_executable_bit() {
+    let hash_of = |mode: u32| {
+        let folder = TempDir::new().unwrap();
+        make(folder.path(), "file=x sub/file=y");
+        fs::set_permissions(folder.path().join("file"), fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(folder.path().join("sub"), fs::Permissions::from_mode(0o700 | mode)).unwrap();
+        let old = fs::File::open(folder.path().join("sub/file")).unwrap();
+        old.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(mode))).unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let trees = load_contexts(&[ContextRequest { root, shown: String::new(), ignore: None }]).unwrap();
+        windlass::hash::tree(trees[0].iter())
+    };
+    assert_eq!(hash_of(0o644), hash_of(0o600));
+    assert_eq!(hash_of(0o644), hash_of(0o666));
+    assert_eq!(hash_of(0o755), hash_of(0o700));
+    assert_ne!(hash_of(0o644), hash_of(0o744));
+}
+
+#[test]
+fn names_contents_kinds_and_targets_of_files_count() {
+    assert_changes(|image| drop(image.files.insert("main.c".to_owned(), "int mian;".to_owned())));
+    assert_changes(|image| {
+        let content = image.files.remove("main.c").unwrap();
+        image.files.insert("man.c".to_owned(), content);
+    });
+    assert_changes(|image| {
+        let content = image.files.remove("run*").unwrap();
+        image.files.insert("run".to_owned(), content);
+    });
+    assert_changes(|image| {
+        image.files.remove("ln->main.c");
+        image.files.insert("ln->run".to_owned(), String::new());
+    });
+    assert_changes(|image| {
+        image.files.remove("ln->main.c");
+        image.files.insert("ln".to_owned(), "main.c".to_owned());
+    });
+    // Two files that change places are not the same tree.
+    assert_changes(|image| {
+        image.files.insert("main.c".to_owned(), "sh".to_owned());
+        image.files.insert("run*".to_owned(), "int main;".to_owned());
+    });
+}
+
+/// werf/werf#4626
+#[test]
+fn a_base_counts_by_its_digest_once_that_is_known() {
+    let resolved = project(&[rich(), Sketch::new("b", "FROM shop/a\n"), Sketch::new("c", "FROM scratch\n")]).unwrap();
+    let debian: Reference = "debian:12".parse().unwrap();
+    assert_eq!(resolved.moving_bases(), BTreeSet::from([debian.clone()]));
+    let digest = |byte| ImageDigest::new(Digest::from_bytes([byte; 32]));
+    let with = |byte| resolved.clone().with_base_digests(&BTreeMap::from([(debian.clone(), digest(byte))]));
+    let hashes = |byte| with(byte).images.iter().map(|image| image.content_hash).collect::<Vec<_>>();
+    let (one, two) = (hashes(1), hashes(2));
+    assert_ne!(one[0], two[0], "the image on the base");
+    assert_eq!(one[1], two[1], "an image on nothing");
+    assert_ne!(one[2], two[2], "the child of the image on the base");
+    assert!(with(1).images[0].pinned_dockerfile(&BTreeMap::new()).contains(&format!("FROM debian@{}", digest(1))));
+    assert_eq!(with(1).moving_bases(), resolved.moving_bases());
+}
+
+#[test]
+fn everything_else_that_the_configuration_gives_counts() {
+    assert_changes(|image| image.platform = "linux/arm64".parse().unwrap());
+    assert_changes(|image| drop(image.labels.insert("owner".to_owned(), "you".to_owned())));
+    assert_changes(|image| {
+        image.secrets.remove("key");
+    });
+    assert_changes(|image| image.injected[0].0 = "other".to_owned());
+    assert_changes(|image| image.injected[0].1 = "changed".to_owned());
+    assert_changes(|image| image.injected[0].2 = 0o600);
+    assert_changes(|image| image.injected[0].3 = 7);
+    // What an injected file hides does not arrive.
+    assert_keeps(|image| drop(image.files.insert("conf".to_owned(), "hidden".to_owned())));
+}
+
+/// What is changed, and how.
+type Change = (&'static str, fn(&mut Sketch));
+
+/// What can be changed in an image of a generated project.
+const CHANGES: &[Change] = &[
+    ("instruction", |image| image.dockerfile.push_str("RUN more\n")),
+    ("argument", |image| drop(image.args.insert("LEVEL".to_owned(), "9".to_owned()))),
+    ("file", |image| drop(image.files.insert("new".to_owned(), "file".to_owned()))),
+    ("content", |image| drop(image.files.insert("file".to_owned(), "other".to_owned()))),
+    ("platform", |image| image.platform = "linux/arm64".parse().unwrap()),
+    ("label", |image| drop(image.labels.insert("new".to_owned(), "label".to_owned()))),
+    ("injected", |image| image.injected.push(("i".to_owned(), "x".to_owned(), 0o600, 0))),
+];
+
+/// What can be changed without any effect.
+const IDLE_CHANGES: &[Change] = &[
+    ("comment", |image| image.dockerfile.push_str("# more\n")),
+    ("unused argument", |image| drop(image.args.insert("UNUSED".to_owned(), "9".to_owned()))),
+    ("unmounted secret", |image| {
+        image.secrets.insert("idle".to_owned());
+    }),
+    ("blank lines", |image| image.dockerfile.push_str("\n\n")),
+];
+
+/// Images `i0`, `i1`, …, each made from some of those before it.
+fn projects() -> impl Strategy<Value = (Vec<Sketch>, Vec<BTreeSet<usize>>)> {
+    prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..3), 1..7).prop_map(|wishes| {
+        let mut parents: Vec<BTreeSet<usize>> = Vec::new();
+        for (i, wishes) in wishes.iter().enumerate() {
+            parents.push(if i == 0 { BTreeSet::new() } else { wishes.iter().map(|wish| wish.index(i)).collect() });
+        }
+        let image = |(i, parents): (usize, &BTreeSet<usize>)| {
+            let copies: String = parents.iter().map(|p| format!("COPY --from=shop/i{p} /x /x{p}\n")).collect();
+            let text = format!("FROM scratch\nARG LEVEL\n{copies}");
+            Sketch::new(&format!("i{i}"), &text).file("file", "content").arg("LEVEL", "1")
+        };
+        (parents.iter().enumerate().map(image).collect(), parents)
+    })
+}
+
+fn descendants(parents: &[BTreeSet<usize>], of: usize) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::from([of]);
+    for (i, parents) in parents.iter().enumerate() {
+        if parents.iter().any(|parent| reached.contains(parent)) {
+            reached.insert(i);
+        }
+    }
+    reached
+}
+
+fn changed(before: &[Sketch], after: &[Sketch]) -> BTreeSet<usize> {
+    let (before, after) = (hashes(before), hashes(after));
+    let index = |name: &str| name[1..].parse::<usize>().unwrap();
+    before.iter().filter(|(name, hash)| after[*name] != **hash).map(|(name, _)| index(name.as_str())).collect()
+}
+
+fn fingerprint() -> Fingerprint {
+    Fingerprint {
+        dockerfile: InputHash::from_bytes([1; 32]),
+        context: InputHash::from_bytes([2; 32]),
+        named_contexts: BTreeMap::new(),
+        args: BTreeMap::new(),
+        platform: Platform::linux_amd64(),
+        bases: BTreeMap::new(),
+        parents: BTreeMap::new(),
+        secrets: BTreeSet::new(),
+        files: BTreeMap::new(),
+        labels: BTreeMap::new(),
+    }
+}
+
+prop_compose! {
+    fn fingerprints()(
+        dockerfile in any::<[u8; 32]>(),
+        named in prop::collection::btree_map(".*", any::<[u8; 32]>(), 0..3),
+        args in prop::collection::btree_map(".*", ".*", 0..4),
+        platform in prop::sample::select(vec!["linux/amd64", "linux/arm/v7"]),
+        bases in prop::collection::btree_map(
+            prop::sample::select(vec!["debian:12", "ghcr.io/a/b", "localhost:5000/x:y", "debian"]),
+            prop::option::of(any::<[u8; 32]>()), 0..3),
+        parents in prop::collection::btree_map(prop::sample::select(vec!["a", "b/c"]), any::<[u8; 32]>(), 0..3),
+        secrets in prop::collection::btree_set(".*", 0..3),
+        files in prop::collection::btree_map("[^/\0]{1,9}x", any::<[u8; 32]>(), 0..3),
+        labels in prop::collection::btree_map(".*", ".*", 0..3),
+    ) -> Fingerprint {
+        Fingerprint {
+            dockerfile: InputHash::from_bytes(dockerfile),
+            named_contexts: named.into_iter().map(|(k, v)| (k, InputHash::from_bytes(v))).collect(),
+            args,
+            platform: platform.parse().unwrap(),
+            bases: bases.into_iter().map(|(k, v)| {
+                (k.parse().unwrap(), v.map(|bytes| ImageDigest::new(Digest::from_bytes(bytes))))
+            }).collect(),
+            parents: parents.into_iter().map(|(k, v)| {
+                (k.parse().unwrap(), ContentHash::new(Digest::from_bytes(v)))
+            }).collect(),
+            secrets,
+            files: files.into_iter().map(|(k, v)| (k.parse().unwrap(), InputHash::from_bytes(v))).collect(),
+            labels,
+            ..fingerprint()
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_change_changes_the_image_and_its_descendants_alone(
+        (images, parents) in projects(),
+        which in any::<prop::sample::Index>(),
+        (name, change) in prop::sample::select(CHANGES),
+    ) {
+        let which = which.index(images.len());
+        let mut after = images.clone();
+        change(&mut after[which]);
+        prop_assert_eq!(changed(&images, &after), descendants(&parents, which), "{}", name);
+    }
+
+    #[test]
+    fn an_idle_change_changes_nothing(
+        (images, _) in projects(),
+        which in any::<prop::sample::Index>(),
+        (name, change) in prop::sample::select(IDLE_CHANGES),
+    ) {
+        let mut after = images.clone();
+        change(&mut after[which.index(images.len())]);
+        after.reverse();
+        prop_assert_eq!(changed(&images, &after), BTreeSet::new(), "{}", name);
+    }
+
+    #[test]
+    fn a_label_reads_back_as_the_fingerprint_it_was_made_of(fingerprint in fingerprints()) {
+        let label = fingerprint.to_label();
+        prop_assert!(label.is_ascii() && !label.contains(|c: char| c.is_control()), "{}", label);
+        prop_assert_eq!(Fingerprint::from_label(&label), Some(fingerprint));
+    }
+
+    #[test]
+    fn two_fingerprints_have_one_hash_only_if_nothing_differs(one in fingerprints(), other in fingerprints()) {
+        let reasons = one.reasons_since(&other);
+        prop_assert_eq!(reasons.is_empty(), one == other);
+        prop_assert_eq!(one.content_hash() == other.content_hash(), one == other);
+        prop_assert_eq!(one.reasons_since(&one), Vec::new());
+    }
+
+    #[test]
+    fn any_text_is_a_label_or_none(text in ".*", tail in "( (arg|base|file|parent|x):?[a-z%=:.0-9]*){0,4}") {
+        let _read = Fingerprint::from_label(&text);
+        let _read = Fingerprint::from_label(&format!("{}{tail}", fingerprint().to_label()));
+    }
+}
+
+/// The text is a stored format: images carry it for years.
+#[test]
+fn labels_and_hashes_stay_what_they_are() {
+    let mut fingerprint = fingerprint();
+    fingerprint.args.insert("A".to_owned(), "1 = \"ä\"".to_owned());
+    fingerprint.bases.insert("debian:12".parse().unwrap(), None);
+    expect_test::expect![[r#"
+        1 dockerfile=0101010101010101010101010101010101010101010101010101010101010101 context=0202020202020202020202020202020202020202020202020202020202020202 platform=linux/amd64 arg:A=1%20%3D%20%22%C3%A4%22 base:debian:12=
+        sha256:1d7abd486d8dbe8f262152c5c2c9d54833ba299ea761fb0347ed9f6fea9858e7
+    "#]].assert_eq(&format!("{}\n{}\n", fingerprint.to_label(), fingerprint.content_hash()));
+    assert_eq!(Fingerprint::from_label(&fingerprint.to_label().replacen('1', "2", 1)), None);
+}
