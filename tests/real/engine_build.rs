@@ -404,6 +404,28 @@ async fn what_a_builder_refuses_is_explained() {
             ],
         ),
         (
+            "FROM base\nRUN --mount=type=ssh,required=true true\n",
+            [
+                expect![[
+                    r#"Unsupported { message: "line 2: no SSH agent is forwarded to a build", hint: "mount the key as a secret: `--mount=type=secret`" }"#
+                ]],
+                expect![[
+                    r#"Unsupported { message: "line 2: this engine's builder has no `--mount`", hint: "use an engine with BuildKit, such as Docker since 18.09" }"#
+                ]],
+            ],
+        ),
+        (
+            "FROM base\nRUN --mount=type=secret,id=x,required=true true\n",
+            [
+                expect![[
+                    r#"Image { message: "`RUN --mount=type=secret,id=x,required=true true` failed: the secret `x` is not given", line: Some(2), hint: Some("name it under the image's `secrets`") }"#
+                ]],
+                expect![[
+                    r#"Unsupported { message: "line 2: this engine's builder has no `--mount`", hint: "use an engine with BuildKit, such as Docker since 18.09" }"#
+                ]],
+            ],
+        ),
+        (
             "FROM scratch AS a\nFROM b:c:d\n",
             [
                 expect![[
@@ -554,5 +576,21 @@ async fn another_content_of_the_same_size_is_seen() {
             build.run(&engine(builder).await, &Events::default()).await.unwrap();
             assert_eq!(docker(&["run", "--rm", &build.name, "cat", "/x"]), content, "{builder:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn many_long_paths_are_asked_for() {
+    // More than the 16 KiB that HTTP/2 usually allows for headers.
+    let mut build = Build::of("many", "");
+    let paths: Vec<String> = (0..90).map(|n| format!("{}{n}", "d".repeat(200))).collect();
+    for path in &paths {
+        build.file(path, "");
+    }
+    build.read_tree();
+    build.dockerfile = format!("FROM scratch\nCOPY {} /d/\n", paths.join(" \\\n"));
+    for builder in BOTH {
+        build.run(&engine(builder).await, &Events::default()).await.unwrap();
+        assert_eq!(listing(&build.name).matches(" d/d").count(), paths.len(), "{builder:?}");
     }
 }

@@ -77,13 +77,17 @@ impl Complaint<'_> {
         if cause.contains("no space left on device") {
             return Error::Refused(anyhow!("{cause_line}"));
         }
-        let (cause, hint) = match missing_file(cause) {
-            Some(file) => {
+        let secret = cause.strip_prefix("secret ").and_then(|rest| rest.split_once(" not found"));
+        let (cause, hint) = match (missing_file(cause), secret) {
+            (Some(file), _) => {
                 let from_context = self.instruction.is_none_or(|text| !text.contains("--from"));
                 let hint = "it is not in the context: is it misspelt, or hidden by .dockerignore?";
                 (format!("`{file}` does not exist"), from_context.then(|| hint.to_owned()))
             }
-            None => (cause_line, None),
+            (None, Some((id, _))) => {
+                (format!("the secret `{id}` is not given"), Some("name it under the image's `secrets`".to_owned()))
+            }
+            (None, None) => (cause_line, None),
         };
         let message = match self.instruction() {
             // What names a line of its own was read, not run.
@@ -117,6 +121,11 @@ impl Complaint<'_> {
         };
         if let Some(option) = cause.strip_prefix("the ").and_then(|rest| rest.split_once(" option requires BuildKit")) {
             return unsupported(line, format!("`{}`", option.0));
+        }
+        if cause.starts_with("no SSH key ") {
+            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            let hint = "mount the key as a secret: `--mount=type=secret`".to_owned();
+            return Some(Error::Unsupported { message: format!("{place}no SSH agent is forwarded to a build"), hint });
         }
         let (begin, flags, has_heredoc) = outline.instruction_at(line?)?;
         let flag = cause.strip_prefix("Unknown flag: ").or_else(|| cause.strip_prefix("unknown flag: "));
@@ -234,6 +243,8 @@ mod tests {
                 "failed to create LLB definition: failed to do request: Head \"https://r/v2/\": dial tcp: lookup r: no such host",
                 "127.0.0.1:5055/nope:latest: not found",
                 "write /x: no space left on device",
+                "no SSH key \"\" forwarded from the client",
+                "secret x not found: not found",
                 "two\nlines",
                 "",
             ],
@@ -248,6 +259,8 @@ mod tests {
                 unreachable: failed to do request: Head "https://r/v2/": dial tcp: lookup r: no such host
                 image: Some(2) `RUN make && make install` failed: 127.0.0.1:5055/nope:latest: not found (None)
                 refused: write /x: no space left on device
+                unsupported: line 2: no SSH agent is forwarded to a build (mount the key as a secret: `--mount=type=secret`)
+                image: Some(2) `RUN make && make install` failed: the secret `x` is not given (Some("name it under the image's `secrets`"))
                 image: Some(2) `RUN make && make install` failed: two lines (None)
                 image: Some(2) `RUN make && make install` failed:  (None)
             "#]],

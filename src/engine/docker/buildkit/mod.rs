@@ -32,6 +32,9 @@ use crate::registry::Keychain;
 
 /// The largest message that BuildKit sends (its `defaults.DefaultMaxRecvMsgSize`).
 const MESSAGE_AT_MOST: usize = 16 << 20;
+/// The most that headers may hold: BuildKit puts every path that it wants into them, and the reasons of a failure.
+/// The usual 16 KiB are soon full; Go's own limit is this one.
+const HEADERS_AT_MOST: u32 = 16 << 20;
 /// How long what is left of a build's progress is waited for when the build has ended. Arbitrary.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -83,7 +86,7 @@ async fn control(host: &str) -> Result<(ControlClient<Channel>, Hangup), Failure
         async move { connection.ok_or_else(|| std::io::Error::other("the connection to BuildKit broke")) }
     });
     // The address is never looked up: the connection is there.
-    let endpoint = Endpoint::from_static("http://buildkit");
+    let endpoint = Endpoint::from_static("http://buildkit").http2_max_header_list_size(HEADERS_AT_MOST);
     let channel = endpoint.connect_with_connector(connect_once).await;
     let channel = channel.map_err(|error| Failure::Unreachable(error.to_string()))?;
     let client = ControlClient::new(channel);

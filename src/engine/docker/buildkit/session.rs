@@ -17,6 +17,7 @@ use futures_util::stream::{self, StreamExt};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+use super::HEADERS_AT_MOST;
 use super::file_sync::Folders;
 use crate::docker::{Failure, Hangup, Upgraded, upgrade};
 use crate::registry::{Credentials, Keychain};
@@ -56,6 +57,7 @@ impl Session {
 
 async fn serve(folders: Folders, secrets: BTreeMap<String, Vec<u8>>, keychain: Keychain, connection: Upgraded) {
     let server = Server::builder()
+        .http2_max_header_list_size(HEADERS_AT_MOST)
         .add_service(HealthServer::new(Alive))
         .add_service(FileSyncServer::new(folders))
         .add_service(SecretsServer::new(Values(secrets)))
