@@ -4,6 +4,7 @@
 mod apply_converges;
 mod apply_diff;
 mod apply_world;
+mod bad_input;
 mod config;
 mod config_cli;
 mod dockerfile;
