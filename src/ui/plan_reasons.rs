@@ -21,21 +21,17 @@ pub fn reason(reason: &Reason) -> String {
         Reason::DockerfileChanged => "the Dockerfile changed".to_owned(),
         Reason::ContextChanged => "files changed".to_owned(),
         Reason::NamedContextChanged { name } => format!("the context {name} changed"),
-        Reason::ArgChanged { name, old, new } => match (old, new) {
-            (Some(old), Some(new)) => format!("{name}: {} -> {}", cut(old), cut(new)),
-            (None, Some(new)) => format!("{name} is {}", cut(new)),
-            (_, None) => format!("{name} is not used any more"),
-        },
+        Reason::ArgChanged { name, old, new } => format!("{name}: {} -> {}", value(old), value(new)),
         Reason::PlatformChanged { old, new } => format!("{old} -> {new}"),
-        Reason::BaseAdded { reference } => format!("made from {reference} too"),
-        Reason::BaseRemoved { reference } => format!("not made from {reference} any more"),
+        Reason::BaseAdded { reference } => format!("now made from {reference}"),
+        Reason::BaseRemoved { reference } => format!("no longer made from {reference}"),
         Reason::BaseChanged { reference, .. } => format!("{reference} is another image"),
-        Reason::ParentAdded { parent } => format!("made from {parent} too"),
-        Reason::ParentRemoved { parent } => format!("not made from {parent} any more"),
+        Reason::ParentAdded { parent } => format!("now made from {parent}"),
+        Reason::ParentRemoved { parent } => format!("no longer made from {parent}"),
         Reason::ParentChanged { parent, .. } => format!("{parent} changed"),
         Reason::SecretsChanged { added, removed } => {
-            let added = added.iter().map(|id| format!("takes the secret {id}"));
-            let removed = removed.iter().map(|id| format!("takes the secret {id} no more"));
+            let added = added.iter().map(|id| format!("now takes the secret {id}"));
+            let removed = removed.iter().map(|id| format!("no longer takes the secret {id}"));
             added.chain(removed).collect::<Vec<_>>().join(", ")
         }
         Reason::FilesChanged { paths } => format!("added files changed: {}", list(paths)),
@@ -65,8 +61,13 @@ fn list(items: impl IntoIterator<Item = impl Display>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
 }
 
-fn cut(value: &str) -> String {
-    let plain = if value.is_empty() { "\"\"".to_owned() } else { value.escape_debug().to_string() };
+/// The value of an argument, cut where it is long.
+fn value(value: &Option<String>) -> String {
+    let plain = match value.as_deref() {
+        None => return "not set".to_owned(),
+        Some("") => "\"\"".to_owned(),
+        Some(value) => value.escape_debug().to_string(),
+    };
     if plain.chars().count() <= VALUE_AT_MOST {
         return plain;
     }

@@ -16,6 +16,7 @@ mod hash;
 mod manifest;
 mod pipeline;
 mod plan;
+mod plan_verdicts;
 mod registry_credentials;
 mod registry_faults;
 mod registry_server;
