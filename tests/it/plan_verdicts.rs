@@ -277,6 +277,30 @@ fn the_json_of_a_plan_is_the_golden_file() {
     expect_test::expect_file!["../../testdata/plan/plan.schema.json"].assert_eq(&schema);
 }
 
+/// Every key and every kind of reason is explained to people too.
+#[test]
+fn the_documentation_names_all_of_the_shape() {
+    fn words(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+        if let Some(properties) = schema["properties"].as_object() {
+            found.extend(properties.keys().cloned());
+        }
+        if let Some(constant) = schema["const"].as_str() {
+            found.insert(constant.to_owned());
+        }
+        match schema {
+            serde_json::Value::Object(object) => object.values().for_each(|value| words(value, found)),
+            serde_json::Value::Array(array) => array.iter().for_each(|value| words(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    words(&plan_json::schema().to_value(), &mut found);
+    assert!(found.contains("arg_changed") && found.contains("column"), "{found:?}");
+    let documentation = include_str!("../../docs/plan-json.md");
+    found.retain(|word| !documentation.contains(&format!("`{word}`")));
+    assert_eq!(found, BTreeSet::new());
+}
+
 #[test]
 fn verdicts_are_drawn() {
     let resolved = project(&sketches()).unwrap();

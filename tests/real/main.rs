@@ -10,6 +10,7 @@ mod example;
 mod faults;
 mod image_tests;
 mod parts;
+mod plan;
 mod plan_context;
 mod project;
 mod registry;

@@ -1,0 +1,120 @@
+//! `windlass plan` against what a real engine has.
+
+use std::process::Command;
+
+use expect_test::{Expect, expect};
+
+use crate::parts;
+use crate::project::Project;
+
+/// What `plan` says of each image and how it ends: `name: verdict, why`, without the hashes.
+fn plan(project: &Project, args: &[&str]) -> String {
+    let said = project.run(&[&["plan", "--exit-code"], args].concat());
+    let rows = said.stdout.lines().skip(1).take_while(|line| !line.is_empty());
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        format!("{} {}: {}\n", words[1], words[2], words[4..].join(" ")).replace(": \n", "\n")
+    };
+    format!("{}{}exit {}\n", rows.map(row).collect::<String>(), said.stderr, said.code.unwrap())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "expect-test's own shape")]
+fn check(project: &Project, args: &[&str], expected: Expect) {
+    expected.assert_eq(&plan(project, args).replace(&project.registry(), "REGISTRY"));
+}
+
+#[test]
+fn a_plan_tells_what_a_build_will_do_and_why() {
+    let project = Project::with_base("planbuild");
+    let registry = project.registry();
+    project.write("api/Dockerfile", &format!("ARG LEVEL=1\nFROM {registry}/base\nARG LEVEL\nCOPY data /data\n"));
+    project.write("api/data", "1\n");
+    check(
+        &project,
+        &[],
+        expect![[r#"
+        base build: never built
+        api build: never built
+        exit 10
+    "#]],
+    );
+    assert_eq!(project.build(&[]).0, Some(0));
+    check(
+        &project,
+        &[],
+        expect![[r#"
+        base fresh
+        api fresh
+        exit 0
+    "#]],
+    );
+    check(
+        &project,
+        &["--build-arg", "LEVEL=2"],
+        expect![[r#"
+        base fresh
+        api build: LEVEL: 1 -> 2
+        exit 10
+    "#]],
+    );
+    project.write("api/data", "2\n");
+    check(
+        &project,
+        &[],
+        expect![[r#"
+        base fresh
+        api build: files changed
+        exit 10
+    "#]],
+    );
+    project.write("api/data", "1\n").write("base/more", "");
+    check(
+        &project,
+        &["api"],
+        expect![[r#"
+        base build: files changed
+        api build: base changed
+        exit 10
+    "#]],
+    );
+    check(
+        &project,
+        &["base", "-q"],
+        expect![[r#"
+        base build: files changed
+        exit 10
+    "#]],
+    );
+}
+
+#[test]
+fn what_failed_its_tests_is_told_so() {
+    let project = Project::with_base("planfailed");
+    let config = project.read("windlass.yaml");
+    project.write(
+        "windlass.yaml",
+        &format!("{config}images: {{ base: {{ test: {{ run: [{{ cmd: [\"false\"] }}] }} }} }}\n"),
+    );
+    assert_eq!(project.build(&[]).0, Some(1));
+    check(
+        &project,
+        &[],
+        expect![[r#"
+        base build: built, but its tests have not passed
+        exit 10
+    "#]],
+    );
+}
+
+#[test]
+fn the_json_follows_its_schema() {
+    let project = Project::with_base("planjson");
+    project.write("schema.json", &project.ok(&["schema", "plan"]));
+    project.write("plan.json", &project.ok(&["plan", "--format", "json"]));
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/plan/plan.json");
+    for file in [&project.path("plan.json"), std::path::Path::new(golden)] {
+        let mut command = Command::new(parts::tool("check-jsonschema"));
+        let output = command.arg("--schemafile").arg(project.path("schema.json")).arg(file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
