@@ -202,6 +202,23 @@ fn pure_files_touch_nothing_outside() {
     report(&findings);
 }
 
+/// A test that no `mod` names is compiled by nobody and missed by nobody.
+#[test]
+fn every_test_file_is_named() {
+    let mut findings = Vec::new();
+    for program in ["tests/it", "tests/real"] {
+        let main = fs::read_to_string(root().join(program).join("main.rs")).unwrap();
+        for entry in fs::read_dir(root().join(program)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") else { continue };
+            if !main.lines().any(|line| line == format!("mod {module};")) {
+                findings.push(format!("{program}/main.rs has no `mod {module};`"));
+            }
+        }
+    }
+    report(&findings);
+}
+
 #[test]
 fn files_are_short() {
     let mut findings = Vec::new();

@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
 mod build;
+mod config_schema;
 mod docker_connect;
 mod dockerfile_oracle;
 mod engine_build;
+mod engine_build_limits;
+mod engine_build_registry;
 mod example;
 mod faults;
 mod image_tests;
