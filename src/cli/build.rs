@@ -78,17 +78,21 @@ impl Built {
 
 pub(super) fn run(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let built = build(args, settings)?;
+    show(&built, args.format, settings)?;
+    Ok(built.exit())
+}
+
+/// Prints how a build ended: what failed once more, then the result.
+pub(super) fn show(built: &Built, format: Format, settings: &Settings) -> anyhow::Result<()> {
     ui::failures(&built.record, &settings.ui);
-    let manifest = built.manifest_shown(&settings.root);
-    let answer = match args.format {
+    let answer = match format {
         Format::Text => build_report::text(&built.plan, &built.report, &built.record, settings.ui.color),
         Format::Json => {
-            let json = build_report::json(&built.plan, &built.report, manifest);
+            let json = build_report::json(&built.plan, &built.report, built.manifest_shown(&settings.root));
             serde_json::to_string_pretty(&json)? + "\n"
         }
     };
-    ui::print(answer.as_bytes())?;
-    Ok(built.exit())
+    Ok(ui::print(answer.as_bytes())?)
 }
 
 /// Plans, builds, tests, promotes, pushes, and writes the manifest where all is green.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod build;
+mod ci;
 mod completions;
 mod config;
 mod connect;
@@ -72,6 +73,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Print the JSON Schema of a file format.
     Schema(schema::SchemaArgs),
+    /// Run as a step of a CI job, and tell the service what came of it.
+    Ci(ci::CiArgs),
     /// Tell what is there to build and run with.
     Doctor,
     /// Print completions for a shell.
@@ -119,6 +122,7 @@ fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(&args, settings),
         Command::History(args) => history::run(&args, settings),
         Command::Build(args) => build::run(&args, settings),
+        Command::Ci(args) => ci::run(&args, settings),
         Command::Doctor => doctor::run(settings),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args, settings),

@@ -8,7 +8,7 @@ use super::{Exit, Settings, block_on, connect, lookups, until_interrupted};
 use crate::config::Config;
 use crate::event::{Event, Sink as _};
 use crate::model::ImageName;
-use crate::plan::{self, Plan, Resolved, Verdict};
+use crate::plan::{self, Plan, Resolved};
 use crate::ui::{self, Graph, Progress, Reporter, Ui, plan_json};
 
 /// What `windlass plan` is asked.
@@ -41,11 +41,7 @@ enum Format {
 }
 
 pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let Project { resolved, config, .. } = project::load(settings, &args.selection)?;
-    ui::warn(&resolved.warnings, &settings.ui);
-    let forced = if args.force { args.selection.chosen(&resolved) } else { BTreeSet::new() };
-    let plan = decide(resolved, &config, &forced, settings)?;
-    ui::notes(&plan.notes, &settings.ui);
+    let plan = plan(&args.selection, args.force, settings)?;
     let answer = match args.format {
         Format::Text => ui::table(&plan, settings.ui.color),
         Format::Json => serde_json::to_string_pretty(&plan_json::json(&plan))? + "\n",
@@ -53,12 +49,21 @@ pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> 
         Format::Mermaid => Graph::from(&plan).mermaid(),
     };
     ui::print(answer.as_bytes())?;
-    let changes = plan.images.iter().any(|planned| planned.verdict != Verdict::Fresh);
-    Ok(if args.exit_code && changes { Exit::Changes } else { Exit::Done })
+    Ok(if args.exit_code && plan.to_build() > 0 { Exit::Changes } else { Exit::Done })
+}
+
+/// Loads the project and decides what would be built, by what is there already.
+pub(super) fn plan(selection: &SelectionArgs, force: bool, settings: &Settings) -> anyhow::Result<Plan> {
+    let Project { resolved, config, .. } = project::load(settings, selection)?;
+    ui::warn(&resolved.warnings, &settings.ui);
+    let forced = if force { selection.chosen(&resolved) } else { BTreeSet::new() };
+    let plan = decide(resolved, &config, &forced, settings)?;
+    ui::notes(&plan.notes, &settings.ui);
+    Ok(plan)
 }
 
 /// Decides by what the engine and the registry have. Where no engine answers, the plan is made without one.
-pub(super) fn decide(
+fn decide(
     resolved: Resolved,
     config: &Config,
     forced: &BTreeSet<ImageName>,

@@ -23,13 +23,14 @@ pub(super) const MANIFEST: &str = "deploy.json";
 pub(super) struct SelectionArgs {
     /// Only these images, and what they are made from [default: all].
     #[arg(value_name = "IMAGE")]
-    images: Vec<String>,
+    pub(super) images: Vec<String>,
     /// Set a build argument of every image whose Dockerfile declares it.
     #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = build_arg)]
-    build_args: Vec<(String, String)>,
+    pub(super) build_args: Vec<(String, String)>,
 }
 
-fn build_arg(text: &str) -> Result<(String, String), &'static str> {
+/// Reads `NAME=VALUE`.
+pub(super) fn build_arg(text: &str) -> Result<(String, String), &'static str> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected `NAME=VALUE`"),

@@ -45,8 +45,6 @@ impl Shop {
         copy(&project, &root().join("examples/shop"), "", &change);
         let prepared = Command::new(project.path("prepare")).status().unwrap();
         assert!(prepared.success());
-        // A registry may remember an earlier run, in which the same was built.
-        project.write("images/base/rootfs/etc/run", &project.path("").display().to_string());
         Self { project, name, port }
     }
 
@@ -80,12 +78,10 @@ impl Shop {
 impl Drop for Shop {
     fn drop(&mut self) {
         let (named, exactly) = (format!("name=^{}-", self.name), format!("name=^{}$", self.name));
-        let images = format!("reference={}/*", self.project.registry());
         for (list, remove) in [
             (["ps", "--all", "--quiet", "--filter", &named].as_slice(), ["rm", "--force", "--volumes"].as_slice()),
             (&["volume", "ls", "--quiet", "--filter", &named], &["volume", "rm"]),
             (&["network", "ls", "--quiet", "--filter", &exactly], &["network", "rm"]),
-            (&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &images], &["image", "rm"]),
         ] {
             let left = docker(list);
             let left: Vec<&str> = left.lines().collect();
@@ -93,6 +89,7 @@ impl Drop for Shop {
                 docker(&[remove, &left].concat());
             }
         }
+        self.project.remove_images();
     }
 }
 
@@ -131,9 +128,6 @@ fn a_failing_test_leaves_the_shop_as_it_is() {
     let failed = "base unchanged, db unchanged, httpd unchanged, web failed, worker blocked";
     assert_eq!(shop.build(), (Some(1), failed.to_owned()));
     assert_eq!(((latest("web"), latest("worker")), shop.project.read("deploy.json")), (before, manifest));
-    let kept = docker(&["ps", "--all", "--filter", "name=windlass-failed-web-grep", "--format", "{{.Names}}"]);
-    assert!(!kept.is_empty(), "the failed container is kept");
-    docker(&["rm", "--force", &kept]);
     shop.change("windlass.yaml", "SOLD_OUT: \"yes\"", "SOLD_OUT: \"no\"");
     assert_eq!(shop.build(), (Some(0), ALL_UNCHANGED.to_owned()));
 }

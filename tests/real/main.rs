@@ -2,6 +2,7 @@
 //! them every test fails, because a suite that was asked for and cannot run has not passed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
+mod action;
 mod build;
 mod config_schema;
 mod docker_connect;

@@ -89,6 +89,22 @@ impl Project {
     }
 }
 
+impl Project {
+    /// Removes the project's images from the engine, with the containers of failed tests.
+    pub(crate) fn remove_images(&self) {
+        let below = format!("reference={}/*", self.registry());
+        let images = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &below]);
+        for image in images.lines() {
+            docker(&["ps", "--all", "--quiet", "--filter", &format!("ancestor={image}")]).lines().for_each(
+                |container| {
+                    docker(&["rm", "--force", container]);
+                },
+            );
+            docker(&["image", "rm", image]);
+        }
+    }
+}
+
 /// windlass in a folder, with the tests' engine, in an environment that holds nothing else that it heeds.
 pub(crate) fn windlass(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
