@@ -140,7 +140,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
                 project: built.plan.project.clone(),
                 revision: revision.as_ref().map(Revision::shown),
                 created: revision.as_ref().and_then(|revision| jiff::Timestamp::from_second(revision.time).ok()),
-                containers: with_digests(containers, registry.as_ref()).await?,
+                containers: until_interrupted(settings, with_digests(containers, registry.as_ref())).await?,
             };
             let serial = args.serial.or_else(|| settings.ci_run_number());
             let manifest = pipeline::describe(&built.plan, &built.report, about, former.as_ref(), serial);

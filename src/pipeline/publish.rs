@@ -34,6 +34,10 @@ impl Broken {
         let (line, hint) = match error {
             engine::Error::Image { line, hint, .. } => (line, hint),
             engine::Error::Unsupported { hint, .. } => (None, Some(hint)),
+            engine::Error::Refused(_) if phase == Phase::Push => {
+                let registry = image.repository.registry();
+                (None, Some(format!("where it is a matter of who you are, log in with `docker login {registry}`")))
+            }
             engine::Error::Refused(_) | engine::Error::Unreachable(_) | engine::Error::TimedOut { .. } => (None, None),
         };
         let place = Some((image.dockerfile.path().to_owned(), line));
