@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::drive::{Made, Run};
 use super::publish::{Broken, publish};
-use crate::engine::{BuildRequest, BuiltImage, Engine, Secret};
+use crate::engine::{self, BuildRequest, BuiltImage, Engine, Secret};
 use crate::event::{Event, Outcome, Phase};
 use crate::model::{ImageId, ImageName};
 use crate::plan::{Image, PlannedImage, Verdict};
@@ -74,6 +74,12 @@ async fn untested<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result
 async fn build<E: Engine>(run: &Run<'_, E>, image: &Image) -> Result<BuiltImage, Broken> {
     run.events.send(Event::Started { image: image.name.clone(), phase: Phase::Build });
     let broken = |error| Broken::of_engine(image, Phase::Build, error);
+    if let Some(name) = image.named_contexts.keys().next() {
+        let message =
+            format!("the named context `{name}` is a folder, and engines behind a Docker socket are given none");
+        let hint = "make an image of the folder, or copy it into the context".to_owned();
+        return Err(broken(engine::Error::Unsupported { message, hint }));
+    }
     let mut parents = BTreeMap::new();
     for parent in run.plan.images.iter().map(|planned| &planned.image).filter(|p| image.parents.contains(&p.name)) {
         if run.engine.find(&parent.content).await.map_err(broken)?.is_none() {
