@@ -100,13 +100,28 @@ fn nothing_is_left_of_a_run() {
     check("exit 0", Some(Signal::SIGHUP), 129);
 }
 
+/// Makes a run look as if it had begun long ago.
+fn age(run: &Run<'_>) {
+    fs::File::open(&run.folder).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+}
+
 #[test]
 fn what_a_killed_run_leaves_the_next_one_removes() {
     let data = tempfile::tempdir().unwrap();
     let mut killed = start(data.path(), "exit 0");
     killed.signal(Signal::SIGKILL);
     assert_eq!(killed.end(), None);
-    fs::File::open(&killed.folder).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+    age(&killed);
     assert_eq!(start(data.path(), "exit 0").end(), Some(0));
     assert_eq!(killed.left(), [""; 0]);
+}
+
+#[test]
+fn runs_leave_each_other_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let mut first = start(data.path(), "[ -n \"$(docker ps --quiet)\" ]; exit 3");
+    age(&first);
+    assert_eq!(start(data.path(), "exit 4").end(), Some(4));
+    assert_eq!(first.left().len(), 3, "{:?}", first.left());
+    assert_eq!(first.end(), Some(3));
 }
