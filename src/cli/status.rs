@@ -12,7 +12,7 @@ use crate::ui::{self, apply_report};
 /// What `windlass status` is asked.
 #[derive(Debug, clap::Args)]
 pub(super) struct StatusArgs {
-    /// The deploy manifest to compare with [default: the one that was applied last].
+    /// The deploy manifest to compare with [default: the last that was applied to its end].
     #[arg(value_name = "MANIFEST")]
     manifest: Option<PathBuf>,
     /// The project [default: the only one that was applied on this host].
@@ -53,9 +53,10 @@ fn manifest(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Manifest> 
     let project = deploy::project(args.project.as_ref(), &state)?;
     let history = History::new(&state, &project);
     let entries = history.entries()?;
-    let Some(current) = undo::current(&entries) else {
-        let message = format!("no manifest of `{project}` was applied on this host to its end");
+    // Where no run came to its end, the last attempt says what is wanted.
+    let Some(wanted) = undo::current(&entries).or(entries.last()) else {
+        let message = format!("no manifest of `{project}` was applied on this host");
         return Err(Refusal::usage_with_hint(message, "name the manifest to compare with").into());
     };
-    deploy::recorded(&history, current)
+    deploy::recorded(&history, wanted)
 }

@@ -80,7 +80,9 @@ pub async fn last_lines(docker: &Docker, name: &str, n_lines: usize) -> Result<V
     answer(read).await
 }
 
-/// Whole seconds, as the API counts: half a second of grace is a second, not none.
+/// Whole seconds, as the API counts, and at least one. With none Docker sends the signal to stop and the one to kill at
+/// once; where the first was enough, it takes the second one's failure for a lost end, and some seconds later (20.10)
+/// notes that end for whatever runs then, be it started anew.
 fn seconds(grace: Duration) -> i32 {
-    i32::try_from(grace.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
+    i32::try_from(grace.as_millis().div_ceil(1000)).unwrap_or(i32::MAX).max(1)
 }

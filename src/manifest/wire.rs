@@ -119,7 +119,7 @@ pub struct ContainerEntry {
     #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::scalar_schema")]
     pub stop_signal: Option<String>,
-    /// How long it may take to stop before it is killed (default `10s`).
+    /// How long it may take to stop before it is killed, at least a second (default `10s`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::duration_schema")]
     pub stop_grace: Option<String>,

@@ -234,3 +234,122 @@ fn table<const N: usize>(rows: &[[String; N]], dress: impl Fn(usize, usize, &str
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn second(n: i64) -> Timestamp {
+        Timestamp::from_second(n).unwrap()
+    }
+
+    fn containers() -> Vec<ContainerStatus> {
+        let status = |name: &str, run, since: i64, verdict| ContainerStatus {
+            container: name.parse().unwrap(),
+            name: format!("shop-{name}"),
+            image: (verdict != Verdict::NotWanted).then(|| "team/api".to_owned()),
+            run,
+            since: run.filter(|(run, _): &(RunState, Health)| run.is_active()).map(|_| second(since)),
+            serial: run.map(|_| 7),
+            verdict,
+        };
+        vec![
+            status("db", Some((RunState::Running, Health::Healthy)), 900_000, Verdict::AsWanted),
+            status("job", Some((RunState::Exited(0), Health::Unchecked)), 0, Verdict::AsWanted),
+            status("old", Some((RunState::Running, Health::Unchecked)), 996_400, Verdict::NotWanted),
+            status("web", None, 0, Verdict::Missing),
+            status("worker", Some((RunState::Restarting, Health::Starting)), 999_995, Verdict::NotRunning),
+        ]
+    }
+
+    #[test]
+    fn a_status_is_a_table() {
+        expect![[r#"
+            CONTAINER    IMAGE     STATE       HEALTH    SINCE  SERIAL  VERDICT
+            shop-db      team/api  running     healthy   1d     7       as wanted
+            shop-job     team/api  exited (0)  -         -      7       as wanted
+            shop-old     -         running     -         1h     7       not wanted
+            shop-web     team/api  -           -         -      -       missing
+            shop-worker  team/api  restarting  starting  5s     7       not running
+        "#]]
+        .assert_eq(&status_text(&containers(), second(1_000_000), Color::Never));
+        expect![[r#"
+            no containers are wanted, and none are there
+        "#]]
+        .assert_eq(&status_text(&[], second(0), Color::Never));
+        let coloured = status_text(&containers(), second(1_000_000), Color::Always);
+        assert!(coloured.contains("\u{1b}[32mas wanted\u{1b}[0m"), "{coloured}");
+    }
+
+    #[test]
+    fn a_status_is_json() {
+        expect![[r#"
+            {
+              "version": 1,
+              "project": "shop",
+              "serial": 7,
+              "as_wanted": false,
+              "containers": [
+                {
+                  "container": "web",
+                  "name": "shop-web",
+                  "image": "team/api",
+                  "state": null,
+                  "exit_code": null,
+                  "health": null,
+                  "since": null,
+                  "serial": null,
+                  "verdict": "missing"
+                },
+                {
+                  "container": "worker",
+                  "name": "shop-worker",
+                  "image": "team/api",
+                  "state": "restarting",
+                  "exit_code": null,
+                  "health": "starting",
+                  "since": "1970-01-12T13:46:35Z",
+                  "serial": 7,
+                  "verdict": "not-running"
+                }
+              ]
+            }
+        "#]]
+        .assert_eq(&status_json(&"shop".parse().unwrap(), 7, &containers()[3..]));
+    }
+
+    #[test]
+    fn a_history_is_a_table_and_json() {
+        let entry = |sequence, serial, outcome| Entry { sequence, serial, at: 1_000_000_000, outcome };
+        let entries = [entry(1, 4, Outcome::Done), entry(2, 5, Outcome::Done), entry(3, 6, Outcome::Restored)];
+        expect![[r#"
+            SERIAL  APPLIED               OUTCOME
+            6       2001-09-09T01:46:40Z  restored
+            5       2001-09-09T01:46:40Z  done      current
+            4       2001-09-09T01:46:40Z  done
+        "#]]
+        .assert_eq(&history_text(&entries, Some(&entries[1]), Color::Never));
+        expect![[r#"
+            nothing was applied yet
+        "#]]
+        .assert_eq(&history_text(&[], None, Color::Never));
+        expect![[r#"
+            {
+              "version": 1,
+              "project": "shop",
+              "current": 4,
+              "entries": [
+                {
+                  "sequence": 1,
+                  "serial": 4,
+                  "applied": "2001-09-09T01:46:40Z",
+                  "outcome": "done"
+                }
+              ]
+            }
+        "#]]
+        .assert_eq(&history_json(&"shop".parse().unwrap(), &entries[..1], Some(&entries[0])));
+    }
+}

@@ -704,3 +704,19 @@ fn everything_goes_where_somebody_asks_for_it() {
     "#]]
     .assert_eq(&show(diff(&nothing, &read_host("db#1%data web#1~exited"), Emptying::Allowed)));
 }
+
+#[test]
+fn containers_of_old_are_still_known() {
+    // Hosts carry these: a change here re-creates every container there is. Hash something new only where it is set.
+    let text = include_str!("../../testdata/manifests/full.json");
+    let manifest = windlass::manifest::parse(&windlass::diag::SourceText::new("full.json", text)).unwrap();
+    let shown: String = desired(&manifest).containers.iter().map(|(name, c)| format!("{name} {}\n", c.hash)).collect();
+    expect![[r#"
+        db 1:e151ee2ce09912b94d648d208a23f33eda2bf3a317e7c7db2e25835d009e7af5
+        migrate 1:f8dfa188746907a2f3cf6e20c6f1ae4ff6283e490c83ce207fcc7dbbd9a63da5
+        proxy 1:b5c9801567145d4c39d96e4fc0eacbcddae13f726257baebfe4940c02386458a
+        web 1:77140ddfe279137ea7d3803c04e78e5c69ea336ed132ab9fd441d57a26b2b2e1
+        worker 1:b5e5f64234fecd0cb2934e4196496149fa6f88713bbef82faed41f367570ce77
+    "#]]
+    .assert_eq(&shown);
+}

@@ -3,6 +3,7 @@
 
 mod apply_converges;
 mod apply_diff;
+mod apply_history;
 mod apply_world;
 mod bad_input;
 mod config;

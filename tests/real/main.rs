@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
 mod action;
+mod apply;
 mod build;
 mod config_schema;
 mod docker_connect;

@@ -56,7 +56,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         exposed_ports: Some(ports.iter().map(inside).collect()),
         healthcheck: healthcheck.as_ref().map(health),
         stop_signal: stop_signal.clone(),
-        stop_timeout: i64::try_from(stop_grace.as_millis().div_ceil(1000)).ok(),
+        stop_timeout: i64::try_from(stop_grace.as_millis().div_ceil(1000).max(1)).ok(),
         host_config: Some(HostConfig {
             port_bindings: Some(bindings(ports).into_iter().collect()),
             mounts: Some(mounts.iter().map(mount).collect()),
@@ -123,4 +123,169 @@ fn restart_policy(policy: RestartPolicy) -> EngineRestart {
         RestartPolicy::OnFailure(times) => (RestartPolicyNameEnum::ON_FAILURE, Some(i64::from(times))),
     };
     EngineRestart { name: Some(name), maximum_retry_count: times }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::apply::{DesiredImage, SpecHash};
+    use crate::manifest::{EnvValue, ImageSource, Mount as WantedMount, Protocol, Update};
+
+    #[test]
+    fn every_key_reaches_the_engine() {
+        let port = |container, protocol, address: [u8; 4], host| PortBinding {
+            container,
+            protocol,
+            address: address.into(),
+            host,
+        };
+        let mount = |source, read_only| WantedMount { source, read_only };
+        let spec = ContainerSpec {
+            image: ImageSource::Own("api".parse().unwrap()),
+            command: Some(vec!["serve".to_owned(), "--port".to_owned(), "80".to_owned()]),
+            entrypoint: Some(Vec::new()),
+            hostname: Some("web.local".to_owned()),
+            user: Some("70:70".to_owned()),
+            working_dir: Some("/app".to_owned()),
+            env: [("A".to_owned(), EnvValue::new("1=2"))].into(),
+            labels: [("tier".to_owned(), "front".to_owned())].into(),
+            ports: [
+                port(80, Protocol::Tcp, [127, 0, 0, 1], Some(8080)),
+                port(80, Protocol::Tcp, [0, 0, 0, 0], Some(8081)),
+                port(53, Protocol::Udp, [127, 0, 0, 1], None),
+            ]
+            .into(),
+            volumes: [
+                ("/data".to_owned(), mount(MountSource::Volume("data".to_owned()), false)),
+                ("/etc/x".to_owned(), mount(MountSource::Host("/etc/x".to_owned()), true)),
+            ]
+            .into(),
+            aliases: Default::default(),
+            links: Default::default(),
+            depends_on: Default::default(),
+            healthcheck: Some(Healthcheck::Check {
+                test: Some(vec!["CMD".to_owned(), "true".to_owned()]),
+                interval: Some(Duration::from_secs(5)),
+                timeout: None,
+                retries: Some(4),
+                start_period: Some(Duration::from_millis(1500)),
+            }),
+            restart: RestartPolicy::OnFailure(3),
+            stop_signal: Some("SIGINT".to_owned()),
+            stop_grace: Duration::from_millis(1500),
+            update: Update::default(),
+        };
+        let image = DesiredImage { shown: "api".to_owned(), id: None, reference: None };
+        let mounts = spec.volumes.iter().map(|(target, mount)| EngineMount {
+            source: mount.source.clone(),
+            target: target.clone(),
+            read_only: mount.read_only,
+        });
+        let creation = Creation {
+            name: "shop-web".to_owned(),
+            project: "shop".parse().unwrap(),
+            container: "web".parse().unwrap(),
+            serial: 7,
+            hash: SpecHash::new(&image, &spec),
+            image: "sha256:1".to_owned(),
+            network: "shop".to_owned(),
+            aliases: ["web".to_owned(), "front".to_owned()].into(),
+            mounts: mounts.collect(),
+            spec,
+        };
+        // By way of a value, which sorts what the client's own types leave in any order.
+        let body = serde_json::to_value(body(&creation)).unwrap();
+        expect![[r#"
+            {
+              "Cmd": [
+                "serve",
+                "--port",
+                "80"
+              ],
+              "Entrypoint": [
+                ""
+              ],
+              "Env": [
+                "A=1=2"
+              ],
+              "ExposedPorts": {
+                "53/udp": {},
+                "80/tcp": {}
+              },
+              "Healthcheck": {
+                "Interval": 5000000000,
+                "Retries": 4,
+                "StartPeriod": 1500000000,
+                "Test": [
+                  "CMD",
+                  "true"
+                ]
+              },
+              "HostConfig": {
+                "Mounts": [
+                  {
+                    "ReadOnly": false,
+                    "Source": "data",
+                    "Target": "/data",
+                    "Type": "volume"
+                  },
+                  {
+                    "ReadOnly": true,
+                    "Source": "/etc/x",
+                    "Target": "/etc/x",
+                    "Type": "bind"
+                  }
+                ],
+                "NetworkMode": "shop",
+                "PortBindings": {
+                  "53/udp": [
+                    {
+                      "HostIp": "127.0.0.1",
+                      "HostPort": ""
+                    }
+                  ],
+                  "80/tcp": [
+                    {
+                      "HostIp": "0.0.0.0",
+                      "HostPort": "8081"
+                    },
+                    {
+                      "HostIp": "127.0.0.1",
+                      "HostPort": "8080"
+                    }
+                  ]
+                },
+                "RestartPolicy": {
+                  "MaximumRetryCount": 3,
+                  "Name": "on-failure"
+                }
+              },
+              "Hostname": "web.local",
+              "Image": "sha256:1",
+              "Labels": {
+                "dev.windlass.container": "web",
+                "dev.windlass.project": "shop",
+                "dev.windlass.serial": "7",
+                "dev.windlass.spec": "1:6b724c752d67e2e23a70dd3bf59ef5b8d38148005e1b82436e6df1c5dfa562e0",
+                "tier": "front"
+              },
+              "NetworkingConfig": {
+                "EndpointsConfig": {
+                  "shop": {
+                    "Aliases": [
+                      "front",
+                      "web"
+                    ]
+                  }
+                }
+              },
+              "StopSignal": "SIGINT",
+              "StopTimeout": 2,
+              "User": "70:70",
+              "WorkingDir": "/app"
+            }"#]]
+        .assert_eq(&serde_json::to_string_pretty(&body).unwrap());
+    }
 }

@@ -11,9 +11,9 @@ use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::desired::Desired;
+use super::desired::{Desired, DesiredContainer};
 use super::host::{Host, HostError};
-use super::state::{HostState, LABEL_PROJECT};
+use super::state::{HostState, LABEL_PROJECT, ObservedContainer};
 use super::step::Action;
 use crate::docker::{self, Failure, containers, networks};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
@@ -48,9 +48,16 @@ impl DockerHost {
     }
 
     /// The images that are needed for containers that are not there yet; the engine has those of all others.
-    async fn images(&self, desired: &Desired, there: &BTreeSet<String>) -> Result<BTreeSet<String>, HostError> {
-        let needed = desired.containers.values().filter(|wanted| !there.contains(&wanted.hash.to_string()));
-        let names: BTreeSet<String> = needed.flat_map(|wanted| wanted.image.names()).collect();
+    async fn images(
+        &self,
+        desired: &Desired,
+        there: &BTreeMap<String, ObservedContainer>,
+    ) -> Result<BTreeSet<String>, HostError> {
+        let is_there = |name: &ContainerName, wanted: &DesiredContainer| {
+            there.values().any(|found| found.container == *name && found.spec == wanted.hash.to_string())
+        };
+        let needed = desired.containers.iter().filter(|(name, wanted)| !is_there(name, wanted));
+        let names: BTreeSet<String> = needed.flat_map(|(_, wanted)| wanted.image.names()).collect();
         let look = |name: String| async move { Ok::<_, HostError>(self.image_id(&name).await?.map(|_| name)) };
         let found: Vec<Option<String>> = stream::iter(names).map(look).buffered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
@@ -127,12 +134,11 @@ impl Host for DockerHost {
             .flatten()
             .map(|(name, container, found)| (name, observe::observed(&container, &found, &network, network_id)));
         let containers: BTreeMap<String, _> = found.collect();
-        let there = containers.values().map(|container| container.spec.clone()).collect();
         Ok(HostState {
             foreign,
             network: observe::network(desired, found_network.as_ref()),
             volumes: networks::volumes(&self.docker, &format!("{}-", desired.project)).await?,
-            images: self.images(desired, &there).await?,
+            images: self.images(desired, &containers).await?,
             containers,
         })
     }

@@ -82,7 +82,11 @@ fn look(found: &ContainerInspectResponse, goal: Goal, was_restarted: bool) -> Lo
             Health::Starting => Look::NotYet("was not healthy"),
             Health::Unhealthy => Look::Bad(unhealthy(found)),
         },
-        (RunState::Restarting | RunState::Exited(_), _) => Look::Bad(format!("ended with exit code {exit_code}")),
+        (RunState::Restarting | RunState::Exited(_), _) => {
+            let error = found.state.as_ref().and_then(|state| state.error.as_deref()).filter(|error| !error.is_empty());
+            let error = error.map_or_else(String::new, |error| format!(": {error}"));
+            Look::Bad(format!("ended with exit code {exit_code}{error}"))
+        }
         (RunState::Created | RunState::Paused | RunState::Dead, _) => Look::Bad(format!("is {run}")),
     }
 }

@@ -1,0 +1,104 @@
+//! What a host remembers of the manifests that were applied, and its lock.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use windlass::apply::undo::{Outcome, current, former};
+use windlass::apply::{History, Lock, LockError};
+use windlass::manifest::{self, Manifest};
+use windlass::model::ProjectName;
+
+use crate::apply_world::read_manifest;
+
+fn serial(serial: u64) -> Manifest {
+    Manifest { serial, ..read_manifest("web#1") }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+fn shop() -> ProjectName {
+    "shop".parse().unwrap()
+}
+
+fn open(state: &Path) -> History {
+    let history = History::new(state, &shop());
+    history.make_folder().unwrap();
+    history
+}
+
+fn file_names(state: &Path) -> Vec<String> {
+    let read = fs::read_dir(state.join("shop/history")).unwrap();
+    let mut names: Vec<String> = read.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_record_is_the_manifest_itself() {
+    let state = tempfile::tempdir().unwrap();
+    let history = open(state.path());
+    assert_eq!(history.entries().unwrap(), []);
+    history.record(&serial(4), at(100), Outcome::Done).unwrap();
+    history.record(&serial(4), at(200), Outcome::Done).unwrap();
+    history.record(&serial(5), at(300), Outcome::Restored).unwrap();
+    history.record(&serial(5), at(400), Outcome::Done).unwrap();
+    let expected = ["000001-4-100-done.json", "000002-5-300-restored.json", "000003-5-400-done.json"];
+    assert_eq!(file_names(state.path()), expected, "what says the same as the last is not written again");
+    let entries = history.entries().unwrap();
+    assert_eq!(current(&entries), Some(&entries[2]));
+    let (_, text) = history.text(former(&entries).unwrap()).unwrap();
+    assert_eq!(text, manifest::to_json(&serial(4)));
+    assert_eq!(History::projects(state.path()).unwrap(), [shop()]);
+}
+
+#[test]
+fn what_is_no_record_is_passed_over() {
+    let state = tempfile::tempdir().unwrap();
+    let history = open(state.path());
+    history.record(&serial(4), at(100), Outcome::Done).unwrap();
+    for name in [".record-half", "000009-5-1-exploded.json", "x.json", "000002-5-1-done.json.bak", "1-2-3-done-4.json"]
+    {
+        fs::write(state.path().join("shop/history").join(name), "{").unwrap();
+    }
+    assert_eq!(history.entries().unwrap().len(), 1);
+    assert!(History::projects(&state.path().join("nowhere")).unwrap().is_empty());
+    fs::create_dir(state.path().join("lost+found")).unwrap();
+    assert_eq!(History::projects(state.path()).unwrap(), [shop()]);
+}
+
+#[test]
+fn failures_are_forgotten_before_what_can_be_gone_back_to() {
+    let state = tempfile::tempdir().unwrap();
+    let history = open(state.path());
+    history.record(&serial(1), at(0), Outcome::Done).unwrap();
+    for n in 2..200 {
+        history.record(&serial(n), at(0), Outcome::Failed).unwrap();
+    }
+    let entries = history.entries().unwrap();
+    assert_eq!((entries.len(), entries[0].serial, entries[99].serial), (100, 1, 199));
+    for n in 200..400 {
+        history.record(&serial(n), at(0), Outcome::Done).unwrap();
+    }
+    let entries = history.entries().unwrap();
+    assert_eq!((entries.len(), entries[0].serial, entries[99].serial), (100, 300, 399));
+}
+
+#[test]
+fn a_lock_is_held_once_and_freed_with_its_holder() {
+    let state = tempfile::tempdir().unwrap();
+    let history = open(state.path());
+    let lock = Lock::take(history.folder(), &shop()).unwrap();
+    let error = Lock::take(history.folder(), &shop()).unwrap_err();
+    let LockError::Held { pid, .. } = error else { panic!("{error:?}") };
+    assert_eq!(pid, Some(std::process::id()));
+    drop(lock);
+    fs::write(history.folder().join("lock"), "not a number").unwrap();
+    let lock = Lock::take(history.folder(), &shop()).unwrap();
+    assert!(fs::read_to_string(history.folder().join("lock")).unwrap().starts_with(&std::process::id().to_string()));
+    drop(lock);
+    let error = Lock::take(&state.path().join("nowhere"), &shop()).unwrap_err();
+    assert!(matches!(error, LockError::File { .. }), "{error:?}");
+}

@@ -1,0 +1,344 @@
+//! `apply`, `rollback`, `status` and `history` on a real engine, through the program itself. What came of them is asked
+//! of Docker's own client.
+
+mod bad_news;
+mod lab;
+mod leftovers;
+
+use std::fs;
+
+use expect_test::expect;
+use lab::{Lab, ask, docker, free_port};
+
+/// Two containers that are linked, with versions.
+fn linked(db: &str, web: &str) -> String {
+    format!(
+        r#""db": {{"image": "{db}", "aliases": ["database"], "volumes": ["data:/data"], "stop_grace": "2s",
+  "update": {{"healthy_for": "300ms"}}}},
+"web": {{"image": "{web}", "links": ["db:store"], "stop_grace": "2s", "env": {{"TOKEN": "hunter2"}},
+  "healthcheck": {{"test": "wget -q -O - http://127.0.0.1/version", "interval": "300ms"}},
+  "update": {{"healthy_for": "300ms"}}}}"#
+    )
+}
+
+#[test]
+fn two_linked_containers_come_up_and_are_left_alone() {
+    let lab = Lab::new("linked");
+    lab.manifest(1, &linked("one", "one"));
+    lab.run(&["apply"]).is(expect![[r#"
+        note: create network `PROJECT`: it is not on the host
+        note: create volume `PROJECT-data`: it is not on the host
+        db | create `PROJECT-db` (it is not on the host)
+        db | start `PROJECT-db` (it is not on the host)
+        web | create `PROJECT-web` (it is not on the host)
+        web | start `PROJECT-web` (it is not on the host)
+        db | wait until `PROJECT-db` is good, 1m at most (it was started)
+        web | wait until `PROJECT-web` is good, 1m at most (it was started)
+        done in 6 changes: the host runs serial 1 of `PROJECT`
+        exit 0
+    "#]]);
+    assert_eq!(lab.asks("web", "store"), "one", "the link's name");
+    assert_eq!(lab.asks("web", "database"), "one", "the alias");
+    assert_eq!(lab.asks("db", "web"), "one", "the container's name");
+    assert_eq!(lab.inspect("web", "{{.Config.Hostname}} {{.HostConfig.RestartPolicy.Name}}"), "web always");
+    let before = lab.now();
+    lab.run(&["apply"]).is(expect![[r#"
+        nothing to do: the host runs serial 1 of `PROJECT`
+        exit 0
+    "#]]);
+    assert_eq!(lab.events_since(&before), Vec::<String>::new(), "the engine was asked to do nothing");
+    let mut status: serde_json::Value = serde_json::from_str(&lab.run(&["status", "--format", "json"]).stdout).unwrap();
+    for container in status["containers"].as_array_mut().unwrap() {
+        assert!(container["since"].take().is_string());
+    }
+    expect![[r#"
+        {
+          "as_wanted": true,
+          "containers": [
+            {
+              "container": "db",
+              "exit_code": null,
+              "health": "unchecked",
+              "image": "one",
+              "name": "PROJECT-db",
+              "serial": 1,
+              "since": null,
+              "state": "running",
+              "verdict": "as-wanted"
+            },
+            {
+              "container": "web",
+              "exit_code": null,
+              "health": "healthy",
+              "image": "one",
+              "name": "PROJECT-web",
+              "serial": 1,
+              "since": null,
+              "state": "running",
+              "verdict": "as-wanted"
+            }
+          ],
+          "project": "PROJECT",
+          "serial": 1,
+          "version": 1
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&status).unwrap());
+}
+
+#[test]
+fn a_change_replaces_and_the_old_one_goes_when_the_new_one_is_good() {
+    let lab = Lab::new("change");
+    lab.manifest(1, &linked("one", "one"));
+    lab.apply();
+    let before = lab.now();
+    lab.manifest(2, &linked("one", "two"));
+    lab.run(&["apply"]).is(expect![[r#"
+        web | create `PROJECT-web.next` (its image changed)
+        web | start `PROJECT-web.next` (its image changed)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | stop `PROJECT-web` (the new one is good)
+        web | remove `PROJECT-web` (the new one is good)
+        web | rename `PROJECT-web.next` to `PROJECT-web` (it takes the place of the former one)
+        done in 5 changes: the host runs serial 2 of `PROJECT`
+        exit 0
+    "#]]);
+    let events = lab.events_since(&before);
+    expect![[r#"
+        create PROJECT-web.next
+        start PROJECT-web.next
+        health_status: healthy PROJECT-web.next
+        kill PROJECT-web
+        die PROJECT-web
+        stop PROJECT-web
+        destroy PROJECT-web
+        rename PROJECT-web"#]]
+    .assert_eq(&events.join("\n"));
+    assert_eq!(lab.asks("db", "web"), "two");
+    assert_eq!(lab.inspect("web", "{{index .Config.Labels \"dev.windlass.serial\"}}"), "2");
+
+    lab.manifest(3, &linked("two", "two"));
+    lab.run(&["apply"]).is(expect![[r#"
+        db | create `PROJECT-db.next` (its image changed)
+        db | stop `PROJECT-db` (the new one starts after it has stopped)
+        db | start `PROJECT-db.next` (its image changed)
+        db | wait until `PROJECT-db.next` is good, 1m at most (it was started)
+        db | remove `PROJECT-db` (the new one is good)
+        db | rename `PROJECT-db.next` to `PROJECT-db` (it takes the place of the former one)
+        web | restart `PROJECT-web` (`db` was replaced)
+        web | wait until `PROJECT-web` is good, 1m at most (it was started)
+        done in 6 changes: the host runs serial 3 of `PROJECT`
+        exit 0
+    "#]]);
+    assert_eq!(lab.asks("web", "store"), "two");
+    assert_eq!(lab.run(&["apply", "--dry-run"]).stdout, "nothing to do\n");
+}
+
+#[test]
+fn a_dry_run_tells_and_changes_nothing() {
+    let lab = Lab::new("dry-run");
+    lab.manifest(1, &linked("one", "one"));
+    let before = lab.now();
+    lab.run(&["apply", "--dry-run", "--exit-code"]).is(expect![[r#"
+        create network `PROJECT`, because it is not on the host
+        create volume `PROJECT-data`, because it is not on the host
+        db: create `PROJECT-db`, because it is not on the host
+        db: start `PROJECT-db`, because it is not on the host
+        web: create `PROJECT-web`, because it is not on the host
+        web: start `PROJECT-web`, because it is not on the host
+        db: wait until `PROJECT-db` is good, 1m at most, because it was started
+        web: wait until `PROJECT-web` is good, 1m at most, because it was started
+        exit 10
+    "#]]);
+    assert_eq!(lab.events_since(&before), Vec::<String>::new());
+    assert_eq!(docker(&["network", "ls", "--quiet", "--filter", &format!("name={}", lab.project)]), "");
+    assert!(!lab.path("state").exists(), "nothing is remembered of what was not done");
+    let json: serde_json::Value =
+        serde_json::from_str(&lab.run(&["apply", "--dry-run", "--format", "json"]).stdout).unwrap();
+    assert_eq!(json["steps"][2]["action"], format!("create `{}`", "PROJECT-db"));
+    assert_eq!(json["steps"][2]["changes"], true);
+    lab.apply();
+    assert_eq!(lab.run(&["apply", "--dry-run", "--exit-code"]).exit, Some(0));
+}
+
+#[test]
+fn the_way_back_is_one_command() {
+    let lab = Lab::new("rollback");
+    lab.run(&["rollback"]).is(expect![[r#"
+        error: nothing was applied on this host yet
+        hint: `windlass apply` does
+        exit 2
+    "#]]);
+    for (serial, version) in [(1, "one"), (2, "two")] {
+        lab.manifest(serial, &format!(r#""web": {{"image": "{version}", "stop_grace": "2s"}}"#));
+        lab.apply();
+    }
+    lab.run(&["rollback", "--dry-run"]).is(expect![[r#"
+        web: create `PROJECT-web.next`, because its image changed
+        web: start `PROJECT-web.next`, because its image changed
+        web: wait until `PROJECT-web.next` is good, 1m at most, because it was started
+        web: stop `PROJECT-web`, because the new one is good
+        web: remove `PROJECT-web`, because the new one is good
+        web: rename `PROJECT-web.next` to `PROJECT-web`, because it takes the place of the former one
+        exit 0
+    "#]]);
+    lab.run(&["rollback"]).is(expect![[r#"
+        web | create `PROJECT-web.next` (its image changed)
+        web | start `PROJECT-web.next` (its image changed)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | stop `PROJECT-web` (the new one is good)
+        web | remove `PROJECT-web` (the new one is good)
+        web | rename `PROJECT-web.next` to `PROJECT-web` (it takes the place of the former one)
+        done in 5 changes: the host runs serial 1 of `PROJECT`
+        exit 0
+    "#]]);
+    assert_eq!(lab.asks("web", "web"), "one");
+    lab.run(&["rollback"]).is(expect![[r#"
+        error: there is nothing to go back to: no earlier serial of `PROJECT` ran on this host
+        hint: `windlass history` tells what there is
+        exit 2
+    "#]]);
+    lab.run(&["rollback", "--to", "7"]).is(expect![[r#"
+        error: serial 7 of `PROJECT` never ran on this host
+        hint: `windlass history` tells what there is
+        exit 2
+    "#]]);
+    lab.run(&["rollback", "--to", "2"]).is(expect![[r#"
+        web | create `PROJECT-web.next` (its image changed)
+        web | start `PROJECT-web.next` (its image changed)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | stop `PROJECT-web` (the new one is good)
+        web | remove `PROJECT-web` (the new one is good)
+        web | rename `PROJECT-web.next` to `PROJECT-web` (it takes the place of the former one)
+        done in 5 changes: the host runs serial 2 of `PROJECT`
+        exit 0
+    "#]]);
+    assert_eq!(lab.asks("web", "web"), "two");
+    lab.manifest(1, r#""web": {"image": "one", "stop_grace": "2s"}"#);
+    lab.run(&["apply"]).is(expect![[r#"
+        error: the host runs serial 2, and this manifest is serial 1
+        hint: `windlass rollback --to 1` goes back, `--allow-older` applies it
+        exit 2
+    "#]]);
+    let history: serde_json::Value = serde_json::from_str(&lab.run(&["history", "--format", "json"]).stdout).unwrap();
+    let serials: Vec<u64> =
+        history["entries"].as_array().unwrap().iter().map(|entry| entry["serial"].as_u64().unwrap()).collect();
+    assert_eq!(serials, [1, 2, 1, 2]);
+    assert_eq!(history["current"], 2);
+    lab.run(&["apply", "--allow-older"]).is(expect![[r#"
+        web | create `PROJECT-web.next` (its image changed)
+        web | start `PROJECT-web.next` (its image changed)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | stop `PROJECT-web` (the new one is good)
+        web | remove `PROJECT-web` (the new one is good)
+        web | rename `PROJECT-web.next` to `PROJECT-web` (it takes the place of the former one)
+        done in 5 changes: the host runs serial 1 of `PROJECT`
+        exit 0
+    "#]]);
+}
+
+#[test]
+fn what_left_the_manifest_goes_and_what_is_not_ours_stays() {
+    let lab = Lab::new("removal");
+    lab.manifest(1, &linked("one", "one"));
+    lab.apply();
+    // One has a name like ours, the other has our labels from an image that was made of our container.
+    let (neighbour, copy) = (lab.name("neighbour"), "windlass-test-copy".to_owned());
+    docker(&["run", "--detach", "--name", &neighbour, lab.image("one")]);
+    docker(&["commit", &lab.name("web"), "windlass-test-apply:copy"]);
+    docker(&["run", "--detach", "--name", &copy, "windlass-test-apply:copy"]);
+
+    lab.manifest(
+        2,
+        r#""db": {"image": "one", "volumes": ["data:/data"], "aliases": ["database"], "stop_grace": "2s"}"#,
+    );
+    let ran = lab.run(&["apply"]);
+    let status = lab.run(&["status", "--exit-code"]);
+    lab.manifest(3, "");
+    let refused = lab.run(&["apply"]);
+    let emptied = lab.run(&["apply", "--allow-empty"]);
+    let left = docker(&["ps", "--format", "{{.Names}}"]);
+    docker(&["rm", "--force", &neighbour, &copy]);
+    docker(&["rmi", "windlass-test-apply:copy"]);
+
+    ran.is(expect![[r#"
+        db | connect `PROJECT-db` to network `PROJECT` (its names on the network are not as wanted)
+        db | wait until `PROJECT-db` is good, 1m at most (it was started)
+        web | stop `PROJECT-web` (the manifest does not have it any more)
+        web | remove `PROJECT-web` (the manifest does not have it any more)
+        done in 3 changes: the host runs serial 2 of `PROJECT`
+        exit 0
+    "#]]);
+    assert_eq!(status.exit, Some(0));
+    refused.is(expect![[r#"
+        error: the manifest has no containers, and the host has 1 of the project
+        hint: `--allow-empty` removes them all
+        exit 2
+    "#]]);
+    emptied.is(expect![[r#"
+        db | stop `PROJECT-db` (the manifest does not have it any more)
+        db | remove `PROJECT-db` (the manifest does not have it any more)
+        note: remove network `PROJECT`: the manifest does not have it any more
+        done in 3 changes: the host runs serial 3 of `PROJECT`
+        exit 0
+    "#]]);
+    assert!(left.lines().any(|name| name == neighbour) && left.lines().any(|name| name == copy), "{left}");
+    let volume = docker(&["volume", "ls", "--quiet", "--filter", &format!("name={}", lab.name("data"))]);
+    assert_eq!(volume, lab.name("data"), "what containers wrote stays");
+}
+
+#[test]
+fn a_port_of_the_host_is_handed_over() {
+    let lab = Lab::new("port");
+    let port = free_port();
+    let web = |image: &str| format!(r#""web": {{"image": "{image}", "ports": ["{port}:80"], "stop_grace": "2s"}}"#);
+    lab.manifest(1, &web("one"));
+    lab.apply();
+    assert_eq!(ask(port).unwrap(), "one");
+    let address = lab.inspect("web", r#"{{(index (index .HostConfig.PortBindings "80/tcp") 0).HostIp}}"#);
+    assert_eq!(address, "127.0.0.1", "only this host reaches it");
+    lab.manifest(2, &web("two"));
+    lab.apply();
+    assert_eq!(ask(port).unwrap(), "two");
+}
+
+#[test]
+fn a_job_runs_once_and_before_those_who_wait_for_it() {
+    let lab = Lab::new("job");
+    let containers = |image: &str| {
+        format!(
+            r#""job": {{"image": "{image}", "command": ["/bin/sh", "-c", "date +%s > /out/done"], "restart": "no",
+  "volumes": ["out:/out"]}},
+"web": {{"image": "one", "depends_on": {{"job": {{"condition": "completed"}}}}, "volumes": ["out:/out:ro"],
+  "command": ["/bin/sh", "-c", "cat /out/done && exec sleep 1000"], "stop_grace": "0s"}}"#
+        )
+    };
+    lab.manifest(1, &containers("one"));
+    lab.run(&["apply"]).is(expect![[r#"
+        note: create network `PROJECT`: it is not on the host
+        note: create volume `PROJECT-out`: it is not on the host
+        job | create `PROJECT-job` (it is not on the host)
+        job | start `PROJECT-job` (it is not on the host)
+        job | wait until `PROJECT-job` has completed, 1m at most (it was started)
+        web | create `PROJECT-web` (it is not on the host)
+        web | start `PROJECT-web` (it is not on the host)
+        web | wait until `PROJECT-web` is good, 1m at most (it was started)
+        done in 6 changes: the host runs serial 1 of `PROJECT`
+        exit 0
+    "#]]);
+    assert_eq!(lab.containers(), "PROJECT-job exited\nPROJECT-web running");
+    assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n");
+    lab.manifest(2, &containers("two"));
+    lab.apply();
+    assert_eq!(lab.containers(), "PROJECT-job exited\nPROJECT-web running");
+}
+
+#[test]
+fn a_manifest_may_come_from_elsewhere() {
+    let lab = Lab::new("input");
+    lab.manifest(1, r#""web": {"image": "one", "stop_grace": "0s"}"#);
+    let text = fs::read_to_string(lab.path("deploy.json")).unwrap();
+    fs::remove_file(lab.path("deploy.json")).unwrap();
+    assert_eq!(lab.run_with_input(&["apply", "-"], &text).exit, Some(0));
+    assert_eq!(lab.containers(), "PROJECT-web running");
+    assert_eq!(lab.run(&["status", "--exit-code"]).exit, Some(0), "the host remembers what is wanted");
+}

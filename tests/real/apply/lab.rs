@@ -1,0 +1,256 @@
+//! A project on the tests' engine, with images that are good and bad, a folder for windlass' state, and nothing left
+//! behind.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::{fs, io};
+
+use expect_test::Expect;
+use tempfile::TempDir;
+
+use crate::parts;
+
+/// A server of `/www/version`, which stops when it is asked to.
+const SERVES: &str =
+    r#"["/bin/sh", "-c", "trap 'exit 0' TERM; httpd -p 80 -h /www; while :; do sleep 1 & wait $!; done"]"#;
+
+/// What the images are called, and what is particular to each.
+const IMAGES: [(&str, &str, &str); 5] = [
+    ("one", "CMD", SERVES),
+    ("two", "CMD", SERVES),
+    ("crash", "CMD", r#"["/bin/sh", "-c", "echo it does not work; exit 3"]"#),
+    ("sick", "HEALTHCHECK --interval=200ms --retries=2 CMD echo not well; false\nCMD", SERVES),
+    ("absent", "CMD", r#"["/bin/there-is-no-such-program"]"#),
+];
+
+/// Runs Docker's client.
+pub(crate) fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(["-H", &parts::docker_host()]).args(args).output().unwrap();
+    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// The images' ids by name, built once.
+fn images() -> &'static BTreeMap<&'static str, String> {
+    static BUILT: OnceLock<BTreeMap<&str, String>> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let context = tempfile::tempdir().unwrap();
+        fs::copy(parts::BUSYBOX, context.path().join("busybox")).unwrap();
+        let build = |(name, keyword, value): (&'static str, &str, &str)| {
+            let dockerfile = format!(
+                "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n\
+                 RUN mkdir /www && echo {name} > /www/version\n{keyword} {value}\n"
+            );
+            let file = context.path().join("Dockerfile");
+            fs::write(&file, dockerfile).unwrap();
+            let tag = format!("windlass-test-apply:{name}");
+            docker(&["build", "--quiet", "--tag", &tag, &context.path().display().to_string()]);
+            (name, docker(&["image", "inspect", "--format", "{{.Id}}", &tag]))
+        };
+        IMAGES.into_iter().map(build).collect()
+    })
+}
+
+/// How a run of windlass ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) exit: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Compares the whole of it. How often a container that is started again and again has said the same depends on
+    /// the machine, so lines that repeat the one before are left out.
+    #[expect(clippy::needless_pass_by_value, reason = "expect-test's own shape")]
+    pub(crate) fn is(&self, expected: Expect) {
+        let exit = self.exit.map_or("killed".to_owned(), |exit| exit.to_string());
+        let mut shown = String::new();
+        for line in format!("{}{}exit {exit}", self.stderr, self.stdout).lines() {
+            if !shown.ends_with(&format!("{line}\n")) {
+                shown.push_str(&format!("{line}\n"));
+            }
+        }
+        expected.assert_eq(&shown);
+    }
+}
+
+/// A project of its own on the engine.
+pub(crate) struct Lab {
+    pub(crate) project: String,
+    engine: String,
+    folder: TempDir,
+}
+
+impl Lab {
+    pub(crate) fn new(name: &str) -> Self {
+        let (project, engine) = (format!("windlass-test-{name}"), parts::docker_host());
+        let lab = Self { project, engine, folder: tempfile::tempdir().unwrap() };
+        lab.sweep();
+        lab
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The image's id.
+    pub(crate) fn image(&self, name: &str) -> &'static str {
+        &images()[name]
+    }
+
+    /// Writes a manifest with all images and these containers.
+    pub(crate) fn manifest(&self, serial: u64, containers: &str) {
+        let entry = |(name, id): (&&str, &String)| format!(r#""{name}": {{"id": "{id}", "content_hash": "{id}"}}"#);
+        let entries: Vec<String> = images().iter().map(entry).collect();
+        self.manifest_with_images(serial, &entries.join(", "), containers);
+    }
+
+    pub(crate) fn manifest_with_images(&self, serial: u64, images: &str, containers: &str) {
+        let project = &self.project;
+        let text = format!(
+            r#"{{"version": 1, "project": "{project}", "serial": {serial},
+"images": {{{images}}},
+"containers": {{{containers}}}}}"#
+        );
+        fs::write(self.path("deploy.json"), text).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+        command.args(["--directory", &self.folder.path().display().to_string()]).args(args);
+        let variables = ["WINDLASS_MANIFEST", "WINDLASS_STATE_DIR", "GITHUB_ACTIONS", "DOCKER_CONFIG"];
+        variables.iter().for_each(|name| {
+            command.env_remove(name);
+        });
+        command.env("WINDLASS_HOST", parts::docker_host()).env("WINDLASS_PROGRESS", "plain");
+        command.env("HOME", self.folder.path()).env("XDG_STATE_HOME", self.path("state"));
+        command
+    }
+
+    /// Runs windlass in the lab's folder.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.ran(self.command(args).output().unwrap())
+    }
+
+    /// Starts windlass and does not wait for it.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Runs windlass with a text on its standard input.
+    pub(crate) fn run_with_input(&self, args: &[&str], input: &str) -> Ran {
+        let mut command = self.command(args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        self.ran(child.wait_with_output().unwrap())
+    }
+
+    pub(crate) fn ran(&self, output: std::process::Output) -> Ran {
+        let text = |bytes: Vec<u8>| self.plain(&String::from_utf8(bytes).unwrap());
+        Ran { exit: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// A text without what differs from run to run.
+    pub(crate) fn plain(&self, text: &str) -> String {
+        let text = text.replace(&self.project, "PROJECT").replace(&self.folder.path().display().to_string(), "FOLDER");
+        let mut parts = text.split(".next-");
+        let first = parts.next().unwrap().to_owned();
+        parts.fold(first, |shown, rest| format!("{shown}.next{}", &rest[12..]))
+    }
+
+    /// Applies `deploy.json`, which has to work.
+    pub(crate) fn apply(&self) -> Ran {
+        let ran = self.run(&["apply"]);
+        assert_eq!(ran.exit, Some(0), "{ran:?}");
+        ran
+    }
+
+    /// The engine's name of a container.
+    pub(crate) fn name(&self, container: &str) -> String {
+        format!("{}-{container}", self.project)
+    }
+
+    /// All containers that carry the project's label, with what they do, in the order of their names.
+    pub(crate) fn containers(&self) -> String {
+        let label = format!("label=dev.windlass.project={}", self.project);
+        let listed = docker(&["ps", "--all", "--filter", &label, "--format", "{{.Names}} {{.State}}"]);
+        let mut lines: Vec<String> = listed.lines().map(|line| self.plain(line)).collect();
+        lines.sort();
+        lines.join("\n")
+    }
+
+    /// Something that the engine knows of a container.
+    pub(crate) fn inspect(&self, container: &str, format: &str) -> String {
+        docker(&["inspect", "--type", "container", "--format", format, &self.name(container)])
+    }
+
+    /// What a container's server says, asked from within another one.
+    pub(crate) fn asks(&self, container: &str, server: &str) -> String {
+        let url = format!("http://{server}/version");
+        docker(&["exec", &self.name(container), "wget", "-q", "-O", "-", &url])
+    }
+
+    /// What happened to the project's containers since a moment, `action name` a line; health checks are left out.
+    pub(crate) fn events_since(&self, since: &str) -> Vec<String> {
+        let label = format!("label=dev.windlass.project={}", self.project);
+        let format = "{{.Action}} {{.Actor.Attributes.name}}";
+        let now = self.now();
+        let listed = docker(&["events", "--since", since, "--until", &now, "--filter", &label, "--format", format]);
+        let lines = listed.lines().filter(|line| !line.starts_with("exec_"));
+        lines.map(|line| self.plain(line)).collect()
+    }
+
+    /// The engine's clock.
+    pub(crate) fn now(&self) -> String {
+        docker(&["info", "--format", "{{.SystemTime}}"])
+    }
+
+    /// Removes all that carries the project's label. What can't be removed fails no test but the next of its name.
+    fn sweep(&self) {
+        let label = format!("label=dev.windlass.project={}", self.project);
+        let ask = |args: &[&str]| {
+            let output = Command::new("docker").args(["-H", &self.engine]).args(args).output().unwrap();
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let remove = |list: &[&str], remove: &[&str]| {
+            for id in ask(&[list, &["--quiet", "--filter", &label]].concat()).lines() {
+                ask(&[remove, &[id]].concat());
+            }
+        };
+        remove(&["ps", "--all"], &["rm", "--force", "--volumes"]);
+        remove(&["network", "ls"], &["network", "rm"]);
+        remove(&["volume", "ls"], &["volume", "rm"]);
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.sweep();
+    }
+}
+
+/// A port of the host that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// What a server on a port of the host says.
+pub(crate) fn ask(port: u16) -> io::Result<String> {
+    use std::io::Read as _;
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.write_all(b"GET /version HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok(body.trim_end().to_owned())
+}
+
+/// The path of a file as an argument.
+pub(crate) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
