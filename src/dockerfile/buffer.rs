@@ -2,15 +2,19 @@
 
 /// Writes a text so that quotes, `$`, `}`, escapes and control characters in it can't be taken for syntax.
 pub(super) fn quote_into(canonical: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '"' | '\\' | '$' | '}' => canonical.extend(['\\', character]),
-            '\n' => canonical.push_str("\\n"),
-            '\r' => canonical.push_str("\\r"),
-            '\t' => canonical.push_str("\\t"),
-            _ => canonical.push(character),
-        }
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\\', '$', '}', '\n', '\r', '\t']) {
+        canonical.push_str(&rest[..at]);
+        canonical.push('\\');
+        canonical.push(match rest.as_bytes()[at] {
+            b'\n' => 'n',
+            b'\r' => 'r',
+            b'\t' => 't',
+            other => char::from(other),
+        });
+        rest = &rest[at + 1..];
     }
+    canonical.push_str(rest);
 }
 
 /// A text that grows, with its canonical form.

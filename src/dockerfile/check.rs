@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::ast::{Command, Dockerfile, Escape, Instruction, MountKey, Stage, Word};
 use super::expand::{Reading, Scope, expand};
-use super::problems::{Problems, suggestion};
+use super::problems::{MISSPELT_AT_MOST, Problems, suggestion};
 use crate::diag::Diagnostic;
 
 /// The stages by name. Of two stages with one name the later one is meant.
 #[derive(Default)]
 pub(super) struct Names<'a>(BTreeMap<&'a str, usize>);
 
-/// How many names are tried as what a misspelt one might mean; arbitrary, and it keeps a huge file linear.
-const SUGGESTIONS_AT_MOST: usize = 200;
+/// In a file of more stages than this, nobody looks for misspelt ones; arbitrary, and it keeps a huge file linear.
+const STAGES_AT_MOST: usize = 200;
 
 impl<'a> Names<'a> {
     /// The names of some stages.
@@ -36,18 +36,24 @@ impl<'a> Names<'a> {
 
     /// `did you mean …?`, where a stage's name is near.
     pub(super) fn suggestion(&self, name: &str) -> Option<String> {
-        suggestion(name, self.0.keys().copied().take(SUGGESTIONS_AT_MOST))
+        suggestion(name, self.0.keys().copied())
     }
 
     /// Warns of a word that is no stage's name but looks like a misspelt one.
     fn warn_of_likely_stage(&self, word: &Word, problems: &mut Problems) {
         let text = word.text.as_str();
         // Short words are near to everything, and these are images that everybody knows.
-        if text.len() < 4 || text.contains(['/', ':', '@', '$', '.']) || KNOWN_IMAGES.contains(&text) {
+        if !(4..=MISSPELT_AT_MOST).contains(&text.len())
+            || text.contains(['/', ':', '@', '$', '.'])
+            || KNOWN_IMAGES.contains(&text)
+        {
             return;
         }
         let n_typos = if text.len() < 8 { 1 } else { 2 };
-        let mut names = self.0.keys().take(SUGGESTIONS_AT_MOST);
+        let mut names = self.0.keys();
+        if self.0.len() > STAGES_AT_MOST {
+            return;
+        }
         if let Some(near) = names.find(|name| strsim::damerau_levenshtein(text, name) <= n_typos) {
             let hint = Some(format!("did you mean `{near}`?"));
             problems.warning(word.span, format!("`{text}` is no stage, so an image is meant"), "", hint);

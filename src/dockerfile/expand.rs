@@ -44,12 +44,19 @@ pub(super) struct Reading {
     pub(super) quotes: Quotes,
     /// Whether escape characters stay in the text.
     pub(super) keep_escapes: bool,
+    /// Whether the text is wanted in words, too.
+    pub(super) in_words: bool,
 }
 
 impl Reading {
     /// How the words of instructions are read.
     pub(super) const fn word(escape: char) -> Self {
-        Self { escape, quotes: Quotes::Remove, keep_escapes: false }
+        Self { escape, quotes: Quotes::Remove, keep_escapes: false, in_words: false }
+    }
+
+    /// How a word is read that may come to several.
+    pub(super) const fn words(escape: char) -> Self {
+        Self { in_words: true, ..Self::word(escape) }
     }
 }
 
@@ -62,12 +69,14 @@ pub(super) struct Expansion {
     pub(super) canonical: String,
     /// Whether nothing in it depends on the base image.
     pub(super) known: bool,
-    /// The words of the text, parted by white space that is not quoted.
+    /// The words of the text, parted by white space that is not quoted, where they are wanted.
     pub(super) words: Vec<String>,
     /// The variables that were looked up and are defined.
     pub(super) used: BTreeSet<String>,
     /// The variables that were looked up and are defined nowhere.
     pub(super) unset: BTreeSet<String>,
+    /// What it took besides the text: the bytes of the values that were looked at.
+    pub(super) cost: usize,
 }
 
 /// Expands a text; the error says what is wrong with it, without a place.
@@ -78,17 +87,19 @@ pub(super) fn expand(text: &str, reading: Reading, scope: &Scope) -> Result<Expa
         scope,
         used: BTreeSet::new(),
         unset: BTreeSet::new(),
+        cost: 0,
         depth: 0,
     };
-    let mut words = Words::default();
-    let buffer = lexer.until(None, reading.keep_escapes, &mut words)?;
+    let mut words = reading.in_words.then(Words::default);
+    let buffer = lexer.until(None, reading.keep_escapes, words.as_mut())?;
     Ok(Expansion {
         text: buffer.text,
         canonical: buffer.canonical,
         known: buffer.known,
-        words: words.finish(),
+        words: words.map(Words::finish).unwrap_or_default(),
         used: lexer.used,
         unset: lexer.unset,
+        cost: lexer.cost,
     })
 }
 
@@ -101,46 +112,41 @@ struct Lexer<'a> {
     scope: &'a Scope,
     used: BTreeSet<String>,
     unset: BTreeSet<String>,
+    cost: usize,
     depth: usize,
 }
 
 impl Lexer<'_> {
     /// Reads up to a character, which is consumed, or to the end.
-    fn until(&mut self, stop: Option<char>, keep_escapes: bool, words: &mut Words) -> Result<Buffer, String> {
+    fn until(
+        &mut self,
+        stop: Option<char>,
+        keep_escapes: bool,
+        mut words: Option<&mut Words>,
+    ) -> Result<Buffer, String> {
         let mut buffer = Buffer::new();
         while let Some(character) = self.chars.next() {
-            match character {
+            let mut character_bytes = [0; 4];
+            let (piece, is_quoted) = match character {
                 _ if Some(character) == stop => return Ok(buffer),
-                '$' => {
-                    let value = self.dollar(keep_escapes)?;
-                    words.push(&value.text);
-                    buffer.append(&value);
-                }
-                '<' => {
-                    let opener = self.possible_heredoc();
-                    words.push_quoted(&opener);
-                    buffer.push_str(&opener);
-                }
-                '\'' | '"' if self.reading.quotes != Quotes::Ignore => {
-                    let quoted = self.quoted(character, keep_escapes)?;
-                    words.push_quoted(&quoted.text);
-                    buffer.append(&quoted);
-                }
-                _ if character == self.reading.escape => {
-                    if keep_escapes {
-                        words.push_quoted(character.encode_utf8(&mut [0; 4]));
-                        buffer.push(character);
-                    }
-                    // An escape character that ends the text escapes nothing, and is dropped.
-                    if let Some(escaped) = self.chars.next() {
-                        words.push_quoted(escaped.encode_utf8(&mut [0; 4]));
-                        buffer.push(escaped);
-                    }
-                }
+                '$' => (self.dollar(keep_escapes)?, false),
+                '<' => (Buffer::known(&self.possible_heredoc()), true),
+                '\'' | '"' if self.reading.quotes != Quotes::Ignore => (self.quoted(character, keep_escapes)?, true),
+                _ if character == self.reading.escape => (self.escaped(keep_escapes), true),
                 _ => {
-                    words.push(character.encode_utf8(&mut [0; 4]));
-                    buffer.push(character);
+                    let text = character.encode_utf8(&mut character_bytes);
+                    buffer.push_str(text);
+                    if let Some(words) = &mut words {
+                        words.push(text);
+                    }
+                    continue;
                 }
+            };
+            buffer.append(&piece);
+            match &mut words {
+                Some(words) if is_quoted => words.push_quoted(&piece.text),
+                Some(words) => words.push(&piece.text),
+                None => {}
             }
         }
         match stop {
@@ -148,6 +154,18 @@ impl Lexer<'_> {
             Some('/') => Err("the `/` between pattern and replacement is missing".to_owned()),
             Some(stop) => Err(format!("the closing `{stop}` is missing")),
         }
+    }
+
+    /// Reads what follows an escape character: one that ends the text escapes nothing, and is dropped.
+    fn escaped(&mut self, keep_escapes: bool) -> Buffer {
+        let mut buffer = Buffer::new();
+        if keep_escapes {
+            buffer.push(self.reading.escape);
+        }
+        if let Some(escaped) = self.chars.next() {
+            buffer.push(escaped);
+        }
+        buffer
     }
 
     /// `<<` takes the white space behind it along, so that `<< EOF` is one word.
@@ -241,6 +259,7 @@ impl Lexer<'_> {
         match self.scope.values.get(name) {
             Some(Value::Known(value)) => {
                 self.used.insert(name.to_owned());
+                self.cost += value.len();
                 Variable::Known(value.clone())
             }
             Some(Value::Unknown) => {
@@ -283,7 +302,7 @@ impl Lexer<'_> {
     }
 
     fn alternative(&mut self, name: &str, colon: &str, operator: char, keep_escapes: bool) -> Result<Buffer, String> {
-        let word = self.until(Some('}'), keep_escapes, &mut Words::default())?;
+        let word = self.until(Some('}'), keep_escapes, None)?;
         let was_unset = self.unset.contains(name);
         let value = match self.look_up(name) {
             Variable::Known(value) => Some(value),
@@ -309,7 +328,7 @@ impl Lexer<'_> {
 
     fn trim(&mut self, name: &str, operator: char) -> Result<Buffer, String> {
         let longest = self.chars.next_if_eq(&operator).is_some();
-        let word = self.until(Some('}'), true, &mut Words::default())?;
+        let word = self.until(Some('}'), true, None)?;
         let value = match self.look_up(name) {
             Variable::Known(value) => value,
             Variable::Unset => return Ok(Buffer::new()),
@@ -318,6 +337,7 @@ impl Lexer<'_> {
         if !word.known {
             return Ok(unknown_trim(name, operator, longest, &word));
         }
+        self.cost += pattern::cost(&value, &word.text);
         let trimmed = match operator {
             '#' => pattern::trim_prefix(&value, &word.text, longest)?,
             _ => pattern::trim_suffix(&value, &word.text, longest)?,
@@ -327,12 +347,13 @@ impl Lexer<'_> {
 
     fn replace(&mut self, name: &str) -> Result<Buffer, String> {
         let all = self.chars.next_if_eq(&'/').is_some();
-        let from = self.until(Some('/'), true, &mut Words::default())?;
-        let to = self.until(Some('}'), true, &mut Words::default())?;
+        let from = self.until(Some('/'), true, None)?;
+        let to = self.until(Some('}'), true, None)?;
         let value = self.look_up(name);
         match value {
             Variable::Unset => Ok(Buffer::new()),
             Variable::Known(value) if from.known && to.known => {
+                self.cost += pattern::cost(&value, &from.text);
                 pattern::replace(&value, &from.text, &to.text, all).map(|replaced| Buffer::known(&replaced))
             }
             Variable::Known(_) | Variable::Unknown => {

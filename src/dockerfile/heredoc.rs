@@ -36,7 +36,7 @@ impl Opener {
 
 /// The words of a text, if it is a single one. Heredocs are escaped with `\` whatever the file's escape is.
 fn one_word(text: &str, quotes: Quotes) -> Option<[String; 1]> {
-    let reading = Reading { escape: '\\', quotes, keep_escapes: false };
+    let reading = Reading { quotes, ..Reading::words('\\') };
     expand(text, reading, &everything_unknown()).ok()?.words.try_into().ok()
 }
 
@@ -80,6 +80,10 @@ pub(super) fn read_below(
         let content = Word { text: text[span.range()].to_owned(), span };
         let Opener { name, file_descriptor, expand, chomp } = opener;
         heredocs.push(Heredoc { name, opener: word, file_descriptor, expand, chomp, content });
+        if !is_closed {
+            // Nothing is left for the others.
+            break;
+        }
     }
     (heredocs, end)
 }
@@ -89,7 +93,7 @@ fn openers(line: &Line<'_>) -> Vec<(Opener, Word)> {
     if !line.text.contains("<<") {
         return Vec::new();
     }
-    let reading = Reading { escape: '\\', quotes: Quotes::Keep, keep_escapes: true };
+    let reading = Reading { quotes: Quotes::Keep, keep_escapes: true, ..Reading::words('\\') };
     let Ok(expansion) = expand(&line.text, reading, &everything_unknown()) else { return Vec::new() };
     let mut searched = 0;
     let mut openers = Vec::new();

@@ -1,4 +1,10 @@
 //! Reads Dockerfiles: text in, typed stages, edges and diagnostics out. Opens no file.
+//!
+//! [`parse`] says what is written, [`resolve`] what it means for a target and arguments, [`pin`] writes references anew.
+//! All three follow BuildKit's own frontend (moby/buildkit, `frontend/dockerfile`, as of `docker/dockerfile` 1.16),
+//! quirks included, but for these: all errors are said, not the first alone; letters beyond ASCII in flags are left as
+//! they are; names of stages have no case in `FROM` either; and instructions that BuildKit takes without the arguments
+//! they are for (`RUN`, and `ARG` with flags) are errors.
 
 mod ast;
 mod buffer;
@@ -8,6 +14,7 @@ mod csv;
 mod directives;
 mod expand;
 mod flags;
+mod from;
 mod healthcheck;
 mod heredoc;
 mod instruction;
@@ -18,6 +25,7 @@ mod pattern;
 mod pin;
 mod platform;
 mod problems;
+mod reach;
 mod reads;
 mod resolve;
 mod resolved;

@@ -3,6 +3,14 @@
 
 use regex::{NoExpand, Regex};
 
+/// The longest pattern, in bytes; arbitrary, and it bounds what looking for one takes.
+const PATTERN_AT_MOST: usize = 1024;
+
+/// What looking for a pattern in a value takes at worst, in bytes copied: a step of it takes about as long as eight.
+pub(super) fn cost(value: &str, pattern: &str) -> usize {
+    value.len().saturating_mul(8 * pattern.len().min(PATTERN_AT_MOST))
+}
+
 /// The value without the shortest or longest beginning that the pattern matches.
 pub(super) fn trim_prefix(value: &str, pattern: &str, longest: bool) -> Result<String, String> {
     let regex = to_regex(pattern, longest, true)?;
@@ -26,6 +34,9 @@ pub(super) fn replace(value: &str, pattern: &str, replacement: &str, all: bool) 
 }
 
 fn to_regex(pattern: &str, longest: bool, at_start: bool) -> Result<Regex, String> {
+    if pattern.len() > PATTERN_AT_MOST {
+        return Err(format!("the pattern has {} bytes: {PATTERN_AT_MOST} at most", pattern.len()));
+    }
     let mut expression = String::with_capacity(pattern.len() + 4);
     if at_start {
         expression.push('^');
@@ -44,7 +55,7 @@ fn to_regex(pattern: &str, longest: bool, at_start: bool) -> Result<Regex, Strin
             _ => push_literal(&mut expression, character),
         }
     }
-    Regex::new(&expression).map_err(|_| "the pattern is too long".to_owned())
+    Regex::new(&expression).map_err(|_| format!("the pattern `{pattern}` is too complex"))
 }
 
 fn push_literal(expression: &mut String, character: char) {

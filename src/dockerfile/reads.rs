@@ -49,7 +49,7 @@ impl Walk<'_, '_, '_> {
         }
         match stage {
             Some(to) if to < self.state.index => {
-                text.say(&format!("--from=stage {}", self.reached.range(..to).count()));
+                text.say(&format!("--from=stage {}", self.reached.position(to)));
             }
             Some(to) => {
                 self.out_of_order(from, to);
@@ -129,7 +129,7 @@ impl Walk<'_, '_, '_> {
             TransferSource::Heredoc(heredoc) => {
                 let content = heredoc::content(heredoc);
                 let expansion = if heredoc.expand && !self.is_trigger {
-                    let reading = Reading { escape: '\\', quotes: Quotes::Ignore, keep_escapes: false };
+                    let reading = Reading { quotes: Quotes::Ignore, ..Reading::word('\\') };
                     let span = heredoc.opener.span;
                     self.resolver.expand_text(&content, span, reading, &self.state.scope)?
                 } else {

@@ -1,6 +1,8 @@
 //! `ADD` and `COPY`.
 
-use super::ast::{Add, Copy, Transfer, TransferSource};
+use std::collections::{BTreeMap, VecDeque};
+
+use super::ast::{Add, Copy, Heredoc, Transfer, TransferSource};
 use super::heredoc::Opener;
 use super::instruction::Draft;
 use super::problems::Problems;
@@ -31,24 +33,25 @@ fn transfer(draft: Draft<'_, '_>, problems: &mut Problems) -> Option<Transfer> {
         problems.error(destination.span, format!("{} into a heredoc", draft.name), "a path is needed here");
         return None;
     }
-    let heredocs = draft.heredocs;
-    let names: Vec<String> = words.iter().filter_map(|word| Opener::read(&word.text)).map(|o| o.name).collect();
-    for lost in heredocs.iter().filter(|heredoc| !names.contains(&heredoc.name)) {
+    let mut heredocs: BTreeMap<String, VecDeque<Heredoc>> = BTreeMap::new();
+    for heredoc in draft.heredocs {
+        heredocs.entry(heredoc.name.clone()).or_default().push_back(heredoc);
+    }
+    let mut sources = Vec::with_capacity(words.len());
+    for word in words {
+        let opened = Opener::read(&word.text).and_then(|opener| heredocs.get_mut(&opener.name)?.pop_front());
+        sources.push(match opened {
+            Some(heredoc) => TransferSource::Heredoc(Heredoc { opener: word, ..heredoc }),
+            None => TransferSource::Path(word),
+        });
+    }
+    for lost in heredocs.into_values().flatten() {
         let hint = Some("write `<<` and the name as one word, and as a source".to_owned());
         let message = format!("the heredoc `{}` is no source of {}", lost.name, draft.name);
         problems.error_with_hint(lost.opener.span, message, "", hint);
     }
-    let sources = words.into_iter().map(|word| {
-        // BuildKit finds a heredoc's text by its name: of two with one name both get the last text.
-        let opened =
-            Opener::read(&word.text).and_then(|o| heredocs.iter().rev().find(|heredoc| heredoc.name == o.name));
-        match opened {
-            Some(heredoc) => TransferSource::Heredoc(super::ast::Heredoc { opener: word, ..heredoc.clone() }),
-            None => TransferSource::Path(word),
-        }
-    });
     Some(Transfer {
-        sources: sources.collect(),
+        sources,
         destination,
         json,
         chown: draft.flags.value("chown"),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::ast::{ArgDeclaration, Command, Dockerfile, Escape, Instruction, Pair, Word};
 use super::canonical::{Text, quoted};
-use super::expand::{Expansion, Scope, Value};
+use super::expand::{Expansion, Reading, Scope, Value};
+use super::reach::Reached;
 use super::resolve::Resolver;
 use super::resolved::{Base, ResolvedInstruction};
 use crate::model::Platform;
@@ -37,6 +38,11 @@ impl State {
         Self { index: 0, platform: platform.clone(), scope, declared: BTreeSet::new(), shell_is_posix }
     }
 
+    /// How many variables it holds.
+    pub(super) fn size(&self) -> usize {
+        self.scope.values.len()
+    }
+
     fn set(&mut self, name: &str, expansion: &Expansion) {
         let value = if expansion.known { Value::Known(expansion.text.clone()) } else { Value::Unknown };
         self.scope.values.insert(name.to_owned(), value);
@@ -47,20 +53,16 @@ impl State {
 pub(super) fn instructions<'a>(
     resolver: &mut Resolver<'_>,
     state: &mut State,
-    reached: &BTreeSet<usize>,
+    reached: &Reached,
     instructions: impl Iterator<Item = &'a Instruction>,
 ) -> Vec<ResolvedInstruction> {
     let mut walk = Walk { resolver, state, reached, is_trigger: false };
-    instructions
-        .filter_map(|instruction| {
-            Some(ResolvedInstruction { text: walk.instruction(instruction)?, span: instruction.span })
-        })
-        .collect()
+    walk.all(instructions)
 }
 
 /// The triggers that a stage leaves to images built on it, as written: nothing in them is expanded before they run.
 pub(super) fn left_triggers(resolver: &mut Resolver<'_>, index: usize) -> Vec<ResolvedInstruction> {
-    let triggers = resolver.triggers(index);
+    let triggers = resolver.triggers[index].clone();
     let mut state = State {
         index,
         platform: Platform::linux_amd64(),
@@ -68,23 +70,34 @@ pub(super) fn left_triggers(resolver: &mut Resolver<'_>, index: usize) -> Vec<Re
         declared: BTreeSet::new(),
         shell_is_posix: false,
     };
-    let reached = BTreeSet::new();
+    let reached = Reached::nothing();
     let mut walk = Walk { resolver, state: &mut state, reached: &reached, is_trigger: true };
-    triggers
-        .into_iter()
-        .filter_map(|trigger| Some(ResolvedInstruction { text: walk.instruction(trigger)?, span: trigger.span }))
-        .collect()
+    walk.all(triggers.into_iter())
 }
 
 pub(super) struct Walk<'r, 'a, 's> {
     pub(super) resolver: &'r mut Resolver<'a>,
     pub(super) state: &'s mut State,
-    pub(super) reached: &'s BTreeSet<usize>,
+    pub(super) reached: &'s Reached,
     /// Whether the instruction only waits for the images built on this one: then it is taken as it is written.
     pub(super) is_trigger: bool,
 }
 
 impl Walk<'_, '_, '_> {
+    /// Resolves instructions until there are no more, or there is too much of them; those with errors are left out.
+    fn all<'i>(&mut self, instructions: impl Iterator<Item = &'i Instruction>) -> Vec<ResolvedInstruction> {
+        let mut resolved = Vec::new();
+        for instruction in instructions {
+            let text = self.instruction(instruction);
+            let n_bytes = text.as_ref().map_or(1, String::len);
+            resolved.extend(text.map(|text| ResolvedInstruction { text, span: instruction.span }));
+            if self.resolver.spend(n_bytes, instruction.span).is_none() {
+                break;
+            }
+        }
+        resolved
+    }
+
     /// The canonical text of an instruction, its effects noted; none where it has an error.
     fn instruction(&mut self, instruction: &Instruction) -> Option<String> {
         let mut text = Text::new(instruction.command.keyword());
@@ -146,10 +159,14 @@ impl Walk<'_, '_, '_> {
     }
 
     pub(super) fn expand(&mut self, word: &Word) -> Option<Expansion> {
+        self.expand_as(word, Reading::word(self.resolver.dockerfile.directives.escape.char()))
+    }
+
+    fn expand_as(&mut self, word: &Word, reading: Reading) -> Option<Expansion> {
         if self.is_trigger {
             return Some(as_written(&word.text));
         }
-        let expansion = self.resolver.expand(word, &self.state.scope)?;
+        let expansion = self.resolver.expand_text(&word.text, word.span, reading, &self.state.scope)?;
         for name in expansion.unset.difference(&self.state.declared) {
             let is_global = self.resolver.globals.values.contains_key(name);
             let hint = is_global.then(|| format!("`ARG {name}` in this stage makes it seen here"));
@@ -217,7 +234,8 @@ impl Walk<'_, '_, '_> {
     fn expose(&mut self, ports: &[Word], text: &mut Text) -> Option<()> {
         let mut exposed = BTreeSet::new();
         for port in ports {
-            let expansion = self.expand(port)?;
+            let reading = Reading::words(self.resolver.dockerfile.directives.escape.char());
+            let expansion = self.expand_as(port, reading)?;
             if expansion.known {
                 exposed.extend(expansion.words.iter().map(|word| quoted(word)));
             } else {

@@ -12,6 +12,7 @@ mod dockerfile;
 mod dockerfile_diagnostics;
 mod dockerfile_pin;
 mod dockerfile_properties;
+mod dockerfile_size;
 mod dockerfile_testdata;
 mod hash;
 mod manifest;

@@ -7,6 +7,7 @@ mod apply;
 mod build;
 mod config_schema;
 mod docker_connect;
+mod dockerfile_buildkit;
 mod dockerfile_oracle;
 mod engine_build;
 mod engine_build_limits;

@@ -1,0 +1,169 @@
+//! The lines before the first `FROM`, and every `FROM`: what the arguments make of them.
+
+use std::collections::BTreeSet;
+
+use super::ast::{ArgDeclaration, Command, Stage, Word};
+use super::canonical::quoted;
+use super::check::Names;
+use super::expand::{Expansion, Scope, Value};
+use super::platform;
+use super::problems::suggestion;
+use super::resolve::Resolver;
+use super::resolved::Base;
+use crate::model::Platform;
+
+/// A stage's `FROM`, expanded.
+pub(super) struct From {
+    pub(super) base: Base,
+    pub(super) platform: Option<Platform>,
+    /// The canonical text of its flags.
+    pub(super) flags: String,
+    /// The global variables it uses.
+    pub(super) used: BTreeSet<String>,
+}
+
+impl From {
+    /// The stage that it builds on.
+    pub(super) fn stage(&self) -> Option<usize> {
+        match self.base {
+            Base::Stage(index) => Some(index),
+            Base::Scratch | Base::Outside(_) => None,
+        }
+    }
+}
+
+/// Defines BuildKit's own variables and those of the `ARG`s before the first `FROM`.
+pub(super) fn define_globals(resolver: &mut Resolver<'_>) {
+    let inputs = resolver.inputs;
+    let last = resolver.dockerfile.stages.last().and_then(|stage| stage.name.as_ref());
+    let stage = inputs.target.or(last.map(|name| name.text.as_str())).unwrap_or("default");
+    for (name, value) in platform::variables(inputs.target_platform, inputs.build_platform, stage) {
+        let given = inputs.args.get(name);
+        if given.is_some() {
+            resolver.set_globals.insert(name.to_owned());
+        }
+        resolver.globals.values.insert(name.to_owned(), Value::Known(given.cloned().unwrap_or(value)));
+    }
+    for ArgDeclaration { name, default } in &resolver.dockerfile.global_args {
+        let value = match (inputs.args.get(&name.text), default) {
+            (Some(given), _) => given.clone(),
+            (None, Some(default)) => {
+                let scope = std::mem::take(&mut resolver.globals);
+                let expansion = resolver.expand(default, &scope);
+                resolver.globals = scope;
+                let Some(expansion) = expansion else { continue };
+                expansion.text
+            }
+            (None, None) => continue,
+        };
+        resolver.set_globals.insert(name.text.clone());
+        resolver.globals.values.insert(name.text.clone(), Value::Known(value));
+    }
+}
+
+/// Reads all `FROM`s: an empty one is an error whichever stage is built.
+pub(super) fn bases(resolver: &mut Resolver<'_>) -> Vec<Option<From>> {
+    let mut earlier = Names::default();
+    let stages = &resolver.dockerfile.stages;
+    let scope = resolver.globals.clone();
+    let declared = Declared::of(resolver);
+    let mut bases = Vec::with_capacity(stages.len());
+    for (index, stage) in stages.iter().enumerate() {
+        let is_enough = resolver.problems.are_too_many();
+        bases.push(if is_enough { None } else { from(resolver, stage, &earlier, &scope, &declared) });
+        if !resolver.is_replaced(index) {
+            earlier.add(stage, index);
+        }
+    }
+    bases
+}
+
+/// The names that `ARG` declares, for saying what an undefined one might be.
+struct Declared<'a> {
+    globally: BTreeSet<&'a str>,
+    in_stages: BTreeSet<&'a str>,
+}
+
+impl<'a> Declared<'a> {
+    fn of(resolver: &Resolver<'a>) -> Self {
+        let dockerfile = resolver.dockerfile;
+        let instructions = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
+        let args = instructions.filter_map(|instruction| match &instruction.command {
+            Command::Arg(args) => Some(args),
+            _ => None,
+        });
+        let name = |arg: &'a ArgDeclaration| arg.name.text.as_str();
+        Self {
+            globally: dockerfile.global_args.iter().map(name).collect(),
+            in_stages: args.flatten().map(name).collect(),
+        }
+    }
+}
+
+fn from(
+    resolver: &mut Resolver<'_>,
+    stage: &Stage,
+    earlier: &Names<'_>,
+    scope: &Scope,
+    declared: &Declared<'_>,
+) -> Option<From> {
+    let expansion = resolver.expand(&stage.base, scope)?;
+    warn_of_unset(resolver, &stage.base, &expansion, declared);
+    let reference = expansion.text;
+    if reference.is_empty() {
+        let message = format!("`{}` is empty: no image to build on", stage.base.text);
+        let hint = expansion.unset.first().map(|name| format!("`ARG {name}=…` before the first FROM gives a value"));
+        resolver.problems.error_with_hint(stage.base.span, message, "", hint);
+        return None;
+    }
+    let base = match earlier.find(&reference) {
+        _ if reference == "scratch" => Base::Scratch,
+        Some(index) => Base::Stage(index),
+        None => Base::Outside(reference),
+    };
+    let mut from = From { base, platform: None, flags: String::new(), used: expansion.used };
+    if let Some(word) = &stage.platform {
+        add_platform(resolver, word, scope, declared, &mut from)?;
+    }
+    Some(from)
+}
+
+fn add_platform(
+    resolver: &mut Resolver<'_>,
+    word: &Word,
+    scope: &Scope,
+    declared: &Declared<'_>,
+    from: &mut From,
+) -> Option<()> {
+    let expansion = resolver.expand(word, scope)?;
+    warn_of_unset(resolver, word, &expansion, declared);
+    let Some(platform) = platform::read(&expansion.text, resolver.inputs.build_platform) else {
+        let message = match expansion.text.as_str() {
+            "" => format!("`{}` is empty: no platform", word.text),
+            text => format!("`{text}` is no platform"),
+        };
+        resolver.problems.error_with_hint(word.span, message, "", Some("write `linux/amd64`".to_owned()));
+        return None;
+    };
+    // A stage that runs on the building machine makes files for the target: which machine builds is no input.
+    let is_builders = |name: &String| name.starts_with("BUILD") && !resolver.set_globals.contains(name);
+    let is_machine = !expansion.used.is_empty() && expansion.used.iter().all(is_builders);
+    let written = if is_machine { word.text.clone() } else { platform.to_string() };
+    from.flags = format!(" --platform=\"{}\"", quoted(&written));
+    from.used.extend(expansion.used);
+    from.platform = Some(platform);
+    Some(())
+}
+
+/// Warns of variables that nothing defines before the first `FROM`.
+fn warn_of_unset(resolver: &mut Resolver<'_>, word: &Word, expansion: &Expansion, declared: &Declared<'_>) {
+    if resolver.problems.has_all_warnings() {
+        return;
+    }
+    for name in expansion.unset.iter().filter(|name| !declared.globally.contains(name.as_str())) {
+        let near = suggestion(name, resolver.globals.values.keys().map(String::as_str));
+        let is_in_stage = declared.in_stages.contains(name.as_str());
+        let late = || is_in_stage.then(|| format!("only an `ARG {name}` before the first FROM is seen here"));
+        resolver.problems.warning(word.span, format!("variable `{name}` is not defined"), "", near.or_else(late));
+    }
+}
