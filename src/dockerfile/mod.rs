@@ -31,6 +31,7 @@ mod resolve;
 mod resolved;
 mod run;
 mod shell_text;
+mod state;
 mod transfer;
 mod walk;
 mod words;

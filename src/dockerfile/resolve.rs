@@ -10,7 +10,8 @@ use super::from::{self, From};
 use super::problems::Problems;
 use super::reach::{self, Reached};
 use super::resolved::{Base, Edge, EdgeKind, ResolveInputs, Resolved, ResolvedInstruction, ResolvedStage};
-use super::walk::{self, State};
+use super::state::State;
+use super::walk;
 use crate::diag::Span;
 
 /// The build arguments that every Dockerfile may use undeclared, and that do not count (Dockerfile reference,
@@ -181,7 +182,7 @@ impl<'a> Resolver<'a> {
         let default = inherited.as_ref().map_or(self.inputs.target_platform, |state| &state.platform);
         let platform = from.platform.clone().unwrap_or_else(|| default.clone());
         let mut state = inherited.unwrap_or_else(|| State::new(&from.base, &platform, self.dockerfile));
-        state.index = index;
+        state.inherit(index);
         state.platform = platform;
         Some(state)
     }

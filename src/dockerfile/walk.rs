@@ -2,52 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::ast::{ArgDeclaration, Command, Dockerfile, Escape, Instruction, Pair, Word};
+use super::ast::{ArgDeclaration, Command, Instruction, Pair, Word};
 use super::canonical::{Text, quoted};
-use super::expand::{Expansion, Reading, Scope, Value};
+use super::expand::{Expansion, Reading, Value};
 use super::reach::Reached;
 use super::resolve::Resolver;
-use super::resolved::{Base, ResolvedInstruction};
-use crate::model::Platform;
-
-/// The search path that BuildKit gives to stages whose base sets none (`system.DefaultPathEnvUnix`).
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What one instruction leaves to the next, and a stage to those built on it.
-#[derive(Clone)]
-pub(super) struct State {
-    /// The stage, by its index in the file.
-    pub(super) index: usize,
-    pub(super) platform: Platform,
-    pub(super) scope: Scope,
-    /// What `ARG` declares without giving it a value.
-    declared: BTreeSet<String>,
-    /// Whether text for the shell is read by a POSIX shell, as far as can be told.
-    shell_is_posix: bool,
-}
-
-impl State {
-    /// The state before the first instruction of a stage that is built on no other.
-    pub(super) fn new(base: &Base, platform: &Platform, dockerfile: &Dockerfile) -> Self {
-        let is_windows = platform.os == "windows";
-        let mut scope = Scope { open: *base != Base::Scratch, ..Scope::default() };
-        if !scope.open && !is_windows {
-            scope.values.insert("PATH".to_owned(), Value::Known(DEFAULT_PATH.to_owned()));
-        }
-        let shell_is_posix = !is_windows && dockerfile.directives.escape == Escape::Backslash;
-        Self { index: 0, platform: platform.clone(), scope, declared: BTreeSet::new(), shell_is_posix }
-    }
-
-    /// How many variables it holds.
-    pub(super) fn size(&self) -> usize {
-        self.scope.values.len()
-    }
-
-    fn set(&mut self, name: &str, expansion: &Expansion) {
-        let value = if expansion.known { Value::Known(expansion.text.clone()) } else { Value::Unknown };
-        self.scope.values.insert(name.to_owned(), value);
-    }
-}
+use super::resolved::ResolvedInstruction;
+use super::state::State;
 
 /// Resolves instructions in order.
 pub(super) fn instructions<'a>(
@@ -63,13 +24,7 @@ pub(super) fn instructions<'a>(
 /// The triggers that a stage leaves to images built on it, as written: nothing in them is expanded before they run.
 pub(super) fn left_triggers(resolver: &mut Resolver<'_>, index: usize) -> Vec<ResolvedInstruction> {
     let triggers = resolver.triggers[index].clone();
-    let mut state = State {
-        index,
-        platform: Platform::linux_amd64(),
-        scope: Scope::default(),
-        declared: BTreeSet::new(),
-        shell_is_posix: false,
-    };
+    let mut state = State::blank(index, resolver.inputs.target_platform);
     let reached = Reached::nothing();
     let mut walk = Walk { resolver, state: &mut state, reached: &reached, is_trigger: true };
     walk.all(triggers.into_iter())
@@ -115,7 +70,9 @@ impl Walk<'_, '_, '_> {
             Command::Copy(copy) => self.copy(copy, &mut text)?,
             Command::Env(pairs) => {
                 for (name, value) in self.pairs(pairs, &mut text)? {
-                    self.env(&name, &value);
+                    if !self.is_trigger {
+                        self.state.set_env(&name, &value);
+                    }
                 }
             }
             Command::Expose(ports) => self.expose(ports, &mut text)?,
@@ -195,7 +152,7 @@ impl Walk<'_, '_, '_> {
                 }
             },
         };
-        self.state.set(name, &value);
+        self.state.set_arg(name, &value);
         // The value is said with the arguments, and here only where it is another one or not known.
         if value.known {
             let said = self.resolver.out.args.entry(name.clone()).or_insert_with(|| value.text.clone());
@@ -216,19 +173,6 @@ impl Walk<'_, '_, '_> {
             expanded.push((name, value));
         }
         Some(expanded)
-    }
-
-    fn env(&mut self, name: &Expansion, value: &Expansion) {
-        if self.is_trigger {
-            return;
-        }
-        if name.known {
-            self.state.set(&name.text, value);
-        } else {
-            // Which variable this sets is not known: it may be any.
-            self.state.scope.open = true;
-            self.state.scope.values.values_mut().for_each(|value| *value = Value::Unknown);
-        }
     }
 
     fn expose(&mut self, ports: &[Word], text: &mut Text) -> Option<()> {

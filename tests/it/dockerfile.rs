@@ -337,19 +337,30 @@ COPY --from=two / /
 #[test]
 fn env_and_arg_of_one_name() {
     check(
-        "FROM scratch\nARG A=arg\nENV A=env\nLABEL l=$A\nARG A=again\nLABEL m=$A\nENV A=x B=$A\nENV C=$A\n",
+        "FROM scratch AS a\nARG A=arg\nENV A=env\nLABEL l=$A\nARG A=again\nLABEL m=$A\nARG B=arg PATH=/arg\nFROM a AS b\nENV A=x A2=$A B=$B P=$PATH\nFROM x\nCOPY --from=b / /\nARG C=1\nLABEL c=$C",
         &With::default(),
         &expect![[r#"
-            stage 0 - line 1 linux/amd64 Scratch
+            stage 0 a line 1 linux/amd64 Scratch
               FROM scratch
               ARG "A"
               ENV "A" "env"
               LABEL "l" "env"
               ARG "A" --value="again"
               LABEL "m" "again"
-              ENV "A" "x" "B" "again"
-              ENV "C" "x"
+              ARG "B" "PATH"
+            stage 1 b line 8 linux/amd64 Stage(0)
+              FROM stage 0
+              ENV "A" "x" "A2" "env" "B" "arg" "P" "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+            stage 2 - line 10 linux/amd64 Outside("x")
+              FROM image "x"
+              COPY --from=stage 1 "/" to "/"
+              ARG "C"
+              LABEL "c" "1"
+            From x linux/amd64 in 2: x
             arg A=arg
+            arg B=arg
+            arg C=1
+            arg PATH=/arg
         "#]],
     );
 }
