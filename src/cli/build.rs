@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::project::{self, Project};
-use super::{Exit, Refusal, Settings, block_on, connect, lookups, manifest_file, secrets, until_interrupted};
+use super::secrets::Masked;
+use super::{
+    Exit, Refusal, Settings, block_on, connect, interrupted, lookups, manifest_file, secrets, until_interrupted,
+};
 use crate::diag::Diagnostic;
 use crate::engine::Engine as _;
 use crate::engine::docker::DockerEngine;
-use crate::event::{Event, Sink as _};
+use crate::event::{Event, Sink};
 use crate::manifest::{ContainerSpec, ImageSource};
 use crate::model::ContainerName;
 use crate::pipeline::{self, About, Report, Run};
 use crate::plan::{self, Plan, Resolved};
-use crate::registry::Registry;
 use crate::source::Revision;
 use crate::ui::{self, Record, Reporter, build_report};
 
@@ -24,7 +26,7 @@ pub(super) struct BuildArgs {
     #[command(flatten)]
     pub(super) selection: project::SelectionArgs,
     /// Push what passed its tests, and move the channels in the registry too.
-    #[arg(long, env = "WINDLASS_PUSH")]
+    #[arg(long, env = "WINDLASS_PUSH", value_parser = clap::builder::BoolishValueParser::new())]
     pub(super) push: bool,
     /// Build the chosen images though they are there; those that they are made from only where needed.
     #[arg(long)]
@@ -97,7 +99,8 @@ pub(super) fn show(built: &Built, format: Format, settings: &Settings) -> anyhow
 
 /// Plans, builds, tests, promotes, pushes, and writes the manifest where all is green.
 pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Built> {
-    let Project { resolved, config, names, revision } = project::load(settings, &args.selection)?;
+    let Project { resolved, config, names, revision } =
+        project::load(settings, &args.selection, args.manifest.as_deref())?;
     ui::warn(&resolved.warnings, &settings.ui);
     if args.push && config.registry.is_none() {
         let message = "`--push` needs to know where to";
@@ -111,36 +114,37 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     let former = manifest_path.as_deref().map(manifest_file::read).transpose()?.flatten();
     let forced = if args.force { args.selection.chosen(&resolved) } else { Default::default() };
     let reporter = Arc::new(Reporter::new(&settings.ui, resolved.images.len()));
-    block_on(async {
-        let engine = connect::engine(settings).await?;
+    let run = async |engine: &DockerEngine| {
+        // What a manifest can't say is known before anything is built.
+        let containers = match &manifest_path {
+            Some(_) => with_digests(containers, settings, &reporter).await?,
+            None => containers,
+        };
         let registry = lookups::registry(settings, &config, &reporter)?;
-        let look_up = lookups::known(&resolved, Some(&engine), registry.as_ref(), args.push, &*reporter);
-        let known = until_interrupted(settings, look_up).await?;
+        let known = lookups::known(&resolved, Some(engine), registry.as_ref(), args.push, &*reporter).await?;
         let plan = plan::decide(resolved, &known, &forced);
         plan.notes.iter().for_each(|note| reporter.send(Event::Note(note.clone())));
+        let secrets = secrets::read(&plan, settings)?;
         let run = Run {
             plan: &plan,
-            engine: &engine,
+            engine,
             registry: registry.as_ref(),
             push: args.push,
-            secrets: &secrets::read(&plan, settings)?,
+            secrets: &secrets,
             labels: &labels(settings, revision.as_ref()),
             jobs: settings.jobs,
             no_cache: args.no_cache,
             source_date_epoch: source_date_epoch(settings, revision.as_ref())?,
-            events: &*reporter,
+            events: &Masked::new(&*reporter, &secrets),
         };
-        let driven = until_interrupted(settings, async { Ok(pipeline::drive(&run).await) }).await;
-        let record = reporter.end();
-        clean_up(&engine, settings).await;
-        let report = driven?;
-        let mut built = Built { plan, report, record, manifest: None };
+        let report = pipeline::drive(&run).await;
+        let mut built = Built { plan, report, record: Record::default(), manifest: None };
         if let (true, Some(path)) = (built.report.all_green(), manifest_path) {
             let about = About {
                 project: built.plan.project.clone(),
                 revision: revision.as_ref().map(Revision::shown),
                 created: revision.as_ref().and_then(|revision| jiff::Timestamp::from_second(revision.time).ok()),
-                containers: until_interrupted(settings, with_digests(containers, registry.as_ref())).await?,
+                containers,
             };
             let serial = args.serial.or_else(|| settings.ci_run_number());
             let manifest = pipeline::describe(&built.plan, &built.report, about, former.as_ref(), serial);
@@ -148,6 +152,13 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
             built.manifest = Some(path);
         }
         Ok(built)
+    };
+    block_on(async {
+        let engine = until_interrupted(settings, connect::engine(settings)).await?;
+        let built = until_interrupted(settings, run(&engine)).await;
+        let record = reporter.end();
+        clean_up(&engine, settings).await;
+        built.map(|built| Built { record, ..built })
     })
 }
 
@@ -177,7 +188,9 @@ fn manifest_path(
 /// What a dropped build left on the engine is removed, within the time that an engine may take to answer; a second
 /// Ctrl-C leaves it.
 async fn clean_up(engine: &DockerEngine, settings: &Settings) {
-    if let Err(error) = until_interrupted(settings, async { Ok(engine.clean_up().await?) }).await {
+    let interrupted = async { anyhow::Ok(interrupted().await?) };
+    let cleaned = async { anyhow::Ok(engine.clean_up().await?) };
+    if let Err(error) = tokio::select! { outcome = cleaned => outcome, outcome = interrupted => outcome } {
         ui::refuse(
             &[Diagnostic::warning(format!("containers of this run may be left: {error}"))],
             settings.ui.color,
@@ -212,16 +225,18 @@ fn source_date_epoch(settings: &Settings, revision: Option<&Revision>) -> Result
 /// A manifest names images from elsewhere by digest: what a tag stood for when the manifest was made.
 async fn with_digests(
     mut containers: BTreeMap<ContainerName, ContainerSpec>,
-    registry: Option<&Registry>,
+    settings: &Settings,
+    reporter: &Arc<Reporter>,
 ) -> anyhow::Result<BTreeMap<ContainerName, ContainerSpec>> {
     for (name, container) in &mut containers {
         let ImageSource::External(reference) = &mut container.image else { continue };
         if reference.digest().is_some() {
             continue;
         }
-        let digest = match registry {
-            Some(registry) => registry.digest_of(reference).await?,
-            None => None,
+        let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
+        let digest = match settings.offline {
+            false => connect::registry(settings, events)?.digest_of(reference).await?,
+            true => None,
         };
         let unknown = || {
             let message = format!("the digest of `{reference}`, which the container `{name}` runs, is not known");

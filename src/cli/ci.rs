@@ -1,6 +1,6 @@
 //! `windlass ci`: a command as a step of a CI job, whose result the service is told in its own way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 
@@ -63,7 +63,7 @@ pub(super) fn run(args: &CiArgs, settings: &Settings) -> anyhow::Result<Exit> {
 fn github(args: &GithubArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let step = Step::new(|name| settings.environment.get(name));
     let outcome = selection(args).and_then(|selection| match args.command {
-        Command::Plan => github_plan(&selection, &step, settings),
+        Command::Plan => github_plan(&selection, args.manifest.as_deref(), &step, settings),
         Command::Build => github_build(args, selection, &step, settings),
     });
     if outcome.is_err() {
@@ -83,8 +83,13 @@ fn selection(args: &GithubArgs) -> anyhow::Result<SelectionArgs> {
     })
 }
 
-fn github_plan(selection: &SelectionArgs, step: &Step, settings: &Settings) -> anyhow::Result<Exit> {
-    let plan = plan::plan(selection, false, settings)?;
+fn github_plan(
+    selection: &SelectionArgs,
+    manifest: Option<&Path>,
+    step: &Step,
+    settings: &Settings,
+) -> anyhow::Result<Exit> {
+    let plan = plan::plan(selection, false, manifest, settings)?;
     tell_plan(&plan, step)?;
     step.set_output("result", if plan.to_build() > 0 { "pending" } else { "unchanged" })?;
     step.add_summary(&Summary::of_plan(&plan).markdown())?;

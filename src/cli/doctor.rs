@@ -15,8 +15,10 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<Exit> {
         for host in &settings.hosts {
             let line = match docker::connect(host, ANSWERS_WITHIN).await {
                 Ok(engine) => {
-                    let version = engine.version().await?;
                     exit = Exit::Done;
+                    // It greeted already: one that does not tell its version is there all the same.
+                    let version = tokio::time::timeout(ANSWERS_WITHIN, engine.version()).await;
+                    let version = version.ok().and_then(Result::ok).unwrap_or_default();
                     let name = version.platform.map_or_else(|| "engine".to_owned(), |platform| platform.name);
                     let name = if name.is_empty() { "engine" } else { &name };
                     let (engine, api) = (version.version.unwrap_or_default(), version.api_version.unwrap_or_default());

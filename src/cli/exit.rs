@@ -116,7 +116,8 @@ fn of_engine(error: &engine::Error) -> Meaning {
     match error {
         engine::Error::Image { hint, .. } => Meaning { exit: Exit::Failed, hint: hint.clone() },
         engine::Error::Unsupported { hint, .. } => Meaning { exit: Exit::Usage, hint: Some(hint.clone()) },
-        engine::Error::Refused(_) | engine::Error::Unreachable(_) | engine::Error::TimedOut { .. } => {
+        engine::Error::Refused(_) => Meaning { exit: Exit::Failed, hint: None },
+        engine::Error::Unreachable(_) | engine::Error::TimedOut { .. } => {
             Meaning { exit: Exit::Unreachable, hint: None }
         }
     }

@@ -26,7 +26,7 @@ enum Format {
 }
 
 pub(super) fn run(args: &GraphArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let Project { resolved, .. } = project::load(settings, &args.selection)?;
+    let Project { resolved, .. } = project::load(settings, &args.selection, None)?;
     ui::notes(&resolved.notes, &settings.ui);
     ui::warn(&resolved.warnings, &settings.ui);
     let graph = Graph::from(&resolved);

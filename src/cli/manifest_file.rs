@@ -29,8 +29,10 @@ pub(super) fn write(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let mut file = tempfile::Builder::new().prefix(".deploy-").suffix(".json").tempfile_in(folder)?;
         file.write_all(manifest::to_json(manifest).as_bytes())?;
-        // A temporary file is private; a manifest is for others to read.
-        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        // A temporary file is private. A manifest is for others to read, unless its environments may hold passwords.
+        if manifest.containers.values().all(|container| container.env.is_empty()) {
+            file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        }
         file.as_file().sync_all()?;
         file.persist(path)?;
         Ok(())

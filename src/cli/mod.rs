@@ -143,7 +143,7 @@ async fn until_interrupted<T>(settings: &Settings, work: impl Future<Output = an
     tokio::select! {
         outcome = work => outcome,
         signal = interrupted() => Err(signal.map_or_else(Into::into, |()| Refusal::Interrupted.into())),
-        () = expired(settings.timeout) => Err(Refusal::TimedOut.into()),
+        () = expired(settings) => Err(Refusal::TimedOut.into()),
     }
 }
 
@@ -155,9 +155,10 @@ async fn interrupted() -> std::io::Result<()> {
     }
 }
 
-async fn expired(timeout: Option<std::time::Duration>) {
-    match timeout {
-        Some(timeout) => tokio::time::sleep(timeout).await,
+/// Ends when the time that the whole command may take is over.
+async fn expired(settings: &Settings) {
+    match settings.timeout {
+        Some(timeout) => tokio::time::sleep(timeout.saturating_sub((settings.ui.clock)())).await,
         None => std::future::pending().await,
     }
 }

@@ -1,6 +1,7 @@
 //! `windlass plan`.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::project::{self, Project, SelectionArgs};
@@ -19,6 +20,9 @@ pub(super) struct PlanArgs {
     /// Plan as `build --force` would build.
     #[arg(long)]
     pub(super) force: bool,
+    /// Where the build writes the deploy manifest, which belongs to no context.
+    #[arg(long, value_name = "FILE", env = "WINDLASS_MANIFEST")]
+    manifest: Option<PathBuf>,
     /// Exit with 10 where something has to be built.
     #[arg(long)]
     exit_code: bool,
@@ -41,7 +45,7 @@ enum Format {
 }
 
 pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let plan = plan(&args.selection, args.force, settings)?;
+    let plan = plan(&args.selection, args.force, args.manifest.as_deref(), settings)?;
     let answer = match args.format {
         Format::Text => ui::table(&plan, settings.ui.color),
         Format::Json => serde_json::to_string_pretty(&plan_json::json(&plan))? + "\n",
@@ -53,8 +57,13 @@ pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> 
 }
 
 /// Loads the project and decides what would be built, by what is there already.
-pub(super) fn plan(selection: &SelectionArgs, force: bool, settings: &Settings) -> anyhow::Result<Plan> {
-    let Project { resolved, config, .. } = project::load(settings, selection)?;
+pub(super) fn plan(
+    selection: &SelectionArgs,
+    force: bool,
+    manifest: Option<&Path>,
+    settings: &Settings,
+) -> anyhow::Result<Plan> {
+    let Project { resolved, config, .. } = project::load(settings, selection, manifest)?;
     ui::warn(&resolved.warnings, &settings.ui);
     let forced = if force { selection.chosen(&resolved) } else { BTreeSet::new() };
     let plan = decide(resolved, &config, &forced, settings)?;

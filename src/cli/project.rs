@@ -5,6 +5,7 @@ mod find;
 mod read;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use self::find::Sources;
 use super::Settings;
@@ -57,11 +58,13 @@ pub(super) struct Project {
     pub(super) revision: Option<Revision>,
 }
 
-/// Loads the project at the root that the settings name.
+/// Loads the project at the root that the settings name. `manifest` is where its build writes the deploy manifest,
+/// relative to the root; none means the usual place.
 ///
 /// # Errors
 /// [`Diagnostics`]: everything that is wrong with its files, or with the selection.
-pub(super) fn load(settings: &Settings, selection: &SelectionArgs) -> anyhow::Result<Project> {
+pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Option<&Path>) -> anyhow::Result<Project> {
+    let manifest = settings.root.join(manifest.unwrap_or_else(|| Path::new(MANIFEST)));
     let config = super::config::read(settings)?;
     let project = match &config.project {
         Some(project) => project.value.clone(),
@@ -69,12 +72,13 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs) -> anyhow::Re
     };
     let mut diagnostics = Vec::new();
     let Sources { images, mut unreadable } = find::sources(&settings.root, &project, &config, &mut diagnostics);
-    let (images, more_unreadable) = read::images(images, &selection.build_args, &config, settings, &mut diagnostics);
+    let (images, more_unreadable) =
+        read::images(images, &selection.build_args, &config, settings, &manifest, &mut diagnostics);
     unreadable.extend(more_unreadable);
     let resolved = plan::resolve(Inputs { project, config: &config, images, unreadable });
     let mut resolved = all_or_nothing(resolved, diagnostics)?;
     let names = resolved.images.iter().map(|image| image.name.clone()).collect();
-    let revision = revision(&settings.root).unwrap_or_else(|error| {
+    let revision = revision(&settings.root, manifest.strip_prefix(&settings.root).ok()).unwrap_or_else(|error| {
         resolved.notes.push(error.to_string());
         None
     });

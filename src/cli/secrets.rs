@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::{Refusal, Settings};
 use crate::engine::Secret;
+use crate::event::{Event, Outcome, Sink};
 use crate::model::ImageName;
 use crate::plan::{Plan, SecretSource, SecretValue, Verdict};
 
@@ -40,4 +41,50 @@ fn value(image: &ImageName, source: &SecretSource, settings: &Settings) -> anyho
         }
     };
     Ok(Secret { id: id.clone(), value })
+}
+
+/// Passes events on with the values of secrets replaced: a build may print what it was trusted with.
+pub(super) struct Masked<'a> {
+    events: &'a dyn Sink,
+    values: Vec<String>,
+}
+
+/// A shorter value is no secret, and would be found in any text.
+const SHORTEST: usize = 4;
+
+impl<'a> Masked<'a> {
+    pub(super) fn new(events: &'a dyn Sink, secrets: &BTreeMap<ImageName, Vec<Secret>>) -> Self {
+        let texts = secrets.values().flatten().filter_map(|secret| std::str::from_utf8(&secret.value).ok());
+        // What is printed is printed by lines.
+        let lines = texts.flat_map(str::lines).map(str::trim).filter(|line| line.len() >= SHORTEST);
+        Self { events, values: lines.map(str::to_owned).collect() }
+    }
+
+    fn mask(&self, text: &mut String) {
+        for value in self.values.iter().filter(|value| !value.is_empty()) {
+            if text.contains(value) {
+                *text = text.replace(value, "***");
+            }
+        }
+    }
+}
+
+impl Sink for Masked<'_> {
+    fn send(&self, mut event: Event) {
+        match &mut event {
+            Event::Output { line: text, .. } | Event::Step { name: text, .. } | Event::Warning(text) => self.mask(text),
+            Event::Tested { failure: Some(text), .. } => self.mask(text),
+            Event::Finished { outcome: Outcome::Failed(failure), .. } => self.mask(&mut failure.message),
+            Event::Started { .. }
+            | Event::Tested { failure: None, .. }
+            | Event::Kept { .. }
+            | Event::Finished { .. }
+            | Event::Pushed { .. }
+            | Event::Promoted { .. }
+            | Event::Retrying { .. }
+            | Event::Applying { .. }
+            | Event::Note(_) => {}
+        }
+        self.events.send(event);
+    }
 }

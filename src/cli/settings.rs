@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use clap::builder::BoolishValueParser;
 
 use super::{Environment, Refusal};
 use crate::model::parse_duration;
@@ -41,7 +42,7 @@ pub struct GlobalArgs {
     #[arg(long, value_name = "TIME", global = true, env = "WINDLASS_TIMEOUT", value_parser = parse_duration, help_heading = "Global options")]
     timeout: Option<Duration>,
     /// Ask no registry.
-    #[arg(long, global = true, env = "WINDLASS_OFFLINE", help_heading = "Global options")]
+    #[arg(long, global = true, env = "WINDLASS_OFFLINE", value_parser = BoolishValueParser::new(), help_heading = "Global options")]
     offline: bool,
     /// How progress is shown.
     #[arg(

@@ -163,7 +163,7 @@ const TIMEOUT_ABOUT: &str = "How long a build may take, and the tests of an imag
 /// How often a build may be tried again at most. Arbitrary.
 pub(super) const RETRIES_AT_MOST: i64 = 10;
 const RETRIES: Kind = Kind::Integer(0, RETRIES_AT_MOST);
-const RETRIES_ABOUT: &str = "How often a build that failed is tried again.";
+const RETRIES_ABOUT: &str = "How often a build is tried again when the engine could not be reached.";
 
 /// An image.
 pub(super) static IMAGE: Shape = Shape {

@@ -54,7 +54,7 @@ pub struct Defaults {
     pub platform: Platform,
     /// How long a build may take; the tests of an image too.
     pub timeout: Duration,
-    /// How often a build that failed is tried again.
+    /// How often a build is tried again when the engine could not be reached.
     pub retries: u32,
 }
 
@@ -83,7 +83,7 @@ pub struct ImageConfig {
     pub platform: Platform,
     /// How long its build may take; its tests too.
     pub timeout: Duration,
-    /// How often its build is tried again when it failed.
+    /// How often its build is tried again when the engine could not be reached.
     pub retries: u32,
     /// What its channels are called.
     pub tags: ChannelTags,

@@ -6,8 +6,9 @@ use super::drive::{Made, Run};
 use super::publish::{Broken, publish};
 use crate::engine::{self, BuildRequest, BuiltImage, Engine, Secret};
 use crate::event::{Event, Outcome, Phase};
-use crate::model::{ImageId, ImageName};
+use crate::model::{ImageId, ImageName, Reference};
 use crate::plan::{Image, PlannedImage, Verdict};
+use crate::registry::{self, Registry, RemoteImage};
 
 /// Makes one image whose parents are there. What is there already costs look-ups alone.
 pub(super) async fn make<E: Engine>(
@@ -33,13 +34,27 @@ async fn fresh<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Ma
         return finish(run, image, stored.id).await;
     }
     let remote = match run.registry {
-        Some(registry) => registry.look_up(&image.content, &image.platform).await,
+        Some(registry) => published(registry, image, existing).await,
         None => Ok(None),
     };
     match remote.map_err(|error| Broken::of_registry(image, &error))? {
         Some(remote) => Ok(Made { id: remote.id, digest: Some(remote.digest), local: false }),
         None => Err(Broken::gone(image, existing)),
     }
+}
+
+/// The image in the registry. Where its content tag was removed and `latest` still names it, the tag is set again:
+/// children are built on it.
+async fn published(
+    registry: &Registry,
+    image: &Image,
+    existing: &Reference,
+) -> Result<Option<RemoteImage>, registry::Error> {
+    let remote = registry.look_up(existing, &image.platform).await?;
+    if let (Some(remote), Some(tag), false) = (&remote, image.content.tag(), *existing == image.content) {
+        registry.retag(&image.repository, remote.digest, tag).await?;
+    }
+    Ok(remote)
 }
 
 /// Builds, unless the very image is there and only its tests are missing; then tests.

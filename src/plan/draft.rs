@@ -50,6 +50,8 @@ pub(super) struct Draft {
     pub(super) inputs: ImageInputs,
     /// The build arguments as texts.
     pub(super) args: BTreeMap<String, String>,
+    /// The frontend that BuildKit reads the Dockerfile with, where it names one.
+    pub(super) syntax: Option<String>,
     pub(super) resolved: dockerfile::Resolved,
 }
 
@@ -81,7 +83,8 @@ pub(super) fn drafts(images: Vec<ImageInputs>, config: &Config, diagnostics: &mu
         let against_config = config_against_dockerfile(&inputs, config, &resolved);
         let new = resolved.diagnostics.iter().filter(|d| !is_shared || !diagnostics.contains(d)).cloned();
         diagnostics.extend(new.chain(against_config).collect::<Vec<_>>());
-        drafts.push(Draft { inputs, args, resolved });
+        let syntax = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.text.clone());
+        drafts.push(Draft { inputs, args, syntax, resolved });
     }
     drafts
 }

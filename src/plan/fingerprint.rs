@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::config::NamedContext;
 use crate::hash::{self, Fingerprint, InputHash};
 use crate::model::{
     ContentHash, ImageDigest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag, Tree,
@@ -33,18 +34,23 @@ impl Trees {
 
 /// The fingerprint of an image as far as it is its own: parents are added by [`chain`].
 pub(super) fn own(draft: &Draft, bases: &BTreeSet<Reference>, trees: &mut Trees) -> Fingerprint {
-    let Draft { inputs, args: _, resolved } = draft;
+    let Draft { inputs, args: _, syntax, resolved } = draft;
+    let syntax = syntax.iter().map(|syntax| format!("# syntax={syntax}")).collect::<Vec<_>>();
     let stages = resolved.stages.iter().flat_map(|stage| &stage.instructions);
     let injected: BTreeSet<&TreePath> = inputs.injected.iter().map(|file| &file.path).collect();
     let mounted = |id: &&String| resolved.secrets.iter().any(|needed| needed.id == **id);
     Fingerprint {
-        dockerfile: hash::instructions(stages.chain(&resolved.triggers).map(|instruction| instruction.text.as_str())),
+        dockerfile: {
+            let instructions = stages.chain(&resolved.triggers).map(|instruction| instruction.text.as_str());
+            hash::instructions(syntax.iter().map(String::as_str).chain(instructions))
+        },
         context: trees.visible(&inputs.context, &injected),
         named_contexts: inputs
             .named_contexts
             .iter()
             .filter(|(name, _)| resolved.edges.iter().any(|edge| edge.reference == **name))
             .map(|(name, folder)| (name.clone(), trees.hash(&folder.tree)))
+            .chain(named_images(draft))
             .collect(),
         args: resolved.args.clone(),
         platform: inputs.config.platform.clone(),
@@ -54,6 +60,15 @@ pub(super) fn own(draft: &Draft, bases: &BTreeSet<Reference>, trees: &mut Trees)
         files: inputs.injected.iter().map(|file| (file.path.clone(), hash::injected(file))).collect(),
         labels: inputs.config.labels.clone(),
     }
+}
+
+/// Which image each named context stands for: two that change places change neither instructions nor parents.
+fn named_images(draft: &Draft) -> impl Iterator<Item = (String, InputHash)> {
+    let used = |name: &String| draft.resolved.edges.iter().any(|edge| edge.reference == *name);
+    draft.inputs.config.contexts.iter().filter_map(move |(name, context)| match &context.value {
+        NamedContext::Image(image) if used(name) => Some((name.clone(), hash::instructions([image.as_str()]))),
+        NamedContext::Image(_) | NamedContext::Folder(_) => None,
+    })
 }
 
 impl Resolved {

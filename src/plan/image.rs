@@ -146,7 +146,7 @@ pub struct Image {
     pub test: TestSpec,
     /// How long the build, and then the tests, may take.
     pub timeout: Duration,
-    /// How often a failed build is tried again.
+    /// How often its build is tried again when the engine could not be reached.
     pub retries: u32,
     /// Labels that it gets: content hash, fingerprint and name among them.
     pub labels: BTreeMap<String, String>,

@@ -117,7 +117,7 @@ fn image(
 ) -> Result<Image, ReferenceError> {
     let repository = prefix.repository(&draft.inputs.name)?;
     let fingerprint = own(&draft, &meaning.bases, trees);
-    let Draft { inputs, args, resolved: _ } = draft;
+    let Draft { inputs, args, syntax: _, resolved: _ } = draft;
     let Meaning { references, edges, bases: _ } = meaning;
     let config = inputs.config;
     let content_hash = fingerprint.content_hash();

@@ -8,9 +8,20 @@ use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use super::glob::Glob;
 
 /// The patterns of a `.dockerignore`, in order; the last that matches a path or one of its folders decides.
-#[derive(Debug, Clone, Default)]
+///
+/// The first pattern is ours: `.git` of the context's own root is left out unless an exception, `!.git`, asks for it.
+/// It differs between two clones of one commit and changes with every `git status`, so an image that held it would
+/// never be unchanged; BuildKit leaves it out of git contexts for the same reason.
+#[derive(Debug, Clone)]
 pub struct IgnoreFile {
     patterns: Vec<Pattern>,
+}
+
+impl Default for IgnoreFile {
+    fn default() -> Self {
+        let git = pattern(".git").ok().flatten().expect("a plain name is a pattern");
+        Self { patterns: vec![git] }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -30,7 +41,7 @@ impl IgnoreFile {
     /// # Errors
     /// Patterns that no engine takes.
     pub fn parse(source: &Arc<SourceText>) -> Result<Self, Diagnostics> {
-        let (mut patterns, mut diagnostics) = (Vec::new(), Vec::new());
+        let (Self { mut patterns }, mut diagnostics) = (Self::default(), Vec::new());
         let mut start = 0;
         for line in source.text().split_inclusive('\n') {
             match pattern(if start == 0 { line.trim_start_matches('\u{feff}') } else { line }) {

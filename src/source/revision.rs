@@ -27,12 +27,12 @@ impl Revision {
 #[error("git does not tell the revision: {0}")]
 pub struct GitError(String);
 
-/// The revision of the work tree that a folder lies in; none outside git, before the first commit, and where no
+/// The revision of the work tree that a folder lies in, which a file below the folder, `except`, does not make dirty; none outside git, before the first commit, and where no
 /// `git` program is installed.
 ///
 /// # Errors
 /// When git refuses for another reason.
-pub fn revision(folder: &Path) -> Result<Option<Revision>, GitError> {
+pub fn revision(folder: &Path, except: Option<&Path>) -> Result<Option<Revision>, GitError> {
     if !folder.ancestors().any(|ancestor| ancestor.join(".git").exists()) {
         return Ok(None);
     }
@@ -42,7 +42,10 @@ pub fn revision(folder: &Path) -> Result<Option<Revision>, GitError> {
     }
     let time = git(folder, &["log", "-1", "--format=%ct", "HEAD"])?.unwrap_or_default();
     let time = time.parse().map_err(|_| GitError(format!("`{time}` is no time")))?;
-    let status = git(folder, &["status", "--porcelain", "--", "."])?.unwrap_or_default();
+    let except = except.map(|path| format!(":(exclude){}", path.display()));
+    let mut status = vec!["status", "--porcelain", "--", "."];
+    status.extend(except.as_deref());
+    let status = git(folder, &status)?.unwrap_or_default();
     Ok(Some(Revision { commit: head, time, dirty: !status.is_empty() }))
 }
 

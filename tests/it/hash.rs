@@ -89,7 +89,13 @@ fn the_body_of_a_heredoc_counts() {
 #[test]
 fn comments_white_space_and_case_do_not_count() {
     assert_keeps(|image| replace(image, "RUN make", "# how\n  run   \\\n # why\n  make"));
-    assert_keeps(|image| image.dockerfile.insert_str(0, "# syntax=docker/dockerfile:1\n\n"));
+    assert_keeps(|image| image.dockerfile.insert_str(0, "# how\n\n"));
+}
+
+/// The frontend reads the file: another one may make something else of it.
+#[test]
+fn the_frontend_of_the_syntax_line_counts() {
+    assert_changes(|image| image.dockerfile.insert_str(0, "# syntax=docker/dockerfile:1\n"));
 }
 
 /// moby/buildkit#4374

@@ -71,6 +71,29 @@ fn check(files: &str, ignore: &str, expected: Expect) {
 }
 
 #[test]
+fn git_is_no_part_of_a_context_unless_it_is_asked_for() {
+    check(
+        ".git/index=1 a=1 sub/.git/index=1",
+        "",
+        expect![[r#"
+        a 1
+        sub/
+        sub/.git/
+        sub/.git/index 1
+    "#]],
+    );
+    check(
+        ".git/index=1 a=1",
+        "!.git",
+        expect![[r#"
+        .git/
+        .git/index 1
+        a 1
+    "#]],
+    );
+}
+
+#[test]
 fn a_context_is_files_folders_and_links() {
     check(
         "Dockerfile=FROM a/b=12345 a/run*=x empty/ a/out->../../etc/passwd a/loop->loop a/here->.",
@@ -349,20 +372,20 @@ fn two_files_of_one_name_and_names_that_no_image_can_have_are_errors() {
 fn a_revision_is_told_by_git_where_there_is_one() {
     let folder = TempDir::new().unwrap();
     let root = folder.path();
-    assert_eq!(revision(root).unwrap(), None);
+    assert_eq!(revision(root, None).unwrap(), None);
     let git = |args: &[&str]| {
         let config = ["-c", "user.name=a", "-c", "user.email=a@example.invalid"];
         let output = Command::new("git").arg("-C").arg(root).args(config).args(args).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     };
     git(&["init", "-q"]);
-    assert_eq!(revision(root).unwrap(), None, "no commit yet");
+    assert_eq!(revision(root, None).unwrap(), None, "no commit yet");
     make(root, "sub/f=1");
     git(&["add", "."]);
     git(&["commit", "-q", "-m", "m", "--date", "2001-01-01T00:00:00Z"]);
-    let clean = revision(&root.join("sub")).unwrap().unwrap();
+    let clean = revision(&root.join("sub"), None).unwrap().unwrap();
     assert_eq!((clean.commit.len(), clean.dirty), (40, false));
     make(root, "other=1");
-    assert!(!revision(&root.join("sub")).unwrap().unwrap().dirty);
-    assert!(revision(root).unwrap().unwrap().dirty);
+    assert!(!revision(&root.join("sub"), None).unwrap().unwrap().dirty);
+    assert!(revision(root, None).unwrap().unwrap().dirty);
 }

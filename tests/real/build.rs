@@ -182,6 +182,31 @@ fn the_manifest_belongs_to_no_context() {
         (Some(0), vec!["base unchanged".to_owned(), "buildmanifest unchanged".to_owned()])
     );
     assert_eq!(project.read("deploy.json"), manifest);
+    project.build(&["--manifest", "other.json"]);
+    let (code, json) = project.build(&["--manifest", "other.json"]);
+    assert_eq!(
+        (code, outcomes(&json)),
+        (Some(0), vec!["base unchanged".to_owned(), "buildmanifest unchanged".to_owned()])
+    );
+}
+
+#[test]
+fn the_value_of_a_secret_is_never_shown() {
+    let project = Project::with_base("buildsecret");
+    let registry = project.registry();
+    let run = "RUN --mount=type=secret,id=token cat /run/secrets/token; echo; exit 3";
+    project.write("api/Dockerfile", &format!("FROM {registry}/base\n{run}\n"));
+    let config = project.read("windlass.yaml");
+    let secret = "secrets: [{ id: token, env: TOKEN }]";
+    project.write(
+        "windlass.yaml",
+        &format!("{config}images:\n  base: {{ context: base }}\n  api: {{ context: api, {secret} }}\n"),
+    );
+    let mut command = project.command(&["build"]);
+    let said = said(&command.env("TOKEN", "canary-5e1f").output().unwrap());
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("***"), "{}", said.stderr);
+    assert!(!said.stderr.contains("canary") && !said.stdout.contains("canary"), "{}{}", said.stdout, said.stderr);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use windlass::source::{ContextRequest, load_contexts};
 use crate::parts;
 
 const FILES: &str = "Dockerfile a.md b.txt src/main.rs src/lib.rs src/bin/x.rs src/target/y docs/a.md docs/deep/c.md \
-    docs/deep/d.txt target/z .env .git/config node_modules/x/index.js a/b/c/d a/b/e a/bb/e x[1] empty/";
+    docs/deep/d.txt target/z .env node_modules/x/index.js a/b/c/d a/b/e a/bb/e x[1] empty/";
 
 fn make(root: &Path) {
     for file in FILES.split_whitespace() {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::MANIFEST;
 use super::find::ImageSource;
 use crate::cli::Settings;
 use crate::config::{self, Config, FileConfig, FileFrom, ImageConfig, NamedContext, ProjectPath, Spanned, TestConfig};
@@ -21,6 +20,7 @@ pub(super) fn images(
     build_args: &[(String, String)],
     config: &Config,
     settings: &Settings,
+    manifest: &Path,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<ImageInputs>, BTreeSet<ImageName>) {
     let mut reader = Reader { config, settings, texts: BTreeMap::new(), requests: Vec::new(), diagnostics };
@@ -40,8 +40,7 @@ pub(super) fn images(
         reader.diagnostics.extend(errors);
         requests.iter().map(|_| Arc::default()).collect()
     });
-    let manifest = settings.root.join(MANIFEST);
-    let trees = trees.into_iter().zip(&requests).map(|(tree, request)| without(tree, &request.root, &manifest));
+    let trees = trees.into_iter().zip(&requests).map(|(tree, request)| without(tree, &request.root, manifest));
     let trees: Vec<Arc<Tree>> = trees.collect();
     let folder = |index: usize| (requests[index].root.clone(), Arc::clone(&trees[index]));
     let inputs = read.into_iter().map(|read| {

@@ -26,7 +26,8 @@ impl Github {
     fn hold(&mut self, image: &ImageName, line: &str) {
         let held = self.held.entry(image.clone()).or_default();
         if held.len() + line.len() <= HELD_BYTES {
-            held.push_str(line);
+            // A line that begins with `::` would be taken for a command.
+            held.push_str(&line.replace('\n', "\n| "));
             held.push('\n');
         }
     }

@@ -117,7 +117,11 @@ pub(super) fn failures(record: &Record, color: Color) -> String {
 }
 
 fn one_failure(name: &ImageName, image: &Recorded, failure: &Failure, color: Color) -> String {
-    let mut text = format!("\n{}: `{name}` failed: {}\n", paint("error", Paint::Bad, color), failure.message);
+    let mut text = format!(
+        "\n{}: `{name}` failed: {}\n",
+        paint("error", Paint::Bad, color),
+        failure.message.replace('\n', "\n  | ")
+    );
     match &failure.place {
         Some((file, Some(line))) => text.push_str(&format!("  --> {file}:{line}\n")),
         Some((file, None)) => text.push_str(&format!("  --> {file}\n")),
@@ -127,7 +131,7 @@ fn one_failure(name: &ImageName, image: &Recorded, failure: &Failure, color: Col
         text.push_str(&format!("  step: {}\n", image.step));
     }
     for (test, why) in &image.failed_tests {
-        text.push_str(&format!("  test: {test}: {why}\n"));
+        text.push_str(&format!("  test: {test}: {}\n", why.replace('\n', "\n  | ")));
     }
     if image.n_cut > 0 {
         text.push_str(&format!("  | ({} lines before these were not kept)\n", image.n_cut));
