@@ -79,6 +79,9 @@ pub(super) fn meaning(error: &anyhow::Error) -> Meaning {
     error.chain().find_map(known).unwrap_or(Meaning { exit: Exit::Failed, hint: None })
 }
 
+/// What to do after work was dropped: every command goes on from what is there.
+const AGAIN: &str = "what was begun may be half done: the same command finishes it";
+
 fn known(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     let plain = |exit| Some(Meaning { exit, hint: None });
     if error.is::<Diagnostics>() {
@@ -87,8 +90,8 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
         return match refusal {
             Refusal::Usage { hint, .. } => Some(Meaning { exit: Exit::Usage, hint: hint.clone() }),
-            Refusal::Interrupted => plain(Exit::Interrupted),
-            Refusal::TimedOut => plain(Exit::TimedOut),
+            Refusal::Interrupted => Some(Meaning { exit: Exit::Interrupted, hint: Some(AGAIN.to_owned()) }),
+            Refusal::TimedOut => Some(Meaning { exit: Exit::TimedOut, hint: Some(AGAIN.to_owned()) }),
         };
     }
     if let Some(connect) = error.downcast_ref::<ConnectError>() {
