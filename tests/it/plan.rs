@@ -386,6 +386,75 @@ fn contexts_that_cannot_be_read_are_errors_beside_all_others() {
     .assert_eq(&windlass(folder.path(), &["graph"]));
 }
 
+/// The content hash of each image, as a plan without an engine tells it.
+fn hashes(folder: &Path) -> Vec<String> {
+    let mut command = Command::cargo_bin("windlass").unwrap();
+    command.env_clear().arg("-C").arg(folder).args(["plan", "--format", "json", "--host", "unix:///nowhere"]);
+    let output = command.output().unwrap();
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    plan["images"].as_array().unwrap().iter().map(|image| image["content_hash"].to_string()).collect()
+}
+
+#[test]
+fn the_ignore_file_beside_the_dockerfile_comes_before_that_of_the_context() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path();
+    make(root, "a/b/Dockerfile a/.dockerignore=one a/b/Dockerfile.dockerignore=two a/one a/two");
+    std::fs::write(root.join("a/b/Dockerfile"), "FROM scratch\nCOPY . /\n").unwrap();
+    std::fs::write(root.join("windlass.yaml"), "version: 1\nimages: { a: { context: a, dockerfile: b/Dockerfile } }\n")
+        .unwrap();
+    let before = hashes(root);
+    make(root, "a/two=changed");
+    assert_eq!(hashes(root), before, "what the file beside the Dockerfile ignores does not count");
+    make(root, "a/one=changed");
+    assert_ne!(hashes(root), before, "what only the context's file ignores does");
+}
+
+#[test]
+fn the_place_of_a_clone_does_not_count_and_folders_with_names_do() {
+    let clone = || {
+        let folder = TempDir::new().unwrap();
+        make(folder.path(), "api/Dockerfile docs/index docs/.dockerignore=drafts docs/drafts/new");
+        std::fs::write(folder.path().join("api/Dockerfile"), "FROM scratch\nCOPY --from=docs . /docs\n").unwrap();
+        let config = "version: 1\nproject: x\nimages: { api: { contexts: { docs: docs } } }\n";
+        std::fs::write(folder.path().join("windlass.yaml"), config).unwrap();
+        folder
+    };
+    let (one, other) = (clone(), clone());
+    assert_eq!(hashes(one.path()), hashes(other.path()));
+    make(other.path(), "docs/drafts/newer");
+    assert_eq!(hashes(one.path()), hashes(other.path()));
+    make(other.path(), "docs/index=changed");
+    assert_ne!(hashes(one.path()), hashes(other.path()));
+}
+
+#[test]
+fn images_may_share_a_dockerfile_and_its_mistakes_are_told_once() {
+    let folder = TempDir::new().unwrap();
+    make(folder.path(), "Dockerfile");
+    std::fs::write(folder.path().join("Dockerfile"), "FROM scratch AS one\nFROM $NONE AS two\n").unwrap();
+    let config = "version: 1\nimages: { a: { context: ., target: one }, b: { context: ., target: two } }\n";
+    std::fs::write(folder.path().join("windlass.yaml"), config).unwrap();
+    expect![[r#"
+        warning: variable `NONE` is not defined
+         --> Dockerfile:2:6
+          |
+        2 | FROM $NONE AS two
+          |      ^^^^^
+
+        error: `$NONE` is empty: no image to build on
+         --> Dockerfile:2:6
+          |
+        2 | FROM $NONE AS two
+          |      ^^^^^
+          |
+          = hint: `ARG NONE=…` before the first FROM gives a value
+        ---
+        exit 2
+    "#]]
+    .assert_eq(&windlass(folder.path(), &["graph"]));
+}
+
 #[test]
 fn a_folder_without_dockerfiles_has_no_images() {
     let folder = TempDir::new().unwrap();
