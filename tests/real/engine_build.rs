@@ -489,7 +489,8 @@ async fn a_secret_is_mounted_or_refused() {
 
 #[tokio::test]
 async fn a_file_that_changed_since_it_was_hashed_is_named() {
-    let changes: [(&str, fn(&Path)); 6] = [
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 6] = [
         ("longer", |file| fs::write(file, "hashed long ago").unwrap()),
         ("other", |file| fs::write(file, "hasheD long ag").unwrap()),
         ("gone", |file| fs::remove_file(file).unwrap()),
