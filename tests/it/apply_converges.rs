@@ -148,7 +148,9 @@ fn happen(host: &SimulatedHost, happening: &Happening) {
     };
     match happening {
         Happening::Apply(manifest, fault) => {
-            let served = serving_on_ports_of_their_own(&host.world(), &read_manifest(manifest));
+            let names = NAMES.map(|name| name.parse::<ContainerName>().unwrap());
+            let served = names.into_iter().filter(|name| somebody_serves(&host.world(), name));
+            let served: BTreeSet<ContainerName> = served.collect();
             if let (Err(Error::Step(failure)), None) = (apply(host, manifest, *fault), fault)
                 && let (Some(name), Former::Restored) = (&failure.container, &failure.former)
             {
@@ -181,17 +183,6 @@ fn happen(host: &SimulatedHost, happening: &Happening) {
             }
         }
     }
-}
-
-/// The containers that serve on ports which no other container shall have: from another one nothing comes back.
-fn serving_on_ports_of_their_own(world: &World, manifest: &Manifest) -> BTreeSet<ContainerName> {
-    let is_claimed = |found: &SimulatedContainer| {
-        let others = manifest.containers.iter().filter(|(name, _)| **name != found.observed.container);
-        let claimed: BTreeSet<_> = others.flat_map(|(_, spec)| &spec.ports).collect();
-        found.observed.ports.iter().any(|port| claimed.contains(port))
-    };
-    let found = world.containers.values().filter(|found| !is_claimed(found)).map(|found| &found.observed.container);
-    found.filter(|name| somebody_serves(world, name)).cloned().collect()
 }
 
 /// Whether a container of this name runs; nobody has waited for the health of one that was started again.

@@ -638,8 +638,11 @@ fn what_left_the_manifest_goes_last() {
             remove `shop-a`, because the new one is good
             rename `shop-a.next` to `shop-a`, because it takes the place of the former one
             create `shop-b.next`, because its image changed
+                else stop `shop-b.next`, remove `shop-b.next`, start `shop-b`
             start `shop-b.next`, because its image changed
+                else stop `shop-b.next`, remove `shop-b.next`, start `shop-b`
             wait until `shop-b.next` is good, 1m at most, because it was started
+                else stop `shop-b.next`, remove `shop-b.next`, start `shop-b`
             remove `shop-b`, because the new one is good
             rename `shop-b.next` to `shop-b`, because it takes the place of the former one
         "#]],

@@ -196,15 +196,17 @@ impl<'a> Plan<'a> {
         found.1.container != *case.name && self.is_active(found) && clashes(case.spec(), found.1)
     }
 
-    /// What brings back what served before `new`: containers that are stopped for it, or else the former one that an
-    /// interrupted run has stopped. Nothing where nothing served.
+    /// What brings back what served before `new`: containers that are stopped for it, or else the former one that was
+    /// stopped before, by an interrupted run or for another's port; from there it may not come back, which the run then
+    /// tells. Nothing where nothing served.
     fn undo(&self, case: &Case<'a>, new: &str, stopped: &[&String]) -> Vec<Action> {
         let serves = case.others.iter().any(|found| self.is_active(*found));
         let was_stopped = |(name, observed): &&Found<'a>| {
-            **name == case.base && matches!(observed.run, RunState::Exited(_)) && !case.may_end()
+            let has_ended = matches!(observed.run, RunState::Exited(_)) && !case.may_end();
+            **name == case.base && (has_ended || self.stopped.contains(*name))
         };
-        let interrupted = case.others.iter().find(was_stopped).filter(|_| !serves).map(|(name, _)| *name);
-        let revived: Vec<&String> = stopped.iter().copied().chain(interrupted).collect();
+        let stopped_before = case.others.iter().find(was_stopped).filter(|_| !serves).map(|(name, _)| *name);
+        let revived: Vec<&String> = stopped.iter().copied().chain(stopped_before).collect();
         if case.spec().update.on_failure == OnFailure::Stop || (revived.is_empty() && !serves) {
             return Vec::new();
         }
