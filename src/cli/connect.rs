@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Settings;
-use crate::docker::ConnectError;
+use crate::apply::DockerHost;
+use crate::docker::{self, ConnectError};
 use crate::engine::docker::{Builder, DockerEngine, Options};
 use crate::event::{Event, Sink};
 use crate::registry::{self, Keychain, Registry, RetryPolicy};
@@ -12,19 +13,33 @@ use crate::registry::{self, Keychain, Registry, RetryPolicy};
 /// How long an engine may take to answer what it has no work with.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Connects to the first of the engine addresses where something answers.
+/// Connects to the first of the engine addresses where something answers: to build and test with.
 pub(super) async fn engine(settings: &Settings) -> anyhow::Result<DockerEngine> {
+    let options = Options {
+        builder: Builder::Best,
+        run: settings.run_id.clone(),
+        answers_within: ANSWERS_WITHIN,
+        keychain: keychain(settings)?,
+        retry: RetryPolicy::default(),
+    };
+    first(settings, |host| DockerEngine::connect(host, options.clone())).await
+}
+
+/// Connects to the first of the engine addresses where something answers: to run containers on.
+pub(super) async fn host(settings: &Settings) -> anyhow::Result<DockerHost> {
+    let keychain = keychain(settings)?;
+    let docker = first(settings, |host| docker::connect(host, ANSWERS_WITHIN)).await?;
+    Ok(DockerHost::new(docker, keychain, RetryPolicy::default()))
+}
+
+async fn first<'a, T, F>(settings: &'a Settings, connect: impl Fn(&'a str) -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<T, ConnectError>>,
+{
     let mut refusals = Vec::new();
     for host in &settings.hosts {
-        let options = Options {
-            builder: Builder::Best,
-            run: settings.run_id.clone(),
-            answers_within: ANSWERS_WITHIN,
-            keychain: keychain(settings)?,
-            retry: RetryPolicy::default(),
-        };
-        match DockerEngine::connect(host, options).await {
-            Ok(engine) => return Ok(engine),
+        match connect(host).await {
+            Ok(connected) => return Ok(connected),
             Err(refusal) => refusals.push(refusal),
         }
     }

@@ -6,20 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::{Environment, Exit, Refusal, Settings, block_on, until_interrupted};
+use super::{Environment, Exit, Refusal, Settings, block_on, connect, until_interrupted};
 use crate::apply::undo::{self, Entry, Outcome};
 use crate::apply::{
-    self, Desired, DesiredError, DockerHost, Emptying, Former, History, Host as _, HostError, Lock, LockError, Step,
+    self, Desired, DesiredError, Emptying, Former, History, Host as _, HostError, Lock, LockError, Step,
 };
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
-use crate::docker::{self, ConnectError};
 use crate::manifest::{self, Manifest};
 use crate::model::ProjectName;
-use crate::registry::{Keychain, RetryPolicy};
 use crate::ui::{self, Reporter, apply_report};
-
-/// How long an engine may take to say that it is there.
-const ANSWERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Where windlass keeps what it has to remember of a host.
 #[derive(Debug, Clone, clap::Args)]
@@ -54,21 +49,6 @@ pub(super) enum Format {
     Text,
     /// One JSON object.
     Json,
-}
-
-/// Connects to the first of the engine addresses where something answers.
-pub(super) async fn connect(settings: &Settings) -> anyhow::Result<DockerHost> {
-    let keychain = settings
-        .docker_config()
-        .map_or_else(|| Ok(Keychain::empty()), |folder| Keychain::load(&folder.join("config.json")))?;
-    let mut refusal: Option<ConnectError> = None;
-    for address in &settings.hosts {
-        match docker::connect(address, ANSWERS_WITHIN).await {
-            Ok(docker) => return Ok(DockerHost::new(docker, keychain, RetryPolicy::default())),
-            Err(error) => refusal = refusal.or(Some(error)),
-        }
-    }
-    Err(refusal.map_or_else(|| Refusal::usage("there is no engine address to try").into(), Into::into))
 }
 
 /// Reads a manifest from a file below the root, or from standard input where the path is `-`.
@@ -159,7 +139,7 @@ pub(super) fn deploy(
     let desired = desired(manifest, settings)?;
     if let Some(exit_code) = dry_run {
         let steps = block_on(until_interrupted(settings, async {
-            let observed = connect(settings).await?.observe(&desired).await.map_err(apply::Error::Observe)?;
+            let observed = connect::host(settings).await?.observe(&desired).await.map_err(apply::Error::Observe)?;
             Ok(apply::diff(&desired, &observed, *emptying).map_err(apply::Error::Refused)?)
         }))?;
         print_steps(&desired, &steps, *format, &apply_report::steps_text(&steps))?;
@@ -172,7 +152,7 @@ pub(super) fn deploy(
     check(&history.entries()?)?;
     let reporter = Reporter::new(&settings.ui, 0);
     let outcome = block_on(until_interrupted(settings, async {
-        let host = connect(settings).await?;
+        let host = connect::host(settings).await?;
         Ok(apply::converge(&host, &desired, *emptying, &reporter).await)
     }));
     reporter.end();

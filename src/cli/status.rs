@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::deploy::{self, Format, StateArgs};
-use super::{Exit, Refusal, Settings, block_on, until_interrupted};
+use super::{Exit, Refusal, Settings, block_on, connect, until_interrupted};
 use crate::apply::{self, History, Host as _, Verdict, undo};
 use crate::manifest::Manifest;
 use crate::model::ProjectName;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Exit
     let manifest = manifest(args, settings)?;
     let desired = deploy::desired(&manifest, settings)?;
     let containers = block_on(until_interrupted(settings, async {
-        let observed = deploy::connect(settings).await?.observe(&desired).await.map_err(apply::Error::Observe)?;
+        let observed = connect::host(settings).await?.observe(&desired).await.map_err(apply::Error::Observe)?;
         Ok(apply::status(&desired, &observed))
     }))?;
     let answer = match args.format {

@@ -124,6 +124,7 @@ fn always_serving(world: &World, manifest: &Manifest) -> BTreeSet<ContainerName>
     manifest.containers.iter().filter(|(name, spec)| may_not_stop(name, spec)).map(|(name, _)| name.clone()).collect()
 }
 
+/// Applies a manifest, and tells how many calls changed something.
 fn apply(host: &SimulatedHost, manifest: &str, fault: Option<(usize, Fault)>) -> Result<usize, Error> {
     let manifest = &read_manifest(manifest);
     let n_before = host.world().n_changes;
@@ -133,11 +134,7 @@ fn apply(host: &SimulatedHost, manifest: &str, fault: Option<(usize, Fault)>) ->
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcome = runtime.block_on(converge(&watched, &desired(manifest), Emptying::Allowed, &NoSink));
     host.world().fault = None;
-    outcome.map(|steps| {
-        let n_changes = host.world().n_changes - n_before;
-        assert_eq!(steps.is_empty(), n_changes == 0 && steps.iter().all(|step| step.action.is_change()));
-        n_changes
-    })
+    outcome.map(|_| host.world().n_changes - n_before)
 }
 
 fn happen(host: &SimulatedHost, happening: &Happening) {
@@ -203,6 +200,40 @@ fn host() -> SimulatedHost {
         foreign: [("somebody-elses".to_owned(), BTreeSet::new())].into(),
         ..World::default()
     })
+}
+
+#[test]
+fn a_version_that_is_bad_ends_where_it_began() {
+    for (good, bad) in [
+        ("web#1", "web#3"),
+        ("web#1!", "web#4!"),
+        ("web#1", "web#5"),
+        ("web#1@80", "web#3@80"),
+        ("web#1@80!", "web#4@80!"),
+        ("web#1%data", "web#5%data"),
+        ("web#1@80", "other#3@80"),
+        ("db#1 web#1&db", "db#3 web#1&db"),
+    ] {
+        let host = host();
+        apply(&host, good, None).unwrap();
+        let error = apply(&host, bad, None).unwrap_err();
+        let Error::Step(failure) = error else { panic!("{bad}: {error}") };
+        assert_eq!(failure.former, Former::Restored, "{bad}");
+        // One that was started again has its check to pass yet, which only a wait sees; nothing else is to do.
+        assert_eq!(apply(&host, good, None).unwrap(), 0, "{bad}");
+        assert_serves(&host.world(), &read_manifest(good));
+    }
+}
+
+#[test]
+fn what_gave_its_port_away_is_told_to_be_lost() {
+    let host = host();
+    apply(&host, "a#1@81 b#1@80", None).unwrap();
+    let error = apply(&host, "a#2@80 b#3@81", None).unwrap_err();
+    let Error::Step(failure) = error else { panic!("{error}") };
+    assert_eq!(failure.former, Former::Lost(HostError::Refused("`127.0.0.1:80/tcp` is taken".to_owned())));
+    apply(&host, "a#2@80 b#2@81", None).unwrap();
+    assert_serves(&host.world(), &read_manifest("a#2@80 b#2@81"));
 }
 
 proptest! {
