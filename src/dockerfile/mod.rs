@@ -1,6 +1,6 @@
 //! Reads Dockerfiles: text in, typed stages, edges and diagnostics out. Opens no file.
 //!
-//! [`parse`] says what is written, [`resolve`] what it means for a target and arguments, [`pin`] writes references anew.
+//! [`parse()`] says what is written, [`resolve()`] what it means for a target and arguments, [`pin()`] writes references anew.
 //! All three follow BuildKit's own frontend (moby/buildkit, `frontend/dockerfile`, as of `docker/dockerfile` 1.16),
 //! quirks included, but for these: all errors are said, not the first alone; letters beyond ASCII in flags are left as
 //! they are; names of stages have no case in `FROM` either; and instructions that BuildKit takes without the arguments

@@ -1,7 +1,7 @@
 //! Decides what is built, in which order and why. Pure: everything that it needs is handed to it.
 //!
 //! Two steps, because what is already there can only be looked up once the content hashes are known:
-//! [`resolve`] makes [`Resolved`] of what was read, then [`decide`] makes a [`Plan`] of it and of what was [`Known`].
+//! [`resolve()`] makes [`Resolved`] of what was read, then [`decide()`] makes a [`Plan`] of it and of what was [`Known`].
 
 mod decide;
 mod draft;

@@ -102,7 +102,7 @@ fn pieces(pattern: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-/// Reads what follows `[` (Go, `filepath.Match`: `[` [ `^` ] { range } `]`, at least one range).
+/// Reads what follows `[`: an optional `^`, at least one range, and `]` (Go, `filepath.Match`).
 fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Piece, String> {
     const OPEN: &str = "its `[` has no `]`";
     let negated = chars.next_if_eq(&'^').is_some();
