@@ -325,6 +325,7 @@ fn a_host_that_is_not_there_is_told_as_that() {
     let missing = format!("unix://{}", shown(&lab.path("nothing.sock")));
     lab.run(&["--host", &missing, "apply"]).is(expect![[r#"
         error: no engine answers at `unix://FOLDER/nothing.sock`: Socket not found: FOLDER/nothing.sock
+        hint: start it, or name another with `--host`; `windlass doctor` tells what is there
         exit 3
     "#]]);
     let silent = lab.path("silent.sock");
@@ -332,6 +333,7 @@ fn a_host_that_is_not_there_is_told_as_that() {
     let silent = format!("unix://{}", shown(&silent));
     lab.run(&["--host", &silent, "--timeout", "300ms", "apply"]).is(expect![[r#"
         error: the time that `--timeout` allows is over
+        hint: what was begun may be half done: the same command finishes it
         exit 124
     "#]]);
 }
