@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::diag::{Diagnostic, Diagnostics, SourceText};
+use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 
 /// More than any Dockerfile or configuration that somebody wrote; arbitrary.
 const BYTES_AT_MOST: u64 = 64 << 20;
@@ -19,8 +19,10 @@ pub fn read_text(path: &Path, shown: &str) -> Result<Arc<SourceText>, Diagnostic
     match String::from_utf8(bytes) {
         Ok(text) => Ok(SourceText::new(shown, text)),
         Err(e) => {
-            let at = e.utf8_error().valid_up_to();
-            refuse(Diagnostic::error(format!("`{shown}` is no text: byte {at} begins no UTF-8 character")))
+            let end = e.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(&e.as_bytes()[..end]).into_owned();
+            let error = Diagnostic::error(format!("`{shown}` is no text in UTF-8"));
+            refuse(error.at(&SourceText::new(shown, text), Span::new(end, end), "what follows is no character"))
         }
     }
 }

@@ -192,7 +192,11 @@ fn a_dockerfile_that_is_no_text() {
     fs::write(folder.path().join("a/Dockerfile"), b"FROM \xff\xfe\n").unwrap();
     expect![[r#"
         exit 2
-        error: `a/Dockerfile` is no text: byte 5 begins no UTF-8 character
+        error: `a/Dockerfile` is no text in UTF-8
+         --> a/Dockerfile:1:6
+          |
+        1 | FROM 
+          |      ^ what follows is no character
     "#]]
     .assert_eq(&plan(folder.path()));
 }

@@ -190,10 +190,14 @@ fn what_is_wrong_is_told_and_ends_with_2() {
     check(
         command.arg("config"),
         &expect![[r#"
-        --
-        error: `windlass.yaml` is no text: byte 13 begins no UTF-8 character
-        -- exit 2
-    "#]],
+            --
+            error: `windlass.yaml` is no text in UTF-8
+             --> windlass.yaml:1:14
+              |
+            1 | version: 1 # 
+              |              ^ what follows is no character
+            -- exit 2
+        "#]],
     );
     let (folder, mut command) = windlass("", "");
     fs::create_dir(folder.path().join("My Shop/windlass.yaml")).unwrap();

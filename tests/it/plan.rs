@@ -367,7 +367,11 @@ fn contexts_that_cannot_be_read_are_errors_beside_all_others() {
     std::fs::write(folder.path().join("b/Dockerfile"), b"FROM \xff").unwrap();
     nix::unistd::mkfifo(&folder.path().join("a/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     expect![[r#"
-        error: `b/Dockerfile` is no text: byte 5 begins no UTF-8 character
+        error: `b/Dockerfile` is no text in UTF-8
+         --> b/Dockerfile:1:6
+          |
+        1 | FROM 
+          |      ^ what follows is no character
 
         error: `a/pipe` is a fifo, which no image can hold
          |
