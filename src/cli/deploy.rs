@@ -14,7 +14,7 @@ use crate::apply::{
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use crate::manifest::{self, Manifest};
 use crate::model::ProjectName;
-use crate::ui::{self, Reporter, apply_report};
+use crate::ui::{self, Progress, Reporter, Ui, apply_report};
 
 /// Where windlass keeps what it has to remember of a host.
 #[derive(Debug, Clone, clap::Args)]
@@ -150,7 +150,12 @@ pub(super) fn deploy(
     history.make_folder()?;
     let _lock = Lock::take(history.folder(), &desired.project)?;
     check(&history.entries()?)?;
-    let reporter = Reporter::new(&settings.ui, 0);
+    // The live view counts images, of which there are none here.
+    let progress = match settings.ui.progress {
+        Progress::Tty => Progress::Plain,
+        other => other,
+    };
+    let reporter = Reporter::new(&Ui { progress, ..settings.ui.clone() }, 0);
     let outcome = block_on(until_interrupted(settings, async {
         let host = connect::host(settings).await?;
         Ok(apply::converge(&host, &desired, *emptying, &reporter).await)
