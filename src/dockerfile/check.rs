@@ -166,6 +166,9 @@ fn reference(
 ) {
     let stages = &dockerfile.stages;
     match to {
+        None if from.text.parse::<i64>().is_ok_and(|index| index < 0) => {
+            problems.error(from.span, format!("there is no stage {}", from.text), "");
+        }
         None => names.warn_of_likely_stage(from, problems),
         Some(to) if to == index => {
             problems.error(from.span, format!("stage `{}` refers to itself", stages[index].label(index)), "");

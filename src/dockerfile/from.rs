@@ -121,6 +121,9 @@ fn from(
         Some(index) => Base::Stage(index),
         None => Base::Outside(reference),
     };
+    if let Base::Stage(index) = base {
+        warn_of_case(resolver, stage, index);
+    }
     let mut from = From { base, platform: None, flags: String::new(), used: expansion.used };
     if let Some(word) = &stage.platform {
         add_platform(resolver, word, scope, declared, &mut from)?;
@@ -153,6 +156,17 @@ fn add_platform(
     from.used.extend(expansion.used);
     from.platform = Some(platform);
     Some(())
+}
+
+/// Warns where a stage is meant whose name has capitals: names are in lower case, and for BuildKit only in `FROM` it
+/// matters.
+fn warn_of_case(resolver: &mut Resolver<'_>, stage: &Stage, index: usize) {
+    let Some(name) = resolver.dockerfile.stages[index].name.as_ref() else { return };
+    if name.text != stage.base.text && name.text == stage.base.text.to_lowercase() {
+        let hint = Some(format!("write `{}`", name.text));
+        let message = format!("BuildKit does not know stage `{}` by this case", stage.base.text);
+        resolver.problems.warning(stage.base.span, message, "", hint);
+    }
 }
 
 /// Warns of variables that nothing defines before the first `FROM`.

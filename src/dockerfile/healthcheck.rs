@@ -43,10 +43,11 @@ pub(super) fn read(draft: &Draft<'_, '_>, problems: &mut Problems) -> Option<Hea
 }
 
 fn timing(draft: &Draft<'_, '_>, problems: &mut Problems) -> HealthcheckTiming {
-    let mut duration = |name| read_duration(draft.flags.value(name)?, problems);
+    let value = |name| draft.flags.value(name).filter(|word| !word.text.is_empty());
+    let mut duration = |name| read_duration(value(name)?, problems);
     let (interval, timeout) = (duration("interval"), duration("timeout"));
     let (start_period, start_interval) = (duration("start-period"), duration("start-interval"));
-    let retries = draft.flags.value("retries").and_then(|word| {
+    let retries = value("retries").and_then(|word| {
         let retries = word.text.parse().ok().filter(|retries| i32::try_from(*retries).is_ok());
         if retries.is_none() {
             problems.error(word.span, format!("`{}` is no number of retries", word.text), "");

@@ -4,7 +4,7 @@
 //! All three follow BuildKit's own frontend (moby/buildkit, `frontend/dockerfile`, as of `docker/dockerfile` 1.16),
 //! quirks included, but for these: all errors are said, not the first alone; letters beyond ASCII in flags are left as
 //! they are; names of stages have no case in `FROM` either; and instructions that BuildKit takes without the arguments
-//! they are for (`RUN`, and `ARG` with flags) are errors.
+//! they are for (`RUN` alone, `ARG` and `STOPSIGNAL` with flags) are errors.
 
 mod ast;
 mod buffer;
@@ -33,6 +33,7 @@ mod run;
 mod shell_text;
 mod state;
 mod transfer;
+mod values;
 mod walk;
 mod words;
 

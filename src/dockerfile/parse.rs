@@ -155,7 +155,7 @@ fn stage(draft: &Draft<'_, '_>, problems: &mut Problems) -> Option<Stage> {
     Some(Stage {
         name,
         base: base.clone(),
-        platform: draft.flags.value("platform"),
+        platform: draft.flags.value("platform").filter(|platform| !platform.text.is_empty()),
         span: draft.span,
         instructions: Vec::new(),
     })

@@ -16,9 +16,10 @@ pub(super) fn read(text: &str, build: &Platform) -> Option<Platform> {
         return None;
     }
     match parts.as_slice() {
-        [os] if is_os(os) => {
+        [os] if OSES.contains(os) => {
             Some(Platform { os: (*os).to_owned(), ..normalized(&build.architecture, build.variant.as_deref()) })
         }
+        [architecture] if !ARCHITECTURES.contains(&normalized(architecture, None).architecture.as_str()) => None,
         [architecture] => Some(Platform { os: build.os.clone(), ..normalized(architecture, None) }),
         [os, architecture] => Some(Platform { os: (*os).to_owned(), ..normalized(architecture, None) }),
         [os, architecture, variant] => {
@@ -28,9 +29,53 @@ pub(super) fn read(text: &str, build: &Platform) -> Option<Platform> {
     }
 }
 
-fn is_os(text: &str) -> bool {
-    matches!(text, "linux" | "windows" | "darwin" | "freebsd" | "netbsd" | "openbsd" | "solaris" | "wasi")
-}
+/// The operating systems that Go knows (containerd/platforms, `isKnownOS`).
+const OSES: [&str; 16] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+];
+
+/// The architectures that Go knows (containerd/platforms, `isKnownArch`).
+const ARCHITECTURES: [&str; 24] = [
+    "386",
+    "amd64",
+    "amd64p32",
+    "arm",
+    "armbe",
+    "arm64",
+    "arm64be",
+    "ppc64",
+    "ppc64le",
+    "loong64",
+    "mips",
+    "mipsle",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "ppc",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sparc",
+    "sparc64",
+    "wasm",
+];
 
 /// Architecture and variant as Go names them (containerd/platforms, `normalizeArch`).
 fn normalized(architecture: &str, variant: Option<&str>) -> Platform {
@@ -93,7 +138,7 @@ mod tests {
         ] {
             assert_eq!(written(text).as_deref(), Some(expected), "{text}");
         }
-        for bad in ["", "linux/", "a/b/c/d", "linux/ä", "linux amd64"] {
+        for bad in ["", "foo", "linux/", "a/b/c/d", "linux/ä", "linux amd64"] {
             assert_eq!(written(bad), None, "{bad}");
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn add(draft: Draft<'_, '_>, problems: &mut Problems) -> Option<Add> 
 
 /// Reads `COPY`.
 pub(super) fn copy(draft: Draft<'_, '_>, problems: &mut Problems) -> Option<Copy> {
-    let from = draft.flags.value("from");
+    let from = draft.flags.value("from").filter(|from| !from.text.is_empty());
     let parents = draft.flags.bool("parents").unwrap_or(false);
     Some(Copy { transfer: transfer(draft, problems)?, from, parents })
 }

@@ -9,6 +9,7 @@ use super::reach::Reached;
 use super::resolve::Resolver;
 use super::resolved::ResolvedInstruction;
 use super::state::State;
+use super::values;
 
 /// Resolves instructions in order.
 pub(super) fn instructions<'a>(
@@ -103,12 +104,19 @@ impl Walk<'_, '_, '_> {
                 }
                 text.literals(words);
             }
-            Command::Stopsignal(word) | Command::User(word) | Command::Workdir(word) => {
+            Command::Stopsignal(word) => {
+                let signal = self.expand(word)?;
+                self.expect(word, &signal, values::is_signal(&signal.text), "no signal");
+                text.expanded(&signal);
+            }
+            Command::User(word) | Command::Workdir(word) => {
                 text.expanded(&self.expand(word)?);
             }
             Command::Volume(words) => {
                 for word in words {
-                    text.expanded(&self.expand(word)?);
+                    let path = self.expand(word)?;
+                    self.expect(word, &path, !path.text.is_empty(), "empty: no path");
+                    text.expanded(&path);
                 }
             }
         }
@@ -130,6 +138,15 @@ impl Walk<'_, '_, '_> {
             self.resolver.problems.warning(word.span, format!("variable `{name}` is not defined"), "", hint);
         }
         Some(expansion)
+    }
+
+    /// Says that a word came to something wrong, where that is known.
+    fn expect(&mut self, word: &Word, expansion: &Expansion, is_good: bool, what: &str) {
+        if is_good || !expansion.known || self.is_trigger {
+            return;
+        }
+        let said = if expansion.text.is_empty() { &word.text } else { &expansion.text };
+        self.resolver.problems.error(word.span, format!("`{said}` is {what}"), "");
     }
 
     fn arg(&mut self, declaration: &ArgDeclaration, text: &mut Text) -> Option<()> {
@@ -180,6 +197,9 @@ impl Walk<'_, '_, '_> {
         for port in ports {
             let reading = Reading::words(self.resolver.dockerfile.directives.escape.char());
             let expansion = self.expand_as(port, reading)?;
+            for word in &expansion.words {
+                self.expect(port, &expansion, values::is_port(word), "no port");
+            }
             if expansion.known {
                 exposed.extend(expansion.words.iter().map(|word| quoted(word)));
             } else {

@@ -570,17 +570,17 @@ RUN true
               ONBUILD RUN --mount --id="s" --type="secret" shell "echo \$V"
             stage 2 child line 9 linux/amd64 Stage(1)
               FROM stage 1
-              COPY --from=stage 0 "/t1" to "/t"
-              ADD "1" to "/v"
+              COPY --from=stage 0 "/t${V}" to "/t"
+              ADD "${V}" to "/v"
               RUN --mount --id="s" --type="secret" shell "echo \$V"
               ONBUILD ENV "A" "\$V"
             stage 3 - line 11 linux/amd64 Stage(2)
               FROM stage 2
-              ENV "A" "1"
+              ENV "A" "${V}"
               RUN shell "true"
             From alpine linux/amd64 in 0: alpine
             From alpine linux/amd64 in 1: alpine
-            Add Path("1") in 2: $V
+            Add UnknownPath("$V") in 2: $V
             secret s optional in 2: type=secret,id=s
             arg V=1
         "#]],
@@ -629,6 +629,8 @@ fn names_of_stages_have_no_case_and_the_last_one_counts() {
         &With::default(),
         &expect![[r#"
             Dockerfile:2:11: warning: two stages are named `a`
+            Dockerfile:3:6: warning: BuildKit does not know stage `A` by this case
+              hint: write `a`
             stage 1 a line 2 linux/amd64 Outside("y")
               FROM image "y"
             stage 2 - line 3 linux/amd64 Stage(1)
@@ -674,6 +676,42 @@ fn stages_that_come_later() {
             stage 2 third line 3 linux/amd64 Stage(1)
               FROM stage 0
             From third linux/amd64 in 1: third
+        "#]],
+    );
+}
+
+#[test]
+fn words_that_come_to_nothing_of_use() {
+    check(
+        "FROM scratch\nARG E P=x\nVOLUME $E\nVOLUME [\"/$P\"]\nEXPOSE $P 80-70/tcp 1/foo $E\nSTOPSIGNAL SIG$P\nSTOPSIGNAL $E\nSTOPSIGNAL 9\nONBUILD EXPOSE $P\nFROM base\nEXPOSE $UNKNOWN\nSTOPSIGNAL $UNKNOWN\nVOLUME $UNKNOWN\nCOPY --from=0 / /\nCOPY --from= a b\n",
+        &With::default(),
+        &expect![[r#"
+            Dockerfile:3:8: error: `$E` is empty: no path
+            Dockerfile:5:8: error: `x` is no port
+            Dockerfile:5:11: error: `80-70/tcp` is no port
+            Dockerfile:5:21: error: `1/foo` is no port
+            Dockerfile:6:12: error: `SIGx` is no signal
+            Dockerfile:7:12: error: `$E` is no signal
+            stage 0 - line 1 linux/amd64 Scratch
+              FROM scratch
+              ARG "E" "P"
+              VOLUME ""
+              VOLUME "/x"
+              EXPOSE "1/foo" "80-70/tcp" "x"
+              STOPSIGNAL "SIGx"
+              STOPSIGNAL ""
+              STOPSIGNAL "9"
+              ONBUILD EXPOSE "\$P"
+            stage 1 - line 10 linux/amd64 Outside("base")
+              FROM image "base"
+              EXPOSE "${UNKNOWN}"
+              STOPSIGNAL "${UNKNOWN}"
+              VOLUME "${UNKNOWN}"
+              COPY --from=stage 0 "/" to "/"
+              COPY "a" to "b"
+            From base linux/amd64 in 1: base
+            Copy Path("a") in 1: a
+            arg P=x
         "#]],
     );
 }

@@ -343,10 +343,11 @@ fn references_to_stages() {
         "#]],
     );
     check(
-        "FROM x\nCOPY --from=1 a b\nCOPY --from=-1 a b\nCOPY --from=99999999999999999999 a b\n",
+        "FROM x\nCOPY --from=1 a b\nCOPY --from=-1 a b\nHEALTHCHECK --retries= --timeout= CMD x\nCOPY --from=99999999999999999999 a b\n",
         &expect![[r#"
-        Dockerfile:2:13: error: there is no stage 1 [1]
-    "#]],
+            Dockerfile:2:13: error: there is no stage 1 [1]
+            Dockerfile:3:13: error: there is no stage -1 [-1]
+        "#]],
     );
 }
 
