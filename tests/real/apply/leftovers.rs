@@ -77,6 +77,7 @@ fn an_interrupted_run_ends_with_its_code_and_is_taken_up() {
         web | start `PROJECT-web.next` (its image changed)
         web | wait until `PROJECT-web.next` is good, 2h at most (it was started)
         error: interrupted
+        hint: what was begun may be half done: the same command finishes it
         exit 130
     "#]]);
     assert_eq!(lab.containers(), "PROJECT-web running\nPROJECT-web.next running", "what served before still does");
