@@ -273,6 +273,7 @@ fn images_are_pulled_by_digest_and_looked_at() {
     lab.apply();
     assert_eq!(lab.inspect("web", "{{.Image}}"), id);
     assert_eq!(lab.run(&["apply", "--dry-run"]).stdout, "nothing to do\n");
+    docker(&["rm", "--force", &lab.name("web")]);
     docker(&["rmi", "--force", &id]);
 }
 

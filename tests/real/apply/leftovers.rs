@@ -1,5 +1,7 @@
 //! Whatever was left behind or taken away, the next run makes the host what it should be.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Output;
 use std::time::Duration;
 
 use expect_test::expect;
@@ -67,12 +69,16 @@ fn an_interrupted_run_ends_with_its_code_and_is_taken_up() {
     lab.manifest(1, r#""web": {"image": "one", "stop_grace": "0s"}"#);
     lab.apply();
     lab.manifest(2, r#""web": {"image": "two", "stop_grace": "0s", "update": {"healthy_for": "1h", "timeout": "2h"}}"#);
-    let child = lab.start(&["apply"]);
-    while !lab.containers().contains("PROJECT-web.next running") {
-        std::thread::yield_now();
+    let mut child = lab.start(&["apply"]);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("wait until") {
+        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "it ended too early: {said}");
     }
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
-    lab.ran(child.wait_with_output().unwrap()).is(expect![[r#"
+    stderr.read_to_string(&mut said).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    lab.ran(Output { stderr: said.into_bytes(), ..ended }).is(expect![[r#"
         web | create `PROJECT-web.next` (its image changed)
         web | start `PROJECT-web.next` (its image changed)
         web | wait until `PROJECT-web.next` is good, 2h at most (it was started)
