@@ -49,12 +49,12 @@ fn images_are_built_tested_named_and_pushed_and_a_second_run_does_nothing() {
     assert!(manifest.contains(reference), "{manifest}");
 
     let list = format!("{}/api", project.registry());
-    let images = docker(&["image", "ls", "--no-trunc", &list]);
+    let images = docker(&["image", "ls", "--no-trunc", "--format", "{{.Tag}} {{.ID}}", &list]);
     let (code, again) = project.build(&["--push", "--manifest", "deploy.json"]);
     assert_eq!((code, outcomes(&again)), (Some(0), vec!["base unchanged".to_owned(), "api unchanged".to_owned()]));
     assert_eq!(of(&again, "api")["reference"], of(&json, "api")["reference"]);
     assert_eq!(project.read("deploy.json"), manifest, "the same input gives the same bytes");
-    assert_eq!(docker(&["image", "ls", "--no-trunc", &list]), images);
+    assert_eq!(docker(&["image", "ls", "--no-trunc", "--format", "{{.Tag}} {{.ID}}", &list]), images);
 }
 
 #[test]

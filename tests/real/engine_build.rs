@@ -581,10 +581,11 @@ async fn another_content_of_the_same_size_is_seen() {
 }
 
 #[tokio::test]
-async fn many_long_paths_are_asked_for() {
-    // More than the 16 KiB that HTTP/2 usually allows for headers.
-    let mut build = Build::of("many", "");
-    let paths: Vec<String> = (0..90).map(|n| format!("{}{n}", "d".repeat(200))).collect();
+async fn long_paths_are_asked_for() {
+    // More than the 16 KiB that HTTP/2 usually allows for headers, in few sources: BuildKit makes a step of each.
+    let mut build = Build::of("long", "");
+    let folder = vec!["d".repeat(200); 17].join("/");
+    let paths: Vec<String> = (0..6).map(|n| format!("{folder}/file{n}")).collect();
     for path in &paths {
         build.file(path, "");
     }
@@ -592,6 +593,6 @@ async fn many_long_paths_are_asked_for() {
     build.dockerfile = format!("FROM scratch\nCOPY {} /d/\n", paths.join(" \\\n"));
     for builder in BOTH {
         build.run(&engine(builder).await, &Events::default()).await.unwrap();
-        assert_eq!(listing(&build.name).matches(" d/d").count(), paths.len(), "{builder:?}");
+        assert_eq!(listing(&build.name).matches(" d/file").count(), paths.len(), "{builder:?}");
     }
 }
