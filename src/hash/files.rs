@@ -1,4 +1,4 @@
-//! The hashes of the large inputs: instructions, file trees, injected files.
+//! The hashes of single inputs: instructions, build arguments, file trees, injected files.
 
 use crate::model::{InjectedFile, Node, TreePath};
 
@@ -15,6 +15,14 @@ pub fn instructions<'a>(canonical: impl IntoIterator<Item = &'a str>) -> InputHa
         count += 1;
     }
     feed.count(count);
+    InputHash::from_bytes(feed.finish())
+}
+
+/// Hashes the value of a build argument: whoever may read an image's labels is told no value, which can be a secret.
+pub fn argument(name: &str, value: &str) -> InputHash {
+    let mut feed = Feed::new("argument");
+    feed.text(name);
+    feed.text(value);
     InputHash::from_bytes(feed.finish())
 }
 

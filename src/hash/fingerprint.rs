@@ -39,8 +39,8 @@ pub struct Fingerprint {
     pub context: InputHash,
     /// The directories among the named contexts, each as a tree.
     pub named_contexts: BTreeMap<String, InputHash>,
-    /// The build arguments that the instructions use, with their values.
-    pub args: BTreeMap<String, String>,
+    /// The build arguments that the instructions use ([`super::argument`]).
+    pub args: BTreeMap<String, InputHash>,
     /// What the image is for.
     pub platform: Platform,
     /// The images of others that it is made from, with the digest of each where that is known.
@@ -71,7 +71,7 @@ impl Fingerprint {
         feed.count(args.len());
         for (name, value) in args {
             feed.text(name);
-            feed.text(value);
+            feed.bytes(value.as_bytes());
         }
         feed.text(os);
         feed.text(architecture);

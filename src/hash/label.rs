@@ -1,6 +1,6 @@
 //! A fingerprint as the text of a label, so that the next plan can say what changed since the image was built.
 //!
-//! `1 dockerfile=HEX context=HEX platform=linux/amd64 arg:NAME=VALUE base:REFERENCE=DIGEST …`: the schema, then
+//! `1 dockerfile=HEX context=HEX platform=linux/amd64 arg:NAME=HEX base:REFERENCE=DIGEST …`: the schema, then
 //! fields parted by single spaces, what would be mistaken percent-encoded.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ impl Fingerprint {
         label.value("context", &hex(context));
         label.value("platform", &platform.to_string());
         named_contexts.iter().for_each(|(name, tree)| label.entry("named", name, &hex(tree)));
-        args.iter().for_each(|(name, value)| label.entry("arg", name, value));
+        args.iter().for_each(|(name, value)| label.entry("arg", name, &hex(value)));
         for (reference, digest) in bases {
             let digest = digest.map(|d| d.to_string());
             label.entry("base", &reference.to_string(), digest.as_deref().unwrap_or_default());
@@ -51,7 +51,7 @@ impl Fingerprint {
                 "context" => context = Some(unhex(&value)?),
                 "platform" => platform = Some(parse(&value)?),
                 "named" => drop(named_contexts.insert(name, unhex(&value)?)),
-                "arg" => drop(args.insert(name, value)),
+                "arg" => drop(args.insert(name, unhex(&value)?)),
                 "base" if value.is_empty() => drop(bases.insert(parse(&name)?, None)),
                 "base" => drop(bases.insert(parse(&name)?, Some(parse(&value)?))),
                 "parent" => drop(parents.insert(parse(&name)?, parse(&value)?)),

@@ -17,7 +17,7 @@ pub enum Reason {
     NotPromoted,
     /// The image that is there says nothing of its inputs that this version can compare.
     NotComparable,
-    /// An instruction that the chosen stage reaches is another.
+    /// An instruction that the chosen stage reaches is another, while all build arguments are the same.
     DockerfileChanged,
     /// A file of the context is another.
     ContextChanged,
@@ -26,14 +26,10 @@ pub enum Reason {
         /// Its name.
         name: String,
     },
-    /// A build argument that is used has another value; none is an argument that is not used or not set.
+    /// A build argument came, went or has another value.
     ArgChanged {
         /// Its name.
         name: String,
-        /// The value that the last build had.
-        old: Option<String>,
-        /// The value now.
-        new: Option<String>,
     },
     /// It is for another platform.
     PlatformChanged {
@@ -104,7 +100,8 @@ impl Fingerprint {
     pub fn reasons_since(&self, last: &Self) -> Vec<Reason> {
         let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files, labels } = self;
         let mut reasons = Vec::new();
-        if *dockerfile != last.dockerfile {
+        // Instructions count with their arguments expanded: where an argument is another, they are without an edit.
+        if *dockerfile != last.dockerfile && *args == last.args {
             reasons.push(Reason::DockerfileChanged);
         }
         if *context != last.context {
@@ -114,11 +111,7 @@ impl Fingerprint {
             let name = change.key.clone();
             Reason::NamedContextChanged { name }
         }));
-        reasons.extend(changes(&last.args, args).map(|change| Reason::ArgChanged {
-            name: change.key.clone(),
-            old: change.old.cloned(),
-            new: change.new.cloned(),
-        }));
+        reasons.extend(changes(&last.args, args).map(|change| Reason::ArgChanged { name: change.key.clone() }));
         if *platform != last.platform {
             reasons.push(Reason::PlatformChanged { old: last.platform.clone(), new: platform.clone() });
         }

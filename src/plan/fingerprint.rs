@@ -52,7 +52,7 @@ pub(super) fn own(draft: &Draft, bases: &BTreeSet<Reference>, trees: &mut Trees)
             .map(|(name, folder)| (name.clone(), trees.hash(&folder.tree)))
             .chain(named_images(draft))
             .collect(),
-        args: resolved.args.clone(),
+        args: resolved.args.iter().map(|(name, value)| (name.clone(), hash::argument(name, value))).collect(),
         platform: inputs.config.platform.clone(),
         bases: bases.iter().map(|base| (base.clone(), base.digest())).collect(),
         parents: BTreeMap::new(),

@@ -117,13 +117,13 @@ pub enum ReasonKind {
     NotPromoted,
     /// What is there says nothing of its inputs that can be compared.
     NotComparable,
-    /// An instruction changed.
+    /// An instruction changed, and no build argument did.
     DockerfileChanged,
     /// A file of the context changed.
     ContextChanged,
     /// The named context `subject` changed.
     NamedContextChanged,
-    /// The build argument `subject` changed from `old` to `new`; one that is missing was or is not used.
+    /// The build argument `subject` came, went or changed.
     ArgChanged,
     /// The platform changed from `old` to `new`.
     PlatformChanged,
@@ -299,7 +299,7 @@ fn reason(reason: &Reason) -> Vec<ReasonJson> {
         Reason::DockerfileChanged => plain(Kind::DockerfileChanged),
         Reason::ContextChanged => plain(Kind::ContextChanged),
         Reason::NamedContextChanged { name } => of(Kind::NamedContextChanged, name),
-        Reason::ArgChanged { name, old, new } => about(Kind::ArgChanged, Some(name.clone()), old.clone(), new.clone()),
+        Reason::ArgChanged { name } => of(Kind::ArgChanged, name),
         Reason::PlatformChanged { old, new } => {
             about(Kind::PlatformChanged, None, Some(old.to_string()), Some(new.to_string()))
         }

@@ -6,8 +6,6 @@ use super::output::talk;
 use super::{Paint, Progress, Ui, paint};
 use crate::plan::Reason;
 
-/// A longer value is cut: what it begins with is enough to know it by. In characters; arbitrary.
-const VALUE_AT_MOST: usize = 24;
 /// More reasons than this are counted, not told. Arbitrary.
 const REASONS_AT_MOST: usize = 3;
 
@@ -21,7 +19,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::DockerfileChanged => "the Dockerfile changed".to_owned(),
         Reason::ContextChanged => "files changed".to_owned(),
         Reason::NamedContextChanged { name } => format!("the context {name} changed"),
-        Reason::ArgChanged { name, old, new } => format!("{name}: {} -> {}", value(old), value(new)),
+        Reason::ArgChanged { name } => format!("the argument {name} changed"),
         Reason::PlatformChanged { old, new } => format!("{old} -> {new}"),
         Reason::BaseAdded { reference } => format!("now made from {reference}"),
         Reason::BaseRemoved { reference } => format!("no longer made from {reference}"),
@@ -59,17 +57,4 @@ pub fn notes(notes: &[String], ui: &Ui) {
 
 fn list(items: impl IntoIterator<Item = impl Display>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
-}
-
-/// The value of an argument, cut where it is long.
-fn value(value: &Option<String>) -> String {
-    let plain = match value.as_deref() {
-        None => return "not set".to_owned(),
-        Some("") => "\"\"".to_owned(),
-        Some(value) => value.escape_debug().to_string(),
-    };
-    if plain.chars().count() <= VALUE_AT_MOST {
-        return plain;
-    }
-    plain.chars().take(VALUE_AT_MOST - 1).chain(['…']).collect()
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use windlass::hash::{Fingerprint, InputHash};
+use windlass::hash::{Fingerprint, InputHash, argument};
 use windlass::model::{ContentHash, Digest, ImageDigest, Platform, Reference};
 use windlass::source::{ContextRequest, load_contexts};
 
@@ -51,7 +51,7 @@ fn replace(image: &mut Sketch, from: &str, to: &str) {
 fn neighbouring_values_are_framed() {
     let with = |args: &[(&str, &str)]| {
         let mut fingerprint = fingerprint();
-        fingerprint.args = args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        fingerprint.args = args.iter().map(|(k, v)| ((*k).to_owned(), argument(k, v))).collect();
         fingerprint.content_hash()
     };
     let hashes =
@@ -259,7 +259,7 @@ prop_compose! {
     fn fingerprints()(
         dockerfile in any::<[u8; 32]>(),
         named in prop::collection::btree_map(".*", any::<[u8; 32]>(), 0..3),
-        args in prop::collection::btree_map(".*", ".*", 0..4),
+        args in prop::collection::btree_map(".*", any::<[u8; 32]>(), 0..4),
         platform in prop::sample::select(vec!["linux/amd64", "linux/arm/v7"]),
         bases in prop::collection::btree_map(
             prop::sample::select(vec!["debian:12", "ghcr.io/a/b", "localhost:5000/x:y", "debian"]),
@@ -272,7 +272,7 @@ prop_compose! {
         Fingerprint {
             dockerfile: InputHash::from_bytes(dockerfile),
             named_contexts: named.into_iter().map(|(k, v)| (k, InputHash::from_bytes(v))).collect(),
-            args,
+            args: args.into_iter().map(|(k, v)| (k, InputHash::from_bytes(v))).collect(),
             platform: platform.parse().unwrap(),
             bases: bases.into_iter().map(|(k, v)| {
                 (k.parse().unwrap(), v.map(|bytes| ImageDigest::new(Digest::from_bytes(bytes))))
@@ -341,11 +341,12 @@ proptest! {
 #[test]
 fn labels_and_hashes_stay_what_they_are() {
     let mut fingerprint = fingerprint();
-    fingerprint.args.insert("A".to_owned(), "1 = \"ä\"".to_owned());
+    fingerprint.args.insert("A".to_owned(), argument("A", "1"));
+    fingerprint.labels.insert("a".to_owned(), "1 = \"ä\"".to_owned());
     fingerprint.bases.insert("debian:12".parse().unwrap(), None);
     expect_test::expect![[r#"
-        1 dockerfile=0101010101010101010101010101010101010101010101010101010101010101 context=0202020202020202020202020202020202020202020202020202020202020202 platform=linux/amd64 arg:A=1%20%3D%20%22%C3%A4%22 base:debian:12=
-        sha256:1d7abd486d8dbe8f262152c5c2c9d54833ba299ea761fb0347ed9f6fea9858e7
+        1 dockerfile=0101010101010101010101010101010101010101010101010101010101010101 context=0202020202020202020202020202020202020202020202020202020202020202 platform=linux/amd64 arg:A=228b6b0595fa3c00bc9da272242a42aa8fa8a51d4c99dc4b6c9bd9923426ebca base:debian:12= label:a=1%20%3D%20%22%C3%A4%22
+        sha256:7d749ba275d390e307f482f35d783754aef42b3251f6edd79c3e130501e788dd
     "#]].assert_eq(&format!("{}\n{}\n", fingerprint.to_label(), fingerprint.content_hash()));
     assert_eq!(Fingerprint::from_label(&fingerprint.to_label().replacen('1', "2", 1)), None);
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use windlass::diag::SourceText;
 use windlass::engine::simulated::{SimulatedEngine, World};
 use windlass::event::{NoSink, Outcome};
-use windlass::hash::{Fingerprint, InputHash};
+use windlass::hash::{Fingerprint, InputHash, argument};
 use windlass::model::{ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, Platform, Repository, Tag, TestSpec, Tree};
 use windlass::pipeline::{Report, Run, drive, look_up};
 use windlass::plan::{Image, Resolved, decide};
@@ -43,7 +43,7 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
         dockerfile: InputHash::from_bytes([0; 32]),
         context: InputHash::from_bytes(bytes),
         named_contexts: BTreeMap::new(),
-        args: BTreeMap::from([("NAME".to_owned(), name.to_string())]),
+        args: BTreeMap::from([("NAME".to_owned(), argument("NAME", name.as_str()))]),
         platform: Platform::linux_amd64(),
         bases: BTreeMap::new(),
         parents: parents.clone(),

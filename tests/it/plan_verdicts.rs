@@ -69,25 +69,25 @@ fn what_was_never_built_is_built_and_what_is_there_is_not() {
     check(
         &decide(resolved.clone(), &Known::new(), &BTreeSet::new()),
         expect![[r#"
-        LAYER  IMAGE  VERDICT  HASH              WHY
-            0  base   build    fa661514af03af06  never built
-            0  docs   build    441a4c884489f88d  never built
-            1  api    build    2065d38233ecf30b  never built
+            LAYER  IMAGE  VERDICT  HASH              WHY
+                0  base   build    fa661514af03af06  never built
+                0  docs   build    441a4c884489f88d  never built
+                1  api    build    88ac860d69b0d078  never built
 
-        3 images to build
-    "#]],
+            3 images to build
+        "#]],
     );
     let known = all_is_there(&resolved);
     check(
         &decide(resolved, &known, &BTreeSet::new()),
         expect![[r#"
-        LAYER  IMAGE  VERDICT  HASH              WHY
-            0  base   fresh    fa661514af03af06
-            0  docs   fresh    441a4c884489f88d
-            1  api    fresh    2065d38233ecf30b
+            LAYER  IMAGE  VERDICT  HASH              WHY
+                0  base   fresh    fa661514af03af06
+                0  docs   fresh    441a4c884489f88d
+                1  api    fresh    88ac860d69b0d078
 
-        nothing to build: 3 images fresh
-    "#]],
+            nothing to build: 3 images fresh
+        "#]],
     );
     check(
         &decide(project(&[]).unwrap(), &Known::new(), &BTreeSet::new()),
@@ -119,13 +119,13 @@ fn each_reason_is_told_with_its_data() {
     check_change(
         |images| drop(images[1].args.insert("LEVEL".to_owned(), "2".repeat(50))),
         expect![[r#"
-        api: LEVEL: 1 -> 22222222222222222222222…
-    "#]],
+            api: the argument LEVEL changed
+        "#]],
     );
     check_change(
         |images| drop(images[1].args.remove("LEVEL")),
         expect![[r#"
-            api: LEVEL: 1 -> not set
+            api: the argument LEVEL changed
         "#]],
     );
     check_change(
@@ -182,7 +182,7 @@ fn each_reason_is_told_with_its_data() {
             set(&mut images[1], "ARG", "RUN x\nARG");
         },
         expect![[r#"
-            api: the Dockerfile changed, files changed, LEVEL: 1 -> "", and 1 more
+            api: files changed, the argument LEVEL changed, the label a changed
         "#]],
     );
 }
@@ -196,13 +196,13 @@ fn a_built_image_whose_tests_did_not_pass_is_not_fresh() {
     check(
         &decide(resolved, &known, &BTreeSet::new()),
         expect![[r#"
-        LAYER  IMAGE  VERDICT  HASH              WHY
-            0  base   fresh    fa661514af03af06
-            0  docs   build    441a4c884489f88d  built, but its tests have not passed
-            1  api    fresh    2065d38233ecf30b
+            LAYER  IMAGE  VERDICT  HASH              WHY
+                0  base   fresh    fa661514af03af06
+                0  docs   build    441a4c884489f88d  built, but its tests have not passed
+                1  api    fresh    88ac860d69b0d078
 
-        1 of 3 images to build
-    "#]],
+            1 of 3 images to build
+        "#]],
     );
 }
 
@@ -214,13 +214,13 @@ fn an_image_of_which_nothing_can_be_compared_is_built() {
     check(
         &decide(resolved, &known, &BTreeSet::new()),
         expect![[r#"
-        LAYER  IMAGE  VERDICT  HASH              WHY
-            0  base   build    fa661514af03af06  never built
-            0  docs   build    441a4c884489f88d  built from inputs that are not known
-            1  api    build    2065d38233ecf30b  never built
+            LAYER  IMAGE  VERDICT  HASH              WHY
+                0  base   build    fa661514af03af06  never built
+                0  docs   build    441a4c884489f88d  built from inputs that are not known
+                1  api    build    88ac860d69b0d078  never built
 
-        3 images to build
-    "#]],
+            3 images to build
+        "#]],
     );
 }
 
@@ -239,13 +239,13 @@ fn what_is_forced_is_built_and_its_children_are_not() {
     check(
         &decide(resolved, &known, &BTreeSet::from(["base".parse().unwrap()])),
         expect![[r#"
-        LAYER  IMAGE  VERDICT  HASH              WHY
-            0  base   build    fa661514af03af06  asked for
-            0  docs   fresh    441a4c884489f88d
-            1  api    fresh    2065d38233ecf30b
+            LAYER  IMAGE  VERDICT  HASH              WHY
+                0  base   build    fa661514af03af06  asked for
+                0  docs   fresh    441a4c884489f88d
+                1  api    fresh    88ac860d69b0d078
 
-        1 of 3 images to build
-    "#]],
+            1 of 3 images to build
+        "#]],
     );
 }
 
@@ -341,7 +341,7 @@ fn verdicts_are_drawn() {
         LAYER  IMAGE  VERDICT  HASH              WHY
             0  base   fresh    fa661514af03af06
             0  docs   fresh    441a4c884489f88d
-            1  api    build    2065d38233ecf30b  never built
+            1  api    build    88ac860d69b0d078  never built
 
         1 of 3 images to build
     "#]]
