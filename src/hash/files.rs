@@ -1,6 +1,6 @@
 //! The hashes of single inputs: instructions, build arguments, file trees, injected files.
 
-use crate::model::{InjectedFile, Node, TreePath};
+use crate::model::{ContentHash, InjectedFile, Node, TestSpec, TreePath};
 
 use super::InputHash;
 use super::feed::Feed;
@@ -23,6 +23,15 @@ pub fn argument(name: &str, value: &str) -> InputHash {
     let mut feed = Feed::new("argument");
     feed.text(name);
     feed.text(value);
+    InputHash::from_bytes(feed.finish())
+}
+
+/// Hashes what is asked of an image with this content hash: no input of the image, but of the word that it is tested.
+pub fn tests(content: &ContentHash, tests: &TestSpec) -> InputHash {
+    let mut feed = Feed::new("tests");
+    feed.bytes(content.digest().as_bytes());
+    // Names every field; should its form ever be another, all that comes of it is that tests run once more.
+    feed.text(&format!("{tests:?}"));
     InputHash::from_bytes(feed.finish())
 }
 

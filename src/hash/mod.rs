@@ -7,7 +7,7 @@ mod fingerprint;
 mod label;
 mod reason;
 
-pub use files::{argument, injected, instructions, tree};
+pub use files::{argument, injected, instructions, tests, tree};
 pub use fingerprint::{Fingerprint, InputHash};
 pub use reason::Reason;
 

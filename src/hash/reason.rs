@@ -15,6 +15,8 @@ pub enum Reason {
     NeverBuilt,
     /// An image with this content hash is there, but its tests have not passed.
     NotPromoted,
+    /// An image with this content hash is there and passed tests, but others than are asked of it now.
+    TestsChanged,
     /// The image that is there says nothing of its inputs that this version can compare.
     NotComparable,
     /// An instruction that the chosen stage reaches is another, while all build arguments are the same.

@@ -43,13 +43,16 @@ async fn one<E: Engine>(
 ) -> Result<KnownImage, LookupError> {
     let mut known = KnownImage::default();
     if let Some(engine) = engine {
-        known.tested = engine.find(&lookup.content).await?.is_some();
+        known.content = engine.find(&lookup.content).await?.is_some();
+        known.tested = known.content && (!lookup.has_tests() || engine.find(&lookup.tested).await?.is_some());
         known.latest = engine.find(&lookup.latest).await?.and_then(|stored| Labelled::read(&stored.labels));
         known.testing = engine.find(&lookup.testing).await?.and_then(|stored| Labelled::read(&stored.labels));
     }
     if let (false, Some(registry)) = (known.tested, registry) {
-        known.tested = registry.exists(&lookup.content).await?;
-        if !known.tested && known.latest.is_none() {
+        let content = registry.exists(&lookup.content).await?;
+        known.content |= content;
+        known.tested = content && (!lookup.has_tests() || registry.exists(&lookup.tested).await?);
+        if !known.content && known.latest.is_none() {
             let remote = registry.look_up(&lookup.latest, &lookup.platform).await?;
             known.latest = remote.and_then(|remote| Labelled::read(&remote.labels));
         }

@@ -7,7 +7,7 @@ use super::publish::{Broken, publish};
 use crate::engine::{self, BuildRequest, BuiltImage, Engine, Secret};
 use crate::event::{Event, Outcome, Phase};
 use crate::model::{ImageId, ImageName, Reference};
-use crate::plan::{Image, PlannedImage, Verdict};
+use crate::plan::{Image, PlannedImage, Reason, Verdict};
 use crate::registry::{self, Registry, RemoteImage};
 
 /// Makes one image whose parents are there. What is there already costs look-ups alone.
@@ -65,8 +65,11 @@ async fn anew<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Mad
         None => build(run, image).await?,
     };
     test(run, image, &built).await?;
-    let tagged = run.engine.tag(&built.id, &image.content).await;
-    tagged.map_err(|error| Broken::of_engine(image, Phase::Test, error))?;
+    let also = (image.tested != image.content).then_some(&image.tested);
+    for name in also.into_iter().chain([&image.content]) {
+        let tagged = run.engine.tag(&built.id, name).await;
+        tagged.map_err(|error| Broken::of_engine(image, Phase::Test, error))?;
+    }
     finish(run, image, built.id).await
 }
 
@@ -75,14 +78,21 @@ async fn finish<E: Engine>(run: &Run<'_, E>, image: &Image, id: ImageId) -> Resu
     Ok(Made { id, digest, local: true })
 }
 
-/// The image behind `testing`, where it was built from these very inputs and nobody asked for another.
+/// The image that was built from these very inputs and whose tests did not pass, or were others; none where somebody
+/// asked for another.
 async fn untested<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Option<ImageId>, Broken> {
     let image = &planned.image;
     if run.no_cache || planned.is_forced() {
         return Ok(None);
     }
-    let found = run.engine.find(&image.testing_reference()).await;
-    let stored = found.map_err(|error| Broken::of_engine(image, Phase::Build, error))?;
+    let broken = |error| Broken::of_engine(image, Phase::Build, error);
+    let passed_others = planned.verdict == Verdict::Build(vec![Reason::TestsChanged]);
+    let name = if passed_others { image.content.clone() } else { image.testing_reference() };
+    let mut stored = run.engine.find(&name).await.map_err(broken)?;
+    if stored.is_none() && passed_others {
+        run.engine.pull(&name, run.events).await.map_err(broken)?;
+        stored = run.engine.find(&name).await.map_err(broken)?;
+    }
     Ok(stored.filter(|stored| stored.content_hash() == Some(image.content_hash)).map(|stored| stored.id))
 }
 

@@ -66,8 +66,26 @@ impl Broken {
     }
 }
 
-/// Makes sure that the registry has this very image under its content tag, and tells by which digest.
+/// Makes sure that the registry has this very image, under the name that says which tests it passed too, and tells by
+/// which digest.
 pub(super) async fn publish<E: Engine>(
+    run: &Run<'_, E>,
+    image: &Image,
+    id: ImageId,
+) -> Result<Option<ImageDigest>, Broken> {
+    let digest = under_content_tag(run, image, id).await?;
+    if let (Some(registry), Some(digest), Some(tag)) = (run.registry, digest, image.tested.tag())
+        && image.tested != image.content
+    {
+        let refused = |error: registry::Error| Broken::of_registry(image, &error);
+        if !registry.exists(&image.tested).await.map_err(refused)? {
+            registry.retag(&image.repository, digest, tag).await.map_err(refused)?;
+        }
+    }
+    Ok(digest)
+}
+
+async fn under_content_tag<E: Engine>(
     run: &Run<'_, E>,
     image: &Image,
     id: ImageId,

@@ -39,7 +39,9 @@ impl Labelled {
 /// What is there of one image. The default is: nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownImage {
-    /// Whether the tag of the content hash ([`Lookup::content`]) is there; an image gets it once its tests passed.
+    /// Whether the tag of the content hash ([`Lookup::content`]) is there; an image gets it once tests passed.
+    pub content: bool,
+    /// Whether those were the tests that are asked of it now ([`Lookup::tested`]).
     pub tested: bool,
     /// What the `latest` channel names.
     pub latest: Option<Labelled>,
@@ -57,6 +59,8 @@ pub struct Lookup {
     pub image: ImageName,
     /// It is there if the image is there and tested.
     pub content: Reference,
+    /// It is there if the tests that are asked now have passed; the same as `content` where none are.
+    pub tested: Reference,
     /// The channel `latest`.
     pub latest: Reference,
     /// The channel `testing`.
@@ -65,12 +69,20 @@ pub struct Lookup {
     pub platform: Platform,
 }
 
+impl Lookup {
+    /// Whether anything is asked of the image.
+    pub fn has_tests(&self) -> bool {
+        self.tested != self.content
+    }
+}
+
 impl Resolved {
     /// What to look up before [`decide`], in the order of the images.
     pub fn lookups(&self) -> Vec<Lookup> {
         let lookup = |image: &Image| Lookup {
             image: image.name.clone(),
             content: image.content.clone(),
+            tested: image.tested.clone(),
             latest: image.repository.with_tag(&image.latest),
             testing: image.repository.with_tag(&image.testing),
             platform: image.platform.clone(),
@@ -139,9 +151,11 @@ pub fn decide(resolved: Resolved, known: &Known, forced: &BTreeSet<ImageName>) -
 
 /// The name under which the image is there, tested.
 fn existing(image: &Image, known: &KnownImage) -> Option<Reference> {
-    let KnownImage { tested, latest, testing: _ } = known;
-    if *tested {
-        return Some(image.content.clone());
+    let KnownImage { content, tested, latest, testing: _ } = known;
+    let tested = *tested || image.test.is_empty();
+    if *content || !tested {
+        // Which tests an image passed that lost its content's tag is not known any more.
+        return (*content && tested).then(|| image.content.clone());
     }
     let is_latest = latest.as_ref().is_some_and(|latest| latest.content_hash == image.content_hash);
     is_latest.then(|| image.repository.with_tag(&image.latest))
@@ -153,7 +167,12 @@ fn reasons(image: &Image, known: &KnownImage, forced: bool) -> Vec<Reason> {
         reasons.push(Reason::Forced);
     }
     let is_this = |labelled: &Labelled| labelled.content_hash == image.content_hash;
-    if known.tested || known.latest.as_ref().is_some_and(is_this) {
+    let has_tests = !image.test.is_empty();
+    if known.content && has_tests && !known.tested {
+        reasons.push(Reason::TestsChanged);
+        return reasons;
+    }
+    if known.content || (known.latest.as_ref().is_some_and(is_this) && !has_tests) {
         return reasons;
     }
     if known.testing.as_ref().is_some_and(is_this) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::config::NamedContext;
 use crate::hash::{self, Fingerprint, InputHash};
 use crate::model::{
-    ContentHash, ImageDigest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag, Tree,
-    TreePath,
+    ContentHash, Digest, ImageDigest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag,
+    Tree, TreePath,
 };
 
 use super::draft::Draft;
@@ -107,6 +107,7 @@ pub(super) fn chain(images: &mut [Image]) {
             image.parents.iter().filter_map(|parent| Some((parent.clone(), *hashes.get(parent)?))).collect();
         image.content_hash = image.fingerprint.content_hash();
         image.content = image.repository.with_tag(&content_tag(&image.content_hash));
+        image.tested = tested(image);
         image.labels.extend([
             (LABEL_IMAGE.to_owned(), image.name.to_string()),
             (LABEL_CONTENT_HASH.to_owned(), image.content_hash.to_string()),
@@ -114,6 +115,16 @@ pub(super) fn chain(images: &mut [Image]) {
         ]);
         hashes.insert(image.name.clone(), image.content_hash);
     }
+}
+
+fn tested(image: &Image) -> Reference {
+    if image.test.is_empty() {
+        return image.content.clone();
+    }
+    let hash = hash::tests(&image.content_hash, &image.test);
+    let digits = &Digest::from_bytes(*hash.as_bytes()).hex()[..16];
+    let tag: Tag = format!("tested-{digits}").parse().expect("lower-case letters, `-` and hex digits make a tag");
+    image.repository.with_tag(&tag)
 }
 
 /// `content-` and the first 16 hex digits: enough that no two images of a repository share it, and readable.

@@ -114,6 +114,9 @@ pub struct Image {
     pub previous: Tag,
     /// The tag that never moves: `content-` and the first 16 hex digits of the content hash.
     pub content: Reference,
+    /// The name that it gets when the tests that are asked of it now have passed: `tested-` and 16 hex digits of the
+    /// content hash and the tests together. The content's tag where nothing is asked.
+    pub tested: Reference,
     /// The Dockerfile as it is written.
     pub dockerfile: Arc<SourceText>,
     /// The folder that the context's paths are relative to; absolute.

@@ -121,9 +121,11 @@ fn image(
     let Meaning { references, edges, bases: _ } = meaning;
     let config = inputs.config;
     let content_hash = fingerprint.content_hash();
+    let content = repository.with_tag(&content_tag(&content_hash));
     Ok(Image {
         layer,
-        content: repository.with_tag(&content_tag(&content_hash)),
+        tested: content.clone(),
+        content,
         repository,
         testing: config.tags.testing,
         latest: config.tags.latest,

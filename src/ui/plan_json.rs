@@ -115,6 +115,8 @@ pub enum ReasonKind {
     NeverBuilt,
     /// It is there, but its tests have not passed.
     NotPromoted,
+    /// It is there and passed tests, but others than are asked of it now: it is tested again, not built.
+    TestsChanged,
     /// What is there says nothing of its inputs that can be compared.
     NotComparable,
     /// An instruction changed, and no build argument did.
@@ -295,6 +297,7 @@ fn reason(reason: &Reason) -> Vec<ReasonJson> {
         Reason::Forced => plain(Kind::Forced),
         Reason::NeverBuilt => plain(Kind::NeverBuilt),
         Reason::NotPromoted => plain(Kind::NotPromoted),
+        Reason::TestsChanged => plain(Kind::TestsChanged),
         Reason::NotComparable => plain(Kind::NotComparable),
         Reason::DockerfileChanged => plain(Kind::DockerfileChanged),
         Reason::ContextChanged => plain(Kind::ContextChanged),

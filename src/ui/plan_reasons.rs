@@ -15,6 +15,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Forced => "asked for".to_owned(),
         Reason::NeverBuilt => "never built".to_owned(),
         Reason::NotPromoted => "built, but its tests have not passed".to_owned(),
+        Reason::TestsChanged => "its tests changed".to_owned(),
         Reason::NotComparable => "built from inputs that are not known".to_owned(),
         Reason::DockerfileChanged => "the Dockerfile changed".to_owned(),
         Reason::ContextChanged => "files changed".to_owned(),

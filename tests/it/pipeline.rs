@@ -60,6 +60,7 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
         testing: tag("testing"),
         latest: tag("latest"),
         previous: tag("previous"),
+        tested: content.clone(),
         content,
         dockerfile: SourceText::new(format!("{name}/Dockerfile"), "FROM scratch\n"),
         context_root: PathBuf::from("/nonexistent"),

@@ -1,6 +1,7 @@
 //! Which images are built and why, from what is there.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use schemars::Schema;
@@ -28,16 +29,15 @@ fn labelled(image: &Image) -> Labelled {
 fn all_is_there(resolved: &Resolved) -> Known {
     let known = |image: &Image| {
         let latest = Some(labelled(image));
-        (image.name.clone(), KnownImage { tested: true, latest, testing: None })
+        (image.name.clone(), KnownImage { content: true, tested: true, latest, testing: None })
     };
     resolved.images.iter().map(known).collect()
 }
 
 /// What is there of an earlier state of the project: channels, but no tag of the new content.
 fn former(resolved: &Resolved) -> Known {
-    let known = |image: &Image| {
-        (image.name.clone(), KnownImage { tested: false, latest: Some(labelled(image)), testing: None })
-    };
+    let known =
+        |image: &Image| (image.name.clone(), KnownImage { latest: Some(labelled(image)), ..KnownImage::default() });
     resolved.images.iter().map(known).collect()
 }
 
@@ -192,7 +192,7 @@ fn a_built_image_whose_tests_did_not_pass_is_not_fresh() {
     let resolved = project(&sketches()).unwrap();
     let mut known = all_is_there(&resolved);
     let docs = known.get_mut(&"docs".parse().unwrap()).unwrap();
-    *docs = KnownImage { tested: false, latest: None, testing: docs.latest.take() };
+    *docs = KnownImage { testing: docs.latest.take(), ..KnownImage::default() };
     check(
         &decide(resolved, &known, &BTreeSet::new()),
         expect![[r#"
@@ -203,6 +203,28 @@ fn a_built_image_whose_tests_did_not_pass_is_not_fresh() {
 
             1 of 3 images to build
         "#]],
+    );
+}
+
+#[test]
+fn an_image_that_passed_other_tests_is_not_fresh() {
+    let resolved = project(&sketches()).unwrap();
+    let mut known = all_is_there(&resolved);
+    known.get_mut(&"api".parse().unwrap()).unwrap().tested = false;
+    known.get_mut(&"docs".parse().unwrap()).unwrap().tested = false;
+    let mut asked = resolved;
+    let api = asked.images.iter_mut().find(|image| image.name.as_str() == "api").unwrap();
+    api.test.healthy_within = Some(Duration::from_secs(1));
+    check(
+        &decide(asked, &known, &BTreeSet::new()),
+        expect![[r#"
+        LAYER  IMAGE  VERDICT  HASH              WHY
+            0  base   fresh    fa661514af03af06
+            0  docs   fresh    441a4c884489f88d
+            1  api    build    88ac860d69b0d078  its tests changed
+
+        1 of 3 images to build
+    "#]],
     );
 }
 

@@ -99,6 +99,34 @@ fn channels_move_only_when_the_tests_pass() {
 }
 
 #[test]
+fn a_test_that_is_asked_anew_is_run_on_the_image_that_is_there() {
+    let project = two_images("buildretest");
+    let (_, json) = project.build(&["--push"]);
+    let id = of(&json, "api")["id"].clone();
+    let config = project.read("windlass.yaml");
+    let ask = |test: &str| project.write("windlass.yaml", &config.replace("cmd: [cat, /version]", test));
+    let run = || {
+        let (code, json) = project.build(&["--push"]);
+        (code, of(&json, "api")["outcome"].as_str().unwrap().to_owned(), of(&json, "api")["id"].clone())
+    };
+
+    ask("cmd: [sh, -c, 'cat /version; exit 3'], exit: 3");
+    assert_eq!(run(), (Some(0), "built".to_owned(), id.clone()));
+    assert_eq!(run(), (Some(0), "unchanged".to_owned(), id.clone()));
+    ask("cmd: [cat, /nowhere]");
+    assert_eq!(run().0, Some(1));
+    assert_eq!(run().0, Some(1), "what failed is not taken for tested");
+
+    // Where nothing is but what was pushed, the same holds.
+    ask("cmd: [cat, /version], timeout: 20s");
+    let tagged =
+        docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", &format!("{}/api", project.registry())]);
+    docker(&[&["image", "rm", "--force"], &tagged.lines().collect::<Vec<_>>()[..]].concat());
+    assert_eq!(run(), (Some(0), "built".to_owned(), id.clone()));
+    assert_eq!(run(), (Some(0), "unchanged".to_owned(), id));
+}
+
+#[test]
 fn a_failure_blocks_only_what_depends_on_it_and_is_told_whole() {
     let project = two_images("buildfailure");
     let registry = project.registry();
