@@ -112,7 +112,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     let containers = config.deploy.containers(&names)?;
     let manifest_path = manifest_path(args, settings, &containers, &resolved)?;
     let former = manifest_path.as_deref().map(manifest_file::read).transpose()?.flatten();
-    let forced = if args.force { args.selection.chosen(&resolved) } else { Default::default() };
+    let forced = if args.force { resolved.chosen.clone() } else { Default::default() };
     let reporter = Arc::new(Reporter::new(&settings.ui, resolved.images.len()));
     let run = async |engine: &DockerEngine| {
         // What a manifest can't say is known before anything is built.
@@ -171,7 +171,7 @@ fn manifest_path(
     resolved: &Resolved,
 ) -> Result<Option<PathBuf>, Refusal> {
     let missing = containers.iter().find_map(|(name, container)| match &container.image {
-        ImageSource::Own(image) if !resolved.images.iter().any(|i| i.name == *image) => Some((name, image)),
+        ImageSource::Own(image) if !resolved.chosen.contains(image) => Some((name, image)),
         ImageSource::Own(_) | ImageSource::External(_) => None,
     });
     match (&args.manifest, missing) {

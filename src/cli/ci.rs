@@ -31,8 +31,8 @@ struct GithubArgs {
     /// What is done.
     #[arg(long, value_enum, default_value = "build", env = "WINDLASS_COMMAND")]
     command: Command,
-    /// Only these images, and what they are made from: names apart by white space [default: all].
-    #[arg(long, value_name = "NAMES", env = "WINDLASS_IMAGES", default_value = "", hide_default_value = true)]
+    /// Only these images, and what building them needs: words as `windlass plan` takes them, apart by white space [default: all].
+    #[arg(long, value_name = "WORDS", env = "WINDLASS_IMAGES", default_value = "", hide_default_value = true)]
     images: String,
     /// Build arguments, `NAME=VALUE` in a line each.
     #[arg(long, value_name = "LINES", env = "WINDLASS_BUILD_ARGS", default_value = "", hide_default_value = true)]

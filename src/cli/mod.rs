@@ -38,6 +38,7 @@ use crate::ui;
 const EXAMPLES: &str = "\
 Examples:
   windlass plan                       what would be built, in which order and why
+  windlass plan 'web-*' ./db/ base+   of images by glob, by folder, and base with all made from it
   windlass build                      build and test what changed, here
   windlass build --push               and publish it, and write deploy.json
   windlass apply deploy.json          make this host run it

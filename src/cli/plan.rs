@@ -65,7 +65,7 @@ pub(super) fn plan(
 ) -> anyhow::Result<Plan> {
     let Project { resolved, config, .. } = project::load(settings, selection, manifest)?;
     ui::warn(&resolved.warnings, &settings.ui);
-    let forced = if force { selection.chosen(&resolved) } else { BTreeSet::new() };
+    let forced = if force { resolved.chosen.clone() } else { BTreeSet::new() };
     let plan = decide(resolved, &config, &forced, settings)?;
     ui::notes(&plan.notes, &settings.ui);
     Ok(plan)

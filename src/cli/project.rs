@@ -22,7 +22,8 @@ pub(super) const MANIFEST: &str = "deploy.json";
 /// Which images a command works on.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct SelectionArgs {
-    /// Only these images, and what they are made from [default: all].
+    /// Only these images, and what building them needs: `NAME`, a glob (`web-*`) or the path of a folder (`./services/`);
+    /// `+NAME` with all that it is made from, `NAME+` with all that is made from it [default: all].
     #[arg(value_name = "IMAGE")]
     pub(super) images: Vec<String>,
     /// Set a build argument of every image whose Dockerfile declares it.
@@ -35,14 +36,6 @@ pub(super) fn build_arg(text: &str) -> Result<(String, String), &'static str> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected `NAME=VALUE`"),
-    }
-}
-
-impl SelectionArgs {
-    /// The images that are named themselves, without what they are made from; all where none is named.
-    pub(super) fn chosen(&self, resolved: &Resolved) -> BTreeSet<ImageName> {
-        let is_chosen = |name: &ImageName| self.images.is_empty() || self.images.iter().any(|i| i == name.as_str());
-        resolved.images.iter().map(|image| &image.name).filter(|name| is_chosen(name)).cloned().collect()
     }
 }
 

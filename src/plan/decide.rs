@@ -133,9 +133,10 @@ impl Plan {
     }
 }
 
-/// Gives every image its verdict. `forced` are built whatever is there.
+/// Gives every image its verdict. `forced` are built whatever is there. An image that was not chosen, and would have to
+/// be built though no image of the plan needs that, is left out.
 pub fn decide(resolved: Resolved, known: &Known, forced: &BTreeSet<ImageName>) -> Plan {
-    let Resolved { project, images, notes, warnings } = resolved;
+    let Resolved { project, images, chosen, notes, warnings } = resolved;
     let nothing = KnownImage::default();
     let plan = |image: Image| {
         let known = known.get(&image.name).unwrap_or(&nothing);
@@ -146,7 +147,21 @@ pub fn decide(resolved: Resolved, known: &Known, forced: &BTreeSet<ImageName>) -
         };
         PlannedImage { image, verdict, existing }
     };
-    Plan { project, images: images.into_iter().map(plan).collect(), notes, warnings }
+    let mut images: Vec<PlannedImage> = images.into_iter().map(plan).collect();
+    let needed = needed(&images, &chosen);
+    images.retain(|planned| planned.verdict == Verdict::Fresh || needed.contains(&planned.image.name));
+    Plan { project, images, notes, warnings }
+}
+
+/// The chosen images, and those that something is built on.
+fn needed(images: &[PlannedImage], chosen: &BTreeSet<ImageName>) -> BTreeSet<ImageName> {
+    let mut needed = chosen.clone();
+    for PlannedImage { image, verdict, existing: _ } in images.iter().rev() {
+        if *verdict != Verdict::Fresh && needed.contains(&image.name) {
+            needed.extend(image.parents.iter().cloned());
+        }
+    }
+    needed
 }
 
 /// The name under which the image is there, tested.

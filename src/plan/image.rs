@@ -162,6 +162,8 @@ pub struct Resolved {
     pub project: ProjectName,
     /// The images: every one after its parents, one layer after another, by name within a layer.
     pub images: Vec<Image>,
+    /// Those of them that were chosen; the others are there because chosen ones may need them.
+    pub chosen: BTreeSet<ImageName>,
     /// What the user should hear: what was inferred or assumed.
     pub notes: Vec<String>,
     /// What is likely not meant as it is written.

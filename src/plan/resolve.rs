@@ -58,7 +58,8 @@ pub fn resolve(inputs: Inputs<'_>) -> Result<Resolved, Diagnostics> {
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Err(Diagnostics(diagnostics));
     }
-    Ok(Resolved { project, images, notes, warnings: diagnostics })
+    let chosen = images.iter().map(|image| image.name.clone()).collect();
+    Ok(Resolved { project, images, chosen, notes, warnings: diagnostics })
 }
 
 fn dependencies(meanings: &BTreeMap<ImageName, Meaning>) -> Dependencies<ImageName> {

@@ -28,12 +28,12 @@ fn resolved(text: &str) -> Resolved {
         let made = |p: &ImageName| images.iter().find(|i| i.name == *p).unwrap().content_hash;
         images.push(image_of(name(image), version, parents.iter().map(|p| (p.clone(), made(p))).collect()));
     }
-    Resolved { images, ..empty() }
+    Resolved { chosen: images.iter().map(|image| image.name.clone()).collect(), images, ..empty() }
 }
 
 fn empty() -> Resolved {
     let project = "test".parse().unwrap();
-    Resolved { project, images: Vec::new(), notes: Vec::new(), warnings: Vec::new() }
+    Resolved { project, images: Vec::new(), chosen: Default::default(), notes: Vec::new(), warnings: Vec::new() }
 }
 
 fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlass::model::ContentHash>) -> Image {
