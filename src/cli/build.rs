@@ -17,6 +17,7 @@ use crate::manifest::{ContainerSpec, ImageSource};
 use crate::model::ContainerName;
 use crate::pipeline::{self, About, Report, Run};
 use crate::plan::{self, Plan, Resolved};
+use crate::registry::RetryPolicy;
 use crate::source::Revision;
 use crate::ui::{self, Record, Reporter, build_report};
 
@@ -120,7 +121,8 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
             Some(_) => with_digests(containers, settings, &reporter).await?,
             None => containers,
         };
-        let registry = lookups::registry(settings, &config, &reporter)?;
+        let retry = if args.push { RetryPolicy::default() } else { lookups::impatient() };
+        let registry = lookups::registry(settings, &config, retry, &reporter)?;
         let known = lookups::known(&resolved, Some(engine), registry.as_ref(), args.push, &*reporter).await?;
         let plan = plan::decide(resolved, &known, &forced);
         plan.notes.iter().for_each(|note| reporter.send(Event::Note(note.clone())));
@@ -191,11 +193,7 @@ async fn clean_up(engine: &DockerEngine, settings: &Settings) {
     let interrupted = async { anyhow::Ok(interrupted().await?) };
     let cleaned = async { anyhow::Ok(engine.clean_up().await?) };
     if let Err(error) = tokio::select! { outcome = cleaned => outcome, outcome = interrupted => outcome } {
-        ui::refuse(
-            &[Diagnostic::warning(format!("containers of this run may be left: {error}"))],
-            settings.ui.color,
-            settings.ui.progress,
-        );
+        ui::warn(&[Diagnostic::warning(format!("containers of this run may be left: {error}"))], &settings.ui);
     }
 }
 
@@ -235,7 +233,7 @@ async fn with_digests(
         }
         let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
         let digest = match settings.offline {
-            false => connect::registry(settings, events)?.digest_of(reference).await?,
+            false => connect::registry(settings, RetryPolicy::default(), events)?.digest_of(reference).await?,
             true => None,
         };
         let unknown = || {

@@ -46,13 +46,13 @@ where
     Err(none_answers(refusals))
 }
 
-/// The client of all registries; retries are told to `events`.
-pub(super) fn registry(settings: &Settings, events: Arc<dyn Sink>) -> anyhow::Result<Registry> {
+/// The client of all registries, which tries as often as `retry` says; retries are told to `events`.
+pub(super) fn registry(settings: &Settings, retry: RetryPolicy, events: Arc<dyn Sink>) -> anyhow::Result<Registry> {
     let tell = move |retry: registry::Retry| {
         let registry::Retry { what, why, attempt, wait: _ } = retry;
         events.send(Event::Retrying { what, why, attempt });
     };
-    Ok(Registry::new(registry::Options::new(keychain(settings)?), tell))
+    Ok(Registry::new(registry::Options { retry, ..registry::Options::new(keychain(settings)?) }, tell))
 }
 
 fn keychain(settings: &Settings) -> Result<Keychain, registry::Error> {

@@ -8,21 +8,27 @@ use crate::engine::docker::DockerEngine;
 use crate::event::{Event, Sink};
 use crate::pipeline::{self, LookupError};
 use crate::plan::{Known, Resolved};
-use crate::registry::Registry;
+use crate::registry::{Registry, RetryPolicy};
 use crate::ui::Reporter;
+
+/// How often a registry is asked that one can do without: nobody waits for it as long as for one that is pushed to.
+pub(super) fn impatient() -> RetryPolicy {
+    RetryPolicy { attempts: 3, ..RetryPolicy::default() }
+}
 
 /// The registry client, where one may be asked. Without a registry of its own the project's names mean something on
 /// the engine alone.
 pub(super) fn registry(
     settings: &Settings,
     config: &Config,
+    retry: RetryPolicy,
     reporter: &Arc<Reporter>,
 ) -> anyhow::Result<Option<Registry>> {
     if settings.offline || config.registry.is_none() {
         return Ok(None);
     }
     let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
-    connect::registry(settings, events).map(Some)
+    connect::registry(settings, retry, events).map(Some)
 }
 
 /// What is there of every image. Unless it is `needed`, for a push, the registry is only a place to find things, which

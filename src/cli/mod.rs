@@ -24,6 +24,8 @@ mod settings;
 mod status;
 
 use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -32,7 +34,7 @@ pub use exit::{Exit, Refusal};
 pub use settings::{GlobalArgs, Settings};
 
 use crate::diag::Diagnostics;
-use crate::ui;
+use crate::ui::{self, Color, Progress, Ui};
 
 /// What `windlass --help` shows before the options.
 const EXAMPLES: &str = "\
@@ -94,15 +96,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             return error.print().map_or(exit, |()| exit);
         }
     };
-    let (outcome, color, progress) = match Settings::new(cli.global, environment) {
-        Ok(settings) => (dispatch(cli.command, &settings), settings.ui.color, settings.ui.progress),
-        Err(error) => (Err(error), ui::Color::Never, ui::Progress::Plain),
+    let (outcome, ui) = match Settings::new(cli.global, environment) {
+        Ok(settings) => (dispatch(cli.command, &settings), settings.ui),
+        Err(error) => {
+            let clock = Arc::new(|| Duration::ZERO);
+            (Err(error), Ui { color: Color::Never, progress: Progress::Plain, clock })
+        }
     };
     outcome.unwrap_or_else(|error| {
         let exit::Meaning { exit, hint } = exit::meaning(&error);
         match error.chain().find_map(|cause| cause.downcast_ref::<Diagnostics>()) {
-            Some(Diagnostics(said)) => ui::refuse(said, color, progress),
-            None => ui::error(&error, hint.as_deref(), color),
+            Some(Diagnostics(said)) => ui::refuse(said, &ui),
+            None => ui::error(&error, hint.as_deref(), &ui),
         }
         exit
     })

@@ -89,7 +89,7 @@ fn decide(
                 None
             }
         };
-        let registry = lookups::registry(settings, config, &reporter)?;
+        let registry = lookups::registry(settings, config, lookups::impatient(), &reporter)?;
         let known = lookups::known(&resolved, engine.as_ref(), registry.as_ref(), false, &*reporter).await?;
         Ok(plan::decide(resolved, &known, forced))
     }))

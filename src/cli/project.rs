@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use self::find::Sources;
-use super::Settings;
+use super::{Refusal, Settings};
 use crate::config::Config;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::model::{ImageName, ProjectName};
@@ -70,6 +70,12 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Opt
     unreadable.extend(more_unreadable);
     let resolved = plan::resolve(Inputs { project, config: &config, images, unreadable });
     let mut resolved = all_or_nothing(resolved, diagnostics)?;
+    if resolved.images.is_empty() {
+        let message = format!("no Dockerfile was found below `{}`", settings.root.display());
+        let hint = "`-C DIR` names the project's root; `Dockerfile`, `Dockerfile.NAME`, `NAME.Dockerfile` and \
+                    `Containerfile` are found, where neither .gitignore nor `ignore` in windlass.yaml hides them";
+        return Err(Refusal::usage_with_hint(message, hint).into());
+    }
     let names = resolved.images.iter().map(|image| image.name.clone()).collect();
     let revision = revision(&settings.root, manifest.strip_prefix(&settings.root).ok()).unwrap_or_else(|error| {
         resolved.notes.push(error.to_string());

@@ -78,8 +78,10 @@ pub async fn push(
     let mut progress = docker.push_image(&repository, Some(options), credentials);
     let mut digest = None;
     while let Some(info) = next(&mut progress).await? {
-        if let (Some(status), None) = (info.status, info.progress_detail.and_then(|p| p.current)) {
-            digest = pushed_digest(&status).or(digest);
+        let (Some(status), None) = (info.status, info.progress_detail.and_then(|p| p.current)) else { continue };
+        digest = pushed_digest(&status).or(digest);
+        // Of a layer it counts what came of it, not that its turn will come.
+        if !["Preparing", "Waiting"].contains(&status.as_str()) {
             said(&status);
         }
     }

@@ -25,9 +25,44 @@ struct Candidate {
     is_absurd: bool,
 }
 
+/// Says that no reference names the project's images below its registry, where some are named below another: whoever
+/// changed the one has forgotten the other.
+pub(super) fn forgotten(
+    registry: &RepositoryPrefix,
+    drafts: &[Draft],
+    names: &BTreeSet<ImageName>,
+) -> Option<Diagnostic> {
+    let candidates = candidates(drafts, names);
+    if candidates.contains_key(registry) {
+        return None;
+    }
+    let (prefix, candidate) = candidates.iter().max_by_key(|(_, candidate)| candidate.named.len())?;
+    let (location, reference) = candidate.first.as_ref()?;
+    let message = format!("images of the project's names are taken from `{prefix}`, which is not its registry");
+    let warning = Diagnostic::warning(message).at(&location.source, location.span, format!("`{reference}` here"));
+    Some(warning.hint(format!(
+        "write `{registry}` there, or `registry: {prefix}` in windlass.yaml, to build on the project's own"
+    )))
+}
+
 /// Infers the prefix from the references of the Dockerfiles: the one below which most of the project's images are
 /// named. Where none is, it is the project's name.
 pub(super) fn infer(project: &ProjectName, drafts: &[Draft], names: &BTreeSet<ImageName>) -> Prefix {
+    let candidates = candidates(drafts, names);
+    let most = candidates.values().map(|candidate| candidate.named.len()).max();
+    let best: Vec<_> = candidates.iter().filter(|(_, candidate)| Some(candidate.named.len()) == most).collect();
+    let of_project: RepositoryPrefix =
+        project.as_str().parse().expect("the name of a project is a path of a repository");
+    match best.as_slice() {
+        [] => Prefix { prefix: of_project, note: None, warning: None },
+        [(prefix, _)] if **prefix == of_project => Prefix { prefix: of_project, note: None, warning: None },
+        [(prefix, candidate)] => Prefix { prefix: (*prefix).clone(), note: candidate.note(prefix), warning: None },
+        several => Prefix { prefix: of_project, note: None, warning: Some(undecided(several)) },
+    }
+}
+
+/// The prefixes below which references name images of the project.
+fn candidates(drafts: &[Draft], names: &BTreeSet<ImageName>) -> BTreeMap<RepositoryPrefix, Candidate> {
     let mut candidates: BTreeMap<RepositoryPrefix, Candidate> = BTreeMap::new();
     for draft in drafts {
         for edge in &draft.resolved.edges {
@@ -45,16 +80,7 @@ pub(super) fn infer(project: &ProjectName, drafts: &[Draft], names: &BTreeSet<Im
         }
     }
     candidates.retain(|_, candidate| !candidate.is_absurd);
-    let most = candidates.values().map(|candidate| candidate.named.len()).max();
-    let best: Vec<_> = candidates.iter().filter(|(_, candidate)| Some(candidate.named.len()) == most).collect();
-    let of_project: RepositoryPrefix =
-        project.as_str().parse().expect("the name of a project is a path of a repository");
-    match best.as_slice() {
-        [] => Prefix { prefix: of_project, note: None, warning: None },
-        [(prefix, _)] if **prefix == of_project => Prefix { prefix: of_project, note: None, warning: None },
-        [(prefix, candidate)] => Prefix { prefix: (*prefix).clone(), note: candidate.note(prefix), warning: None },
-        several => Prefix { prefix: of_project, note: None, warning: Some(undecided(several)) },
-    }
+    candidates
 }
 
 impl Candidate {

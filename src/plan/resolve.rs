@@ -25,7 +25,10 @@ pub fn resolve(inputs: Inputs<'_>) -> Result<Resolved, Diagnostics> {
     let names: BTreeSet<ImageName> = drafts.iter().map(|draft| draft.inputs.name.clone()).chain(unreadable).collect();
     let mut notes = Vec::new();
     let prefix = match &config.registry {
-        Some(registry) => registry.value.clone(),
+        Some(registry) => {
+            diagnostics.extend(prefix::forgotten(&registry.value, &drafts, &names));
+            registry.value.clone()
+        }
         None => {
             let inferred = prefix::infer(&project, &drafts, &names);
             notes.extend(inferred.note);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 use super::output::talk;
-use super::progress::annotation;
+use super::progress::{annotation, json};
 use super::{Color, Progress, Ui};
 use crate::diag::{Diagnostic, Location, Severity};
 
@@ -28,9 +28,12 @@ pub fn diagnostics(diagnostics: &[Diagnostic], color: Color) -> String {
 }
 
 /// Tells on standard error why a text can't be used; on GitHub also beside the lines of the change.
-pub fn refuse(said: &[Diagnostic], color: Color, progress: Progress) {
-    talk(&diagnostics(said, color));
-    if progress == Progress::Github {
+pub fn refuse(said: &[Diagnostic], ui: &Ui) {
+    if ui.progress == Progress::Json {
+        return said.iter().for_each(|diagnostic| talk(&json::diagnostic(diagnostic, (ui.clock)())));
+    }
+    talk(&diagnostics(said, ui.color));
+    if ui.progress == Progress::Github {
         said.iter().for_each(|diagnostic| talk(&format!("{}\n", github_annotation(diagnostic))));
     }
 }
@@ -38,7 +41,7 @@ pub fn refuse(said: &[Diagnostic], color: Color, progress: Progress) {
 /// Tells on standard error what is likely not meant so, unless nothing shall be told but errors.
 pub fn warn(said: &[Diagnostic], ui: &Ui) {
     if ui.progress != Progress::Quiet && !said.is_empty() {
-        refuse(said, ui.color, ui.progress);
+        refuse(said, ui);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use super::Color;
+use super::progress::json;
+use super::{Color, Progress, Ui};
 
 /// Writes an answer to standard output. A reader that went away (`windlass plan | head`) is no error.
 ///
@@ -17,7 +18,11 @@ pub fn print(answer: &[u8]) -> io::Result<()> {
 }
 
 /// Writes an error with its causes, and with the way to mend it where one is known, to standard error.
-pub fn error(error: &anyhow::Error, hint: Option<&str>, color: Color) {
+pub fn error(error: &anyhow::Error, hint: Option<&str>, ui: &Ui) {
+    if ui.progress == Progress::Json {
+        return talk(&json::error(error, hint, (ui.clock)()));
+    }
+    let color = ui.color;
     let mut text = format!("{}: {error}\n", paint("error", Paint::Bad, color));
     for cause in error.chain().skip(1) {
         text.push_str(&format!("  caused by: {cause}\n"));

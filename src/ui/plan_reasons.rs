@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::output::talk;
+use super::progress::json;
 use super::{Paint, Progress, Ui, paint};
 use crate::plan::Reason;
 
@@ -49,11 +50,14 @@ pub fn reasons(reasons: &[Reason]) -> String {
 
 /// Tells on standard error what was inferred or assumed, unless nothing shall be told but errors.
 pub fn notes(notes: &[String], ui: &Ui) {
-    if ui.progress != Progress::Quiet {
-        for note in notes {
-            talk(&format!("{}: {note}\n", paint("note", Paint::Hint, ui.color)));
+    let line = |note: &String| match ui.progress {
+        Progress::Quiet => String::new(),
+        Progress::Json => json::note(note, (ui.clock)()),
+        Progress::Tty | Progress::Plain | Progress::Github => {
+            format!("{}: {note}\n", paint("note", Paint::Hint, ui.color))
         }
-    }
+    };
+    notes.iter().for_each(|note| talk(&line(note)));
 }
 
 fn list(items: impl IntoIterator<Item = impl Display>) -> String {

@@ -460,21 +460,44 @@ fn images_may_share_a_dockerfile_and_its_mistakes_are_told_once() {
 }
 
 #[test]
-fn a_folder_without_dockerfiles_has_no_images() {
+fn a_folder_without_dockerfiles_is_likely_not_the_one_that_is_meant() {
     let folder = TempDir::new().unwrap();
+    let said = |args: &[&str]| windlass(folder.path(), args).replace(folder.path().to_str().unwrap(), "FOLDER");
     expect![[r#"
-        ---
-        exit 0
-    "#]]
-    .assert_eq(&windlass(folder.path(), &["graph"]));
-    expect![[r#"
-        error: the project has no image `api`
-         |
-         = hint: it has none at all: is this its root?
+        error: no Dockerfile was found below `FOLDER`
+        hint: `-C DIR` names the project's root; `Dockerfile`, `Dockerfile.NAME`, `NAME.Dockerfile` and `Containerfile` are found, where neither .gitignore nor `ignore` in windlass.yaml hides them
         ---
         exit 2
-    "#]]
-    .assert_eq(&windlass(folder.path(), &["graph", "api"]));
+    "#]].assert_eq(&said(&["graph"]));
+    assert_eq!(said(&["plan", "--offline"]), said(&["graph"]));
+    assert_eq!(said(&["graph", "api"]), said(&["graph"]));
+}
+
+#[test]
+fn a_registry_that_the_dockerfiles_were_not_told_of_is_suspected() {
+    let folder = TempDir::new().unwrap();
+    make(folder.path(), "base/Dockerfile api/Dockerfile");
+    std::fs::write(folder.path().join("base/Dockerfile"), "FROM scratch\n").unwrap();
+    std::fs::write(folder.path().join("api/Dockerfile"), "FROM old.example/shop/base\n").unwrap();
+    std::fs::write(folder.path().join("windlass.yaml"), "version: 1\nregistry: new.example/shop\n").unwrap();
+    expect![[r#"
+        warning: images of the project's names are taken from `old.example/shop`, which is not its registry
+         --> api/Dockerfile:1:6
+          |
+        1 | FROM old.example/shop/base
+          |      ^^^^^^^^^^^^^^^^^^^^^ `old.example/shop/base` here
+          |
+          = hint: write `new.example/shop` there, or `registry: old.example/shop` in windlass.yaml, to build on the project's own
+        ---
+        api  api/Dockerfile
+          outside old.example/shop/base  api/Dockerfile:1:6
+
+        base  base/Dockerfile
+        exit 0
+    "#]].assert_eq(&windlass(folder.path(), &["graph"]));
+    let json = windlass(folder.path(), &["graph", "--progress", "json"]);
+    let (_, fact) = json.lines().next().unwrap().split_once("\"fact\":").unwrap();
+    expect![[r#"{"event":"diagnostic","severity":"warning","message":"images of the project's names are taken from `old.example/shop`, which is not its registry","file":"api/Dockerfile","line":1,"column":6,"hint":"write `new.example/shop` there, or `registry: old.example/shop` in windlass.yaml, to build on the project's own"}}"#]].assert_eq(fact);
 }
 
 #[test]

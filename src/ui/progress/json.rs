@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Record, Show, Talk};
+use crate::diag::{Diagnostic, Severity};
 use crate::event::{Event, Outcome, Phase, Stream};
 
 const VERSION: u32 = 1;
@@ -21,11 +22,52 @@ impl Json {
     }
 }
 
+/// The line of what is wrong with a text.
+pub(in crate::ui) fn diagnostic(diagnostic: &Diagnostic, at: Duration) -> String {
+    let place = diagnostic.primary.as_ref().map(|(location, _)| {
+        let (line, column) = location.source.line_column(location.span.start);
+        (location.source.path(), line, column)
+    });
+    line(
+        at,
+        Fact::Diagnostic {
+            severity: match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            message: &diagnostic.message,
+            file: place.map(|(file, _, _)| file),
+            line: place.map(|(_, line, _)| line),
+            column: place.map(|(_, _, column)| column),
+            hint: diagnostic.hint.as_deref(),
+        },
+    )
+}
+
+/// The line of why a command came to no end of its own.
+pub(in crate::ui) fn error(error: &anyhow::Error, hint: Option<&str>, at: Duration) -> String {
+    let causes = error.chain().skip(1).map(ToString::to_string).collect();
+    line(at, Fact::Error { message: error.to_string(), causes, hint })
+}
+
+/// The line of what was inferred or assumed.
+pub(in crate::ui) fn note(text: &str, at: Duration) -> String {
+    line(at, Fact::Note { text })
+}
+
+fn line(at: Duration, fact: Fact<'_>) -> String {
+    let milliseconds = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+    let line = Line { version: VERSION, milliseconds, fact };
+    serde_json::to_string(&line).expect("texts and numbers can be written as JSON") + "\n"
+}
+
 impl Show for Json {
+    fn is_for_programs(&self) -> bool {
+        true
+    }
+
     fn show(&mut self, event: &Event, _record: &Record, at: Duration) -> io::Result<()> {
-        let milliseconds = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-        serde_json::to_writer(&mut self.out, &Line { version: VERSION, milliseconds, fact: wire(event) })?;
-        self.out.write_all(b"\n")
+        self.out.write_all(line(at, wire(event)).as_bytes())
     }
 }
 
@@ -40,21 +82,87 @@ struct Line<'a> {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Fact<'a> {
-    Started { image: &'a str, phase: &'static str },
-    Step { image: &'a str, number: Option<usize>, of: Option<usize>, name: &'a str, cached: bool },
-    Output { image: &'a str, stream: &'static str, line: &'a str },
-    Tested { image: &'a str, test: &'a str, failure: Option<&'a str> },
-    Kept { image: &'a str, container: &'a str },
-    Unchanged { image: &'a str },
-    Built { image: &'a str },
-    Failed { image: &'a str, phase: &'static str, message: &'a str, file: Option<&'a str>, line: Option<usize> },
-    Blocked { image: &'a str, by: Vec<&'a str> },
-    Pushed { image: &'a str, reference: String, digest: String },
-    Promoted { image: &'a str, reference: String, to: String },
-    Retrying { what: &'a str, why: &'a str, attempt: u32 },
-    Applying { container: &'a str, action: &'a str, cause: &'a str },
-    Warning { text: &'a str },
-    Note { text: &'a str },
+    Started {
+        image: &'a str,
+        phase: &'static str,
+    },
+    Step {
+        image: &'a str,
+        number: Option<usize>,
+        of: Option<usize>,
+        name: &'a str,
+        cached: bool,
+    },
+    Output {
+        image: &'a str,
+        stream: &'static str,
+        line: &'a str,
+    },
+    Tested {
+        image: &'a str,
+        test: &'a str,
+        failure: Option<&'a str>,
+    },
+    Kept {
+        image: &'a str,
+        container: &'a str,
+    },
+    Unchanged {
+        image: &'a str,
+    },
+    Built {
+        image: &'a str,
+    },
+    Failed {
+        image: &'a str,
+        phase: &'static str,
+        message: &'a str,
+        file: Option<&'a str>,
+        line: Option<usize>,
+    },
+    Blocked {
+        image: &'a str,
+        by: Vec<&'a str>,
+    },
+    Pushed {
+        image: &'a str,
+        reference: String,
+        digest: String,
+    },
+    Promoted {
+        image: &'a str,
+        reference: String,
+        to: String,
+    },
+    Retrying {
+        what: &'a str,
+        why: &'a str,
+        attempt: u32,
+    },
+    Applying {
+        container: &'a str,
+        action: &'a str,
+        cause: &'a str,
+    },
+    Warning {
+        text: &'a str,
+    },
+    Diagnostic {
+        severity: &'static str,
+        message: &'a str,
+        file: Option<&'a str>,
+        line: Option<usize>,
+        column: Option<usize>,
+        hint: Option<&'a str>,
+    },
+    Error {
+        message: String,
+        causes: Vec<String>,
+        hint: Option<&'a str>,
+    },
+    Note {
+        text: &'a str,
+    },
 }
 
 fn wire(event: &Event) -> Fact<'_> {
