@@ -64,7 +64,7 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Opt
         None => project_name(settings),
     };
     let mut diagnostics = Vec::new();
-    let Sources { images, mut unreadable } = find::sources(&settings.root, &project, &config, &mut diagnostics);
+    let Sources { images, mut unreadable, notes } = find::sources(&settings.root, &project, &config, &mut diagnostics);
     let (images, more_unreadable) =
         read::images(images, &selection.build_args, &config, settings, &manifest, &mut diagnostics);
     unreadable.extend(more_unreadable);
@@ -77,6 +77,7 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Opt
         return Err(Refusal::usage_with_hint(message, hint).into());
     }
     let names = resolved.images.iter().map(|image| image.name.clone()).collect();
+    resolved.notes.splice(0..0, notes);
     let revision = revision(&settings.root, manifest.strip_prefix(&settings.root).ok()).unwrap_or_else(|error| {
         resolved.notes.push(error.to_string());
         None

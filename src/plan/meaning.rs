@@ -9,6 +9,7 @@ use crate::model::{ImageName, Reference, RepositoryPrefix};
 
 use super::draft::Draft;
 use super::image::{Edge, EdgeKind, PinTo, PinnedReference};
+use super::names::Names;
 
 /// What the references of one image stand for.
 #[derive(Default)]
@@ -22,11 +23,17 @@ pub(super) struct Meaning {
 /// Understands references, and gathers what is to be said of them.
 pub(super) struct Reader<'a> {
     pub(super) config: &'a Config,
-    pub(super) names: &'a BTreeSet<ImageName>,
+    pub(super) names: &'a Names,
     pub(super) prefix: &'a RepositoryPrefix,
+    /// Whether the configuration or references say the prefix: then it stands before every name that means an image of
+    /// the project.
+    pub(super) has_registry: bool,
     /// The bare names that were taken for images of the project, each with its places.
     pub(super) bare: BTreeMap<String, Vec<Location>>,
-    pub(super) notes: Vec<String>,
+    /// The bare names that images of the project have and that were taken for Docker Hub's, each with its places.
+    pub(super) others: BTreeMap<Reference, Vec<Location>>,
+    /// What stands below the project's registry and is no image of it, with the name there and its places.
+    pub(super) unknown: BTreeMap<Reference, (ImageName, Vec<Location>)>,
     pub(super) diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -85,12 +92,14 @@ impl Reader<'_> {
         if reference.digest().is_some() {
             return None;
         }
-        if let Some(name) = self.prefix.image_of(reference.repository()) {
-            if self.names.contains(&name) {
-                return Some(name);
+        if let Some(path) = self.prefix.image_of(reference.repository()) {
+            let meant = self.names.find(&path, reference.tag());
+            // What is only like its name is another image, which this one takes after.
+            let meant = meant.filter(|name| **name != draft.inputs.name || **name == path);
+            if meant.is_none() && !self.names.has(&path) {
+                self.unknown.entry(reference.clone()).or_insert_with(|| (path, Vec::new())).1.push(location.clone());
             }
-            self.suspect_misspelt(&name, reference, location);
-            return None;
+            return meant.cloned();
         }
         self.bare_parent(draft, reference, location)
     }
@@ -99,44 +108,30 @@ impl Reader<'_> {
     /// where the project has a registry, where it would be the image itself, and where its tag is none of ours.
     fn bare_parent(&mut self, draft: &Draft, reference: &Reference, location: &Location) -> Option<ImageName> {
         let text = reference.repository().to_string();
-        let name = text.parse::<ImageName>().ok().filter(|name| !text.contains('/') && self.names.contains(name))?;
+        let name = text.parse::<ImageName>().ok().filter(|name| !text.contains('/') && self.names.has(name))?;
         if name == draft.inputs.name {
             return None;
         }
         let tags = &draft.inputs.config.tags;
         let ours = [&tags.latest, &tags.testing, &tags.previous];
-        if !reference.tag().is_none_or(|tag| tag.as_str() == "latest" || ours.contains(&tag)) {
-            self.notes
-                .push(format!("`{reference}` in {location} is taken for Docker Hub's, not for the image `{name}`"));
-            return None;
-        }
-        if let Some(registry) = &self.config.registry {
-            let ours = format!("{}/{name}", registry.value);
-            let message = format!("`{reference}` is Docker Hub's: the project's image `{name}` is `{ours}`");
-            let warning = Diagnostic::warning(message).at(&location.source, location.span, "");
-            self.diagnostics.push(warning.hint(format!("write `{ours}` to build on the project's image")));
+        let is_ours = reference.tag().is_none_or(|tag| tag.as_str() == "latest" || ours.contains(&tag));
+        if self.has_registry || !is_ours {
+            // Below a registry of its own the project's image is not called so, and a tag of others says it twice.
+            if !self.has_registry || is_ours {
+                self.others.entry(reference.clone()).or_default().push(location.clone());
+            }
             return None;
         }
         self.bare.entry(text).or_default().push(location.clone());
         Some(name)
     }
 
-    /// Warns of a name below the project's own registry that is almost the name of an image.
-    fn suspect_misspelt(&mut self, name: &ImageName, reference: &Reference, location: &Location) {
-        if let Some(meant) = self.nearest(name.as_str()) {
-            let message =
-                format!("`{reference}` stands below the project's registry, but the project has no image `{name}`");
-            let warning = Diagnostic::warning(message).at(&location.source, location.span, "");
-            self.diagnostics.push(warning.hint(format!("did you mean `{}/{meant}`?", self.prefix)));
-        }
-    }
-
     fn exists(&mut self, name: &ImageName, location: &Location, by: &str) -> bool {
-        let exists = self.names.contains(name);
+        let exists = self.names.has(name);
         if !exists {
             let message = format!("{by} names the image `{name}`, which the project does not have");
             let error = Diagnostic::error(message).at(&location.source, location.span, "");
-            self.diagnostics.push(match self.nearest(name.as_str()) {
+            self.diagnostics.push(match self.names.nearest(name.as_str()) {
                 Some(meant) => error.hint(format!("did you mean `{meant}`?")),
                 None => error,
             });
@@ -154,25 +149,72 @@ impl Reader<'_> {
         });
     }
 
-    fn nearest(&self, name: &str) -> Option<&str> {
-        did_you_mean(name, self.names.iter().map(ImageName::as_str))
-    }
-
     /// What was assumed, in words.
     pub(super) fn notes(&mut self) -> Vec<String> {
-        let mut notes = std::mem::take(&mut self.notes);
+        let mut notes = Vec::new();
         let names: Vec<String> = self.bare.keys().map(|name| format!("`{name}`")).collect();
         let what = match names.split_last() {
-            None => return notes,
-            Some((name, [])) => format!("{name} is taken for the project's image"),
-            Some((last, others)) => format!("{} and {last} are taken for the project's images", others.join(", ")),
+            None => None,
+            Some((name, [])) => Some(format!("{name} is taken for the project's image")),
+            Some((last, others)) => {
+                Some(format!("{} and {last} are taken for the project's images", others.join(", ")))
+            }
         };
-        let n_places = self.bare.values().map(Vec::len).sum::<usize>();
-        let place = self.bare.values().flatten().next().expect("a name has a place");
-        let more = if n_places > 1 { format!(" and {} more", n_places - 1) } else { String::new() };
-        notes.push(format!("{what}, not for Docker Hub's: {place}{more}"));
+        let places: Vec<&Location> = self.bare.values().flatten().collect();
+        notes.extend(what.map(|what| format!("{what}, not for Docker Hub's: {}", first_of(&places))));
+        for (reference, places) in &self.others {
+            let places = first_of(&places.iter().collect::<Vec<_>>());
+            let name = format!("{}/{}", self.prefix, reference.repository());
+            notes.push(format!("`{reference}` is taken for Docker Hub's, not for the project's `{name}`: {places}"));
+        }
         notes
     }
+
+    /// Warns of names below the project's own registry that are almost the name of an image.
+    pub(super) fn warn_of_unknown(&mut self) {
+        for (reference, (name, places)) in std::mem::take(&mut self.unknown) {
+            let Some(meant) = self.names.nearest(name.as_str()).filter(|_| !self.names.has_tags_of(&name)) else {
+                continue;
+            };
+            let message = format!(
+                "`{reference}` stands below the project's registry, but the project has no image `{name}`{}",
+                and_more(&places)
+            );
+            let place = places.first().expect("what was named has a place");
+            let warning = Diagnostic::warning(message).at(&place.source, place.span, "");
+            self.diagnostics.push(warning.hint(format!("did you mean `{}/{meant}`?", self.prefix)));
+        }
+    }
+
+    /// Warns where names without the registry that the configuration gives mean images of others.
+    pub(super) fn warn_of_others(&mut self) {
+        let Some(registry) = &self.config.registry else { return };
+        for (reference, places) in std::mem::take(&mut self.others) {
+            let ours = format!("{}/{}", registry.value, reference.repository());
+            let message = format!(
+                "`{reference}` is Docker Hub's: the project's image `{}` is `{ours}`{}",
+                reference.repository(),
+                and_more(&places)
+            );
+            let place = places.first().expect("what was taken for something has a place");
+            let warning = Diagnostic::warning(message).at(&place.source, place.span, "");
+            self.diagnostics.push(warning.hint(format!("write `{ours}` to build on the project's image")));
+        }
+    }
+}
+
+/// How often something stands elsewhere.
+fn and_more(places: &[Location]) -> String {
+    match places.len() - 1 {
+        0 => String::new(),
+        1 => " (and once more)".to_owned(),
+        more => format!(" (and {more} times more)"),
+    }
+}
+
+fn first_of(places: &[&Location]) -> String {
+    let first = places.first().expect("what was taken for something has a place");
+    if places.len() > 1 { format!("{first} and {} more", places.len() - 1) } else { first.to_string() }
 }
 
 fn kind(kind: dockerfile::EdgeKind) -> EdgeKind {

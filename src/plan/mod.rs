@@ -8,6 +8,7 @@ mod draft;
 mod fingerprint;
 mod image;
 mod meaning;
+mod names;
 mod prefix;
 mod resolve;
 mod select;

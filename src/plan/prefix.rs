@@ -6,10 +6,13 @@ use crate::diag::{Diagnostic, Location};
 use crate::model::{ImageName, ProjectName, Reference, Repository, RepositoryPrefix};
 
 use super::draft::Draft;
+use super::names::Names;
 
 /// The prefix of a project, and what is to be said of how it was found.
 pub(super) struct Prefix {
     pub(super) prefix: RepositoryPrefix,
+    /// Whether references say it, and not the project's name alone.
+    pub(super) is_named: bool,
     pub(super) note: Option<String>,
     pub(super) warning: Option<Diagnostic>,
 }
@@ -27,11 +30,7 @@ struct Candidate {
 
 /// Says that no reference names the project's images below its registry, where some are named below another: whoever
 /// changed the one has forgotten the other.
-pub(super) fn forgotten(
-    registry: &RepositoryPrefix,
-    drafts: &[Draft],
-    names: &BTreeSet<ImageName>,
-) -> Option<Diagnostic> {
+pub(super) fn forgotten(registry: &RepositoryPrefix, drafts: &[Draft], names: &Names) -> Option<Diagnostic> {
     let candidates = candidates(drafts, names);
     if candidates.contains_key(registry) {
         return None;
@@ -47,32 +46,38 @@ pub(super) fn forgotten(
 
 /// Infers the prefix from the references of the Dockerfiles: the one below which most of the project's images are
 /// named. Where none is, it is the project's name.
-pub(super) fn infer(project: &ProjectName, drafts: &[Draft], names: &BTreeSet<ImageName>) -> Prefix {
+pub(super) fn infer(project: &ProjectName, drafts: &[Draft], names: &Names) -> Prefix {
     let candidates = candidates(drafts, names);
     let most = candidates.values().map(|candidate| candidate.named.len()).max();
     let best: Vec<_> = candidates.iter().filter(|(_, candidate)| Some(candidate.named.len()) == most).collect();
     let of_project: RepositoryPrefix =
         project.as_str().parse().expect("the name of a project is a path of a repository");
     match best.as_slice() {
-        [] => Prefix { prefix: of_project, note: None, warning: None },
-        [(prefix, _)] if **prefix == of_project => Prefix { prefix: of_project, note: None, warning: None },
-        [(prefix, candidate)] => Prefix { prefix: (*prefix).clone(), note: candidate.note(prefix), warning: None },
-        several => Prefix { prefix: of_project, note: None, warning: Some(undecided(several)) },
+        [] => Prefix { prefix: of_project, is_named: false, note: None, warning: None },
+        [(prefix, _)] if **prefix == of_project => {
+            Prefix { prefix: of_project, is_named: true, note: None, warning: None }
+        }
+        [(prefix, candidate)] => {
+            Prefix { prefix: (*prefix).clone(), is_named: true, note: candidate.note(prefix), warning: None }
+        }
+        several => Prefix { prefix: of_project, is_named: false, note: None, warning: Some(undecided(several)) },
     }
 }
 
 /// The prefixes below which references name images of the project.
-fn candidates(drafts: &[Draft], names: &BTreeSet<ImageName>) -> BTreeMap<RepositoryPrefix, Candidate> {
+fn candidates(drafts: &[Draft], names: &Names) -> BTreeMap<RepositoryPrefix, Candidate> {
     let mut candidates: BTreeMap<RepositoryPrefix, Candidate> = BTreeMap::new();
     for draft in drafts {
         for edge in &draft.resolved.edges {
             let Some(reference) = edge.reference.parse::<Reference>().ok().filter(|r| r.digest().is_none()) else {
                 continue;
             };
-            for (prefix, name) in splits(reference.repository()).filter(|(_, name)| names.contains(name)) {
+            let meant = splits(reference.repository())
+                .filter_map(|(prefix, path)| Some((prefix, names.find(&path, reference.tag())?)));
+            for (prefix, name) in meant {
                 let candidate = candidates.entry(prefix).or_default();
-                candidate.is_absurd |= name == draft.inputs.name;
-                candidate.named.insert(name);
+                candidate.is_absurd |= *name == draft.inputs.name;
+                candidate.named.insert(name.clone());
                 candidate.first.get_or_insert_with(|| {
                     (Location::new(&draft.inputs.dockerfile, edge.span), edge.reference.clone())
                 });

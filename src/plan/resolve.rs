@@ -1,6 +1,6 @@
 //! From Dockerfiles and configuration to images in order, each with its content hash.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::config::SecretFrom;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
@@ -11,6 +11,7 @@ use super::draft::{Draft, Inputs, drafts};
 use super::fingerprint::{Trees, chain, content_tag, own};
 use super::image::{Image, Resolved, SecretSource, SecretValue};
 use super::meaning::{Meaning, Reader};
+use super::names::Names;
 use super::prefix;
 
 /// Reads the Dockerfiles, understands their references, orders and hashes the images.
@@ -22,30 +23,35 @@ pub fn resolve(inputs: Inputs<'_>) -> Result<Resolved, Diagnostics> {
     images.sort_by(|a, b| a.name.cmp(&b.name));
     let mut diagnostics = config.warnings.clone();
     let drafts = drafts(images, config, &mut diagnostics);
-    let names: BTreeSet<ImageName> = drafts.iter().map(|draft| draft.inputs.name.clone()).chain(unreadable).collect();
+    let places = drafts.iter().map(|draft| (&draft.inputs.name, draft.inputs.dockerfile.path()));
+    let names = Names::new(places, &unreadable);
     let mut notes = Vec::new();
-    let prefix = match &config.registry {
+    let (prefix, has_registry) = match &config.registry {
         Some(registry) => {
             diagnostics.extend(prefix::forgotten(&registry.value, &drafts, &names));
-            registry.value.clone()
+            (registry.value.clone(), true)
         }
         None => {
             let inferred = prefix::infer(&project, &drafts, &names);
             notes.extend(inferred.note);
             diagnostics.extend(inferred.warning);
-            inferred.prefix
+            (inferred.prefix, inferred.is_named)
         }
     };
     let mut reader = Reader {
         config,
         names: &names,
         prefix: &prefix,
+        has_registry,
         bare: BTreeMap::new(),
-        notes: Vec::new(),
+        others: BTreeMap::new(),
+        unknown: BTreeMap::new(),
         diagnostics: &mut diagnostics,
     };
     let meanings: BTreeMap<ImageName, Meaning> =
         drafts.iter().map(|draft| (draft.inputs.name.clone(), reader.read(draft))).collect();
+    reader.warn_of_unknown();
+    reader.warn_of_others();
     notes.extend(reader.notes());
     let layers = match graph::layers(&dependencies(&meanings)) {
         Ok(layers) => layers,

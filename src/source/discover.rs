@@ -1,7 +1,7 @@
 //! Finds Dockerfiles below a folder, and names them.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ignore::WalkBuilder;
@@ -9,6 +9,8 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::diag::Diagnostic;
 use crate::model::ImageName;
+
+use super::names::{Named, names};
 
 /// A Dockerfile that was found. Its context is the folder that it lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,20 +35,32 @@ pub struct Discovered {
     pub found: Vec<Found>,
     /// The names that several Dockerfiles have.
     pub ambiguous: BTreeSet<ImageName>,
+    /// The names that have folders before them because several Dockerfiles would have the same, sorted.
+    pub longer: Vec<ImageName>,
     /// The errors of ambiguous and impossible names, and warnings of folders that could not be looked into.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Finds `Dockerfile`, `Dockerfile.NAME`, `NAME.Dockerfile`, and the same with `Containerfile`, skipping `.git` and
-/// what `.gitignore` files hide. A file without a NAME is called after its folder, and after the project where it
-/// lies in the root; capitals become small, and `.`, `_`, `-` at its ends are left out (`.devcontainer`). `claimed`
-/// are the paths that the configuration gives to images of its own: they are skipped, and so is what `ignored` hides,
-/// patterns of a `.gitignore` at the root.
-pub fn discover(root: &Path, project: &str, claimed: &BTreeSet<String>, ignored: &[String]) -> Discovered {
-    let mut by_name: BTreeMap<ImageName, Vec<String>> = BTreeMap::new();
+/// What the configuration says of discovery.
+#[derive(Debug, Default)]
+pub struct Declared {
+    /// The paths of Dockerfiles that it gives to images of its own: they are skipped.
+    pub dockerfiles: BTreeSet<String>,
+    /// The names of those images: what is discovered gets others.
+    pub names: BTreeSet<ImageName>,
+    /// Patterns of a `.gitignore` at the root: what they hide is skipped.
+    pub ignored: Vec<String>,
+}
+
+/// Finds `Dockerfile`, `Dockerfile.NAME`, `Dockerfile-NAME`, `NAME.Dockerfile`, `NAME.dockerfile`, and the same with
+/// `Containerfile`, skipping `.git` and what `.gitignore` files hide. They lie in folders below the root, and in links to
+/// such folders. A file is called after its NAME, else its folder,
+/// else the project; capitals become small, and what no name can have becomes `-`. Before a version (`3.12-slim`), and
+/// before names that several would have, stand as many of their folders as it takes; before a version the project, too.
+pub fn discover(root: &Path, project: &str, declared: &Declared) -> Discovered {
     let mut builder = GitignoreBuilder::new(root);
     let mut diagnostics = Vec::new();
-    for pattern in ignored {
+    for pattern in &declared.ignored {
         if let Err(error) = builder.add_line(None, pattern) {
             diagnostics.push(Diagnostic::error(format!("`{pattern}` below `ignore` is no pattern: {error}")));
         }
@@ -55,30 +69,31 @@ pub fn discover(root: &Path, project: &str, claimed: &BTreeSet<String>, ignored:
         diagnostics.push(Diagnostic::error(format!("`ignore` can't be understood: {error}")));
         Gitignore::empty()
     });
-    let (paths, warnings) = dockerfiles(root, ignored);
+    let Listed { mut paths, mut linked, warnings } = dockerfiles(root, ignored);
     diagnostics.extend(warnings);
-    let mut discovered = Discovered { diagnostics, ..Discovered::default() };
-    for path in paths.into_iter().filter(|path| !claimed.contains(path)) {
-        match name(&path, project) {
-            Ok(name) => by_name.entry(name).or_default().push(path),
-            Err(diagnostic) => discovered.diagnostics.push(*diagnostic),
-        }
+    for paths in [&mut paths, &mut linked] {
+        paths.retain(|path| !declared.dockerfiles.contains(path));
     }
-    for (name, paths) in by_name {
-        match <[String; 1]>::try_from(paths) {
-            Ok([path]) => discovered.found.push(Found { name, path }),
-            Err(paths) => {
-                discovered.diagnostics.push(two_of_one_name(&name, &paths));
-                discovered.ambiguous.insert(name);
-            }
-        }
-    }
-    discovered.found.sort_by(|a, b| a.path.cmp(&b.path));
-    discovered
+    // A linked folder takes no name away from the folder itself.
+    let mut named = names(&paths, project, &declared.names);
+    let names_of_folders = named.found.iter().map(|found| &found.name).chain(&named.ambiguous).chain(&declared.names);
+    named.append(names(&linked, project, &names_of_folders.cloned().collect()));
+    let Named { found, ambiguous, longer, diagnostics: of_names } = named;
+    diagnostics.extend(of_names);
+    Discovered { found, ambiguous, longer, diagnostics }
 }
 
-/// Their paths, sorted, and what could not be looked into.
-fn dockerfiles(root: &Path, ignored: Gitignore) -> (Vec<String>, Vec<Diagnostic>) {
+/// The paths of Dockerfiles, sorted.
+struct Listed {
+    /// Those in folders.
+    paths: Vec<String>,
+    /// Those in links to folders below the root.
+    linked: Vec<String>,
+    /// What could not be looked into.
+    warnings: Vec<Diagnostic>,
+}
+
+fn dockerfiles(root: &Path, ignored: Gitignore) -> Listed {
     let in_git = root.ancestors().any(|ancestor| ancestor.join(".git").exists());
     let walk = WalkBuilder::new(root)
         .standard_filters(false)
@@ -91,7 +106,7 @@ fn dockerfiles(root: &Path, ignored: Gitignore) -> (Vec<String>, Vec<Diagnostic>
             entry.file_name() != ".git" && !ignored.matched(entry.path(), is_folder).is_ignore()
         })
         .build();
-    let (mut paths, mut warnings) = (Vec::new(), Vec::new());
+    let (mut paths, mut links, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for entry in walk {
         let entry = match entry {
             Ok(entry) => entry,
@@ -101,6 +116,9 @@ fn dockerfiles(root: &Path, ignored: Gitignore) -> (Vec<String>, Vec<Diagnostic>
             }
         };
         let path = entry.path().strip_prefix(root).expect("a walk stays below its root").to_string_lossy();
+        if entry.path_is_symlink() {
+            links.extend(linked_folder(root, entry.path()));
+        }
         let is_file = || entry.path().metadata().is_ok_and(|metadata| metadata.is_file());
         if given_name(split(&path).1).is_none() || !is_file() {
             continue;
@@ -114,10 +132,26 @@ fn dockerfiles(root: &Path, ignored: Gitignore) -> (Vec<String>, Vec<Diagnostic>
     }
     paths.sort();
     warnings.sort_by(|a: &Diagnostic, b| a.message.cmp(&b.message));
-    (paths, warnings)
+    let below = |(link, folder): &(String, String)| {
+        let start = paths.partition_point(|path| path.as_str() < folder.as_str());
+        let below = paths[start..].iter().map_while(|path| path.strip_prefix(folder.as_str()));
+        below.map(|rest| format!("{link}{rest}")).collect::<Vec<_>>()
+    };
+    let mut linked: Vec<String> = links.iter().flat_map(below).collect();
+    linked.sort();
+    Listed { paths, linked, warnings }
 }
 
-/// Ends of `Dockerfile.NAME` that make it no Dockerfile: the engines' own, and what templates and editors leave.
+/// A link to another folder below the root that does not lie in that folder: both paths, with a `/` at the end.
+fn linked_folder(root: &Path, link: &Path) -> Option<(String, String)> {
+    let folder = link.canonicalize().ok().filter(|folder| folder.is_dir())?;
+    let below = |path: &Path| Some(format!("{}/", path.strip_prefix(root).ok()?.to_str()?));
+    let (from, to) = (below(link)?, below(&folder)?);
+    (to != "/" && !from.starts_with(&to)).then_some((from, to))
+}
+
+/// Ends of `Dockerfile.NAME` that make it no Dockerfile: the engines' own, what templates and editors leave, and programs
+/// about Dockerfiles.
 const NOT_NAMES: &[&str] = &[
     "dockerignore",
     "j2",
@@ -139,46 +173,41 @@ const NOT_NAMES: &[&str] = &[
     "swp",
     "swo",
     "save",
+    "py",
+    "rb",
+    "go",
+    "js",
+    "ts",
+    "php",
+    "sh",
+    "json",
+    "yml",
+    "yaml",
+    "html",
+    "patch",
+    "diff",
 ];
 
 /// What the file's name says of the image: its NAME, or an empty one for the plain names; none for other files.
-fn given_name(file: &str) -> Option<&str> {
+pub(super) fn given_name(file: &str) -> Option<&str> {
     for plain in ["Dockerfile", "Containerfile"] {
         if file == plain {
             return Some("");
         }
-        if let Some(name) = file.strip_prefix(plain).and_then(|rest| rest.strip_prefix('.')) {
+        if let Some(name) = file.strip_prefix(plain).and_then(|rest| rest.strip_prefix(['.', '-'])) {
             let end = name.rsplit('.').next().unwrap_or(name);
             return (!name.is_empty() && !name.ends_with('~') && !NOT_NAMES.contains(&end)).then_some(name);
         }
-        if let Some(name) = file.strip_suffix(plain).and_then(|rest| rest.strip_suffix('.')) {
+    }
+    for end in [".Dockerfile", ".dockerfile", ".Containerfile", ".containerfile"] {
+        if let Some(name) = file.strip_suffix(end) {
             return (!name.is_empty()).then_some(name);
         }
     }
     None
 }
 
-fn name(path: &str, project: &str) -> Result<ImageName, Box<Diagnostic>> {
-    let (folder, file) = split(path);
-    let given = match (given_name(file).unwrap_or_default(), split(folder).1) {
-        ("", "") => project,
-        ("", folder) => folder,
-        (name, _) => name,
-    };
-    given.to_lowercase().trim_matches(['.', '_', '-']).parse().map_err(|e| {
-        let diagnostic = Diagnostic::error(format!("`{path}` makes no image name: {e}"));
-        Box::new(diagnostic.hint("give the image a name in windlass.yaml, with this file as its `dockerfile`"))
-    })
-}
-
-fn two_of_one_name(name: &ImageName, paths: &[String]) -> Diagnostic {
-    let paths: Vec<_> = paths.iter().map(|path| format!("`{path}`")).collect();
-    let (last, others) = paths.split_last().expect("a name is claimed by a path");
-    Diagnostic::error(format!("the image name `{name}` is claimed by {} and {last}", others.join(", ")))
-        .hint("name them apart in windlass.yaml: two `images` with these files as their `dockerfile`")
-}
-
 /// The folder, empty for the root, and the last component.
-fn split(path: &str) -> (&str, &str) {
+pub(super) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }

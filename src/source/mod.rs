@@ -6,12 +6,13 @@ mod digest;
 mod discover;
 mod glob;
 mod ignore_file;
+mod names;
 mod revision;
 mod text;
 mod walk;
 
 pub use context::{ContextRequest, load_contexts};
-pub use discover::{Discovered, Found, discover};
+pub use discover::{Declared, Discovered, Found, discover};
 pub use ignore_file::{Ancestors, IgnoreFile};
 pub use revision::{GitError, Revision, revision};
 pub use text::{read_bytes, read_text};

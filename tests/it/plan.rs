@@ -73,6 +73,47 @@ fn the_registry_is_inferred_from_the_from_lines() {
 }
 
 #[test]
+fn tags_are_folders_where_no_image_is_called_so_itself() {
+    check(
+        "tagged",
+        &["graph"],
+        expect![[r#"
+        note: folders stand before names that several Dockerfiles would have: `base-alpine`
+        note: `acme` is taken for the project's registry, because docker/hypertext/8.3/Dockerfile:1:6 names `acme/base:alpine`; `registry: acme` in windlass.yaml says so for good
+        note: `alpine:latest` is taken for Docker Hub's, not for the project's `acme/alpine`: docker/toolbox/latest/Dockerfile:1:6
+        ---
+        alpine  alpine/Dockerfile
+
+        base-alpine  docker/base/alpine/Dockerfile
+          outside alpine:3.20  docker/base/alpine/Dockerfile:1:6
+
+        nodebase  NodeBase/Dockerfile
+          outside acme/base:debian  NodeBase/Dockerfile:1:6
+
+        toolbox-latest  docker/toolbox/latest/Dockerfile
+          outside alpine:latest  docker/toolbox/latest/Dockerfile:1:6
+
+        hypertext-8.3  docker/hypertext/8.3/Dockerfile
+          FROM base-alpine  docker/hypertext/8.3/Dockerfile:1:6
+
+        nodechrome  NodeChrome/Dockerfile
+          FROM nodebase  NodeChrome/Dockerfile:1:6
+
+        php-8.3  docker/php/8.3/Dockerfile
+          FROM base-alpine  docker/php/8.3/Dockerfile:1:6
+
+        nginx  docker/nginx/Dockerfile
+          FROM toolbox-latest  docker/nginx/Dockerfile:1:6
+          FROM php-8.3  docker/nginx/Dockerfile:2:6
+
+        php-dev-8.3  docker/php-dev/8.3/Dockerfile
+          FROM php-8.3  docker/php-dev/8.3/Dockerfile:2:6
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
 fn a_registry_that_speaks_for_itself_alone_is_not_taken() {
     check(
         "undecided",
@@ -112,44 +153,44 @@ fn with_a_registry_bare_names_are_others_images() {
         "registry",
         &["graph"],
         expect![[r#"
-        warning: `services/api/docker/Dockerfile` has no use for the build argument `UNUSED`
-         --> windlass.yaml:8:53
-          |
-        8 |     args: { BASE: ghcr.io/acme/shop/python, UNUSED: "1" }
-          |                                                     ^^^
+            warning: `services/api/docker/Dockerfile` has no use for the build argument `UNUSED`
+             --> windlass.yaml:8:53
+              |
+            8 |     args: { BASE: ghcr.io/acme/shop/python, UNUSED: "1" }
+              |                                                     ^^^
 
-        warning: `python` is Docker Hub's: the project's image `python` is `ghcr.io/acme/shop/python`
-         --> migrations/Dockerfile:1:6
-          |
-        1 | FROM python
-          |      ^^^^^^
-          |
-          = hint: write `ghcr.io/acme/shop/python` to build on the project's image
+            warning: `ghcr.io/acme/shop/wbe` stands below the project's registry, but the project has no image `wbe`
+             --> migrations/Dockerfile:2:13
+              |
+            2 | COPY --from=ghcr.io/acme/shop/wbe /site /site
+              |             ^^^^^^^^^^^^^^^^^^^^^
+              |
+              = hint: did you mean `ghcr.io/acme/shop/web`?
 
-        warning: `ghcr.io/acme/shop/wbe` stands below the project's registry, but the project has no image `wbe`
-         --> migrations/Dockerfile:2:13
-          |
-        2 | COPY --from=ghcr.io/acme/shop/wbe /site /site
-          |             ^^^^^^^^^^^^^^^^^^^^^
-          |
-          = hint: did you mean `ghcr.io/acme/shop/web`?
-        ---
-        migrations  migrations/Dockerfile
-          outside python  migrations/Dockerfile:1:6
-          outside ghcr.io/acme/shop/wbe  migrations/Dockerfile:2:13
+            warning: `python` is Docker Hub's: the project's image `python` is `ghcr.io/acme/shop/python`
+             --> migrations/Dockerfile:1:6
+              |
+            1 | FROM python
+              |      ^^^^^^
+              |
+              = hint: write `ghcr.io/acme/shop/python` to build on the project's image
+            ---
+            migrations  migrations/Dockerfile
+              outside python  migrations/Dockerfile:1:6
+              outside ghcr.io/acme/shop/wbe  migrations/Dockerfile:2:13
 
-        python  python/Dockerfile
-          outside python:3.12-slim  python/Dockerfile:1:6
+            python  python/Dockerfile
+              outside python:3.12-slim  python/Dockerfile:1:6
 
-        web  web/Dockerfile
-          outside node:22  web/Dockerfile:1:6
+            web  web/Dockerfile
+              outside node:22  web/Dockerfile:1:6
 
-        api  services/api/docker/Dockerfile
-          FROM python  services/api/docker/Dockerfile:2:6
-          named context web  services/api/docker/Dockerfile:3:13
-          needs migrations  windlass.yaml:12:13
-        exit 0
-    "#]],
+            api  services/api/docker/Dockerfile
+              FROM python  services/api/docker/Dockerfile:2:6
+              named context web  services/api/docker/Dockerfile:3:13
+              needs migrations  windlass.yaml:12:13
+            exit 0
+        "#]],
     );
 }
 
@@ -159,20 +200,19 @@ fn digests_and_foreign_tags_are_no_edges() {
         "pinned",
         &["graph"],
         expect![[r#"
-        note: `mirror:3` in api/Dockerfile:5:13 is taken for Docker Hub's, not for the image `mirror`
-        ---
-        base  base/Dockerfile
-          outside debian@sha256:0000000000000000000000000000000000000000000000000000000000000001  base/Dockerfile:1:6
+            ---
+            base  base/Dockerfile
+              outside debian@sha256:0000000000000000000000000000000000000000000000000000000000000001  base/Dockerfile:1:6
 
-        mirror  mirror/Dockerfile
-          outside mirror:3  mirror/Dockerfile:1:6
+            mirror  mirror/Dockerfile
+              outside mirror:3  mirror/Dockerfile:1:6
 
-        api  api/Dockerfile
-          FROM base  api/Dockerfile:3:6
-          outside pinned/base@sha256:0000000000000000000000000000000000000000000000000000000000000002  api/Dockerfile:2:6
-          outside mirror:3  api/Dockerfile:5:13
-        exit 0
-    "#]],
+            api  api/Dockerfile
+              FROM base  api/Dockerfile:3:6
+              outside pinned/base@sha256:0000000000000000000000000000000000000000000000000000000000000002  api/Dockerfile:2:6
+              outside mirror:3  api/Dockerfile:5:13
+            exit 0
+        "#]],
     );
 }
 
@@ -209,75 +249,71 @@ fn everything_that_is_wrong_is_said_at_once() {
         "wrong",
         &["graph"],
         expect![[r#"
-        error: the Dockerfile `data/Dockerfile.data` does not exist
-         --> windlass.yaml:9:38
-          |
-        9 |   data: { context: data, dockerfile: Dockerfile.data }
-          |                                      ^^^^^^^^^^^^^^^
-          |
-          = hint: the path is seen from the context, `data`
+            error: the Dockerfile `data/Dockerfile.data` does not exist
+             --> windlass.yaml:9:38
+              |
+            9 |   data: { context: data, dockerfile: Dockerfile.data }
+              |                                      ^^^^^^^^^^^^^^^
+              |
+              = hint: the path is seen from the context, `data`
 
-        error: the context `nowhere` is no folder of the project
-         --> windlass.yaml:7:20
-          |
-        7 |   lost: { context: nowhere }
-          |                    ^^^^^^^
+            error: the context `nowhere` is no folder of the project
+             --> windlass.yaml:7:20
+              |
+            7 |   lost: { context: nowhere }
+              |                    ^^^^^^^
 
-        error: the image name `base` is claimed by `base/Dockerfile` and `old/base/Dockerfile`
-         |
-         = hint: name them apart in windlass.yaml: two `images` with these files as their `dockerfile`
+            error: no Dockerfile makes the image `apj`
+             --> windlass.yaml:8:3
+              |
+            8 |   apj: { target: final }
+              |   ^^^
+              |
+              = hint: `context` says in which folder it stands
 
-        error: no Dockerfile makes the image `apj`
-         --> windlass.yaml:8:3
-          |
-        8 |   apj: { target: final }
-          |   ^^^
-          |
-          = hint: `context` says in which folder it stands
+            error: unknown instruction `RNU`
+             --> api/Dockerfile:2:1
+              |
+            2 | RNU make
+              | ^^^
+              |
+              = hint: did you mean `RUN`?
 
-        error: unknown instruction `RNU`
-         --> api/Dockerfile:2:1
-          |
-        2 | RNU make
-          | ^^^
-          |
-          = hint: did you mean `RUN`?
+            error: `needs` names the image `bsae`, which the project does not have
+             --> windlass.yaml:5:32
+              |
+            5 |   api: { context: api, needs: [bsae, web] }
+              |                                ^^^^
+              |
+              = hint: did you mean `base`?
 
-        error: `needs` names the image `bsae`, which the project does not have
-         --> windlass.yaml:5:32
-          |
-        5 |   api: { context: api, needs: [bsae, web] }
-          |                                ^^^^
-          |
-          = hint: did you mean `base`?
+            error: `Nobody` is no image reference: a repository is written in lower case
+             --> web/Dockerfile:2:13
+              |
+            2 | COPY --from=Nobody /x /x
+              |             ^^^^^^
 
-        error: `Nobody` is no image reference: a repository is written in lower case
-         --> web/Dockerfile:2:13
-          |
-        2 | COPY --from=Nobody /x /x
-          |             ^^^^^^
+            error: a named context names the image `dta`, which the project does not have
+             --> windlass.yaml:6:51
+              |
+            6 |   web: { context: web, contexts: { data: { image: dta } } }
+              |                                                   ^^^
+              |
+              = hint: did you mean `data`?
 
-        error: a named context names the image `dta`, which the project does not have
-         --> windlass.yaml:6:51
-          |
-        6 |   web: { context: web, contexts: { data: { image: dta } } }
-          |                                                   ^^^
-          |
-          = hint: did you mean `data`?
-
-        error: images are made from one another in a circle: api -> web -> api
-         --> windlass.yaml:5:38
-          |
-        5 |   api: { context: api, needs: [bsae, web] }
-          |                                      ^^^ `api` is made from `web` here
-          |
-         ::: web/Dockerfile:1:6
-          |
-        1 | FROM ghcr.io/acme/api AS a
-          |      ---------------- `web` is made from `api` here
-        ---
-        exit 2
-    "#]],
+            error: images are made from one another in a circle: api -> web -> api
+             --> windlass.yaml:5:38
+              |
+            5 |   api: { context: api, needs: [bsae, web] }
+              |                                      ^^^ `api` is made from `web` here
+              |
+             ::: web/Dockerfile:1:6
+              |
+            1 | FROM ghcr.io/acme/api AS a
+              |      ---------------- `web` is made from `api` here
+            ---
+            exit 2
+        "#]],
     );
 }
 

@@ -14,7 +14,7 @@ use expect_test::{Expect, expect};
 use tempfile::TempDir;
 use windlass::diag::{Diagnostic, SourceText};
 use windlass::model::{Node, Tree};
-use windlass::source::{ContextRequest, discover, load_contexts, revision};
+use windlass::source::{ContextRequest, Declared, discover, load_contexts, revision};
 
 /// Makes files below a folder: `path=content`, `path/` for a folder, `path->target` for a link, `path*=content`
 /// for a program.
@@ -312,8 +312,12 @@ fn contexts_that_share_files_have_equal_trees() {
 fn check_discovery(files: &str, claimed: &[&str], expected: Expect) {
     let folder = TempDir::new().unwrap();
     make(folder.path(), files);
-    let claimed: BTreeSet<String> = claimed.iter().map(|path| (*path).to_owned()).collect();
-    let discovered = discover(folder.path(), "shop", &claimed, &["skipped/".to_owned(), "*.skipped".to_owned()]);
+    let declared = Declared {
+        dockerfiles: claimed.iter().map(|path| (*path).to_owned()).collect(),
+        names: BTreeSet::from(["taken".parse().unwrap()]),
+        ignored: vec!["skipped/".to_owned(), "*.skipped".to_owned()],
+    };
+    let discovered = discover(folder.path(), "shop", &declared);
     let found = discovered.found.iter().map(|found| format!("{} <- {}\n", found.name, found.path));
     let shown = found.collect::<String>() + &show_all(&discovered.diagnostics);
     expected.assert_eq(&shown);
@@ -342,6 +346,24 @@ fn every_dockerfile_below_the_root_is_an_image() {
 }
 
 #[test]
+fn links_to_folders_of_the_project_are_images_of_their_own_names() {
+    check_discovery(
+        "php/8.3/Dockerfile php/8.3/dev/Dockerfile php/latest->8.3 php/8->8.3 php/8.3/self->. php/8.3/up->.. php/dangling->nowhere
+         php/out->/usr web/Dockerfile all->. next/web->../web file->web/Dockerfile",
+        &["php/latest/dev/Dockerfile"],
+        expect![[r#"
+            next-web <- next/web/Dockerfile
+            php-8.3 <- php/8.3/Dockerfile
+            dev <- php/8.3/dev/Dockerfile
+            php-8 <- php/8/Dockerfile
+            php-8-dev <- php/8/dev/Dockerfile
+            php-latest <- php/latest/Dockerfile
+            web <- web/Dockerfile
+        "#]],
+    );
+}
+
+#[test]
 fn what_git_ignores_and_what_is_claimed_is_no_image() {
     check_discovery(
         ".gitignore=/vendor/ vendor/x/Dockerfile a/.gitignore=gen a/gen/Dockerfile a/Dockerfile b/Dockerfile",
@@ -353,17 +375,73 @@ fn what_git_ignores_and_what_is_claimed_is_no_image() {
 }
 
 #[test]
-fn two_files_of_one_name_and_names_that_no_image_can_have_are_errors() {
+fn folders_stand_before_names_that_several_would_have() {
     check_discovery(
-        "api/Dockerfile api.Dockerfile old/api/Dockerfile b/Dockerfile c/Dockerfile a-_./Dockerfile w..eb/Dockerfile",
+        "api/Dockerfile old/api/Dockerfile old/Dockerfile.api b/Dockerfile c/Dockerfile
+         a-_./Dockerfile w..eb/Dockerfile C++/Dockerfile x/taken/Dockerfile deep/web/test/Dockerfile deep/db/test/Dockerfile
+         so/deep/db/test/Dockerfile a-b/Dockerfile x/a/b/Dockerfile y/a/b/Dockerfile z/a-b/Dockerfile
+         Dockerfile shop/Dockerfile taken/Dockerfile",
         &["c/Dockerfile"],
         expect![[r#"
+            c <- C++/Dockerfile
+            shop <- Dockerfile
             a <- a-_./Dockerfile
+            a-b <- a-b/Dockerfile
+            api <- api/Dockerfile
             b <- b/Dockerfile
-            error: `w..eb/Dockerfile` makes no image name: `w..eb` is no name for an image: lower-case letters, digits, and `.`, `_`, `-` between them, components parted by `/`, at most 200 characters
+            deep-db-test <- deep/db/test/Dockerfile
+            web-test <- deep/web/test/Dockerfile
+            shop-shop <- shop/Dockerfile
+            so-deep-db-test <- so/deep/db/test/Dockerfile
+            shop-taken <- taken/Dockerfile
+            w.eb <- w..eb/Dockerfile
+            x-a-b <- x/a/b/Dockerfile
+            x-taken <- x/taken/Dockerfile
+            y-a-b <- y/a/b/Dockerfile
+            z-a-b <- z/a-b/Dockerfile
+            error: the image name `old-api` is claimed by `old/Dockerfile.api` and `old/api/Dockerfile`
+              hint: name them apart in windlass.yaml, as `windlass init` does, or leave some out with `ignore`
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_version_is_of_stands_before_it() {
+    check_discovery(
+        "3.12/Dockerfile 3.12/slim/Dockerfile 3.13/slim/Dockerfile php/8.1-alpine/Dockerfile v2/Dockerfile node/22/Dockerfile
+         3proxy/Dockerfile py/Dockerfile.3.9 vault/Dockerfile x/2048/Dockerfile Dockerfile-alpine docker/cron.dockerfile
+         tools/Dockerfile.py",
+        &[],
+        expect![[r#"
+            shop-3.12 <- 3.12/Dockerfile
+            shop-3.12-slim <- 3.12/slim/Dockerfile
+            shop-3.13-slim <- 3.13/slim/Dockerfile
+            3proxy <- 3proxy/Dockerfile
+            alpine <- Dockerfile-alpine
+            cron <- docker/cron.dockerfile
+            node-22 <- node/22/Dockerfile
+            php-8.1-alpine <- php/8.1-alpine/Dockerfile
+            py-3.9 <- py/Dockerfile.3.9
+            shop-v2 <- v2/Dockerfile
+            vault <- vault/Dockerfile
+            x-2048 <- x/2048/Dockerfile
+        "#]],
+    );
+}
+
+#[test]
+fn names_that_stay_the_same_and_names_that_no_image_can_have_are_errors() {
+    let long = "a".repeat(201);
+    check_discovery(
+        &format!("lts/Dockerfile ci/lts/Dockerfile ci/Dockerfile.lts {long}/Dockerfile ___/Dockerfile"),
+        &[],
+        expect![[r#"
+            shop <- ___/Dockerfile
+            lts <- lts/Dockerfile
+            error: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/Dockerfile` makes no image name: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is no name for an image: lower-case letters, digits, and `.`, `_`, `-` between them, components parted by `/`, at most 200 characters
               hint: give the image a name in windlass.yaml, with this file as its `dockerfile`
-            error: the image name `api` is claimed by `api.Dockerfile`, `api/Dockerfile` and `old/api/Dockerfile`
-              hint: name them apart in windlass.yaml: two `images` with these files as their `dockerfile`
+            error: the image name `ci-lts` is claimed by `ci/Dockerfile.lts` and `ci/lts/Dockerfile`
+              hint: name them apart in windlass.yaml, as `windlass init` does, or leave some out with `ignore`
         "#]],
     );
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::config::{Config, ImageConfig, ProjectPath};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::model::{ImageName, ProjectName, TreePath};
-use crate::source::{Discovered, Found, discover};
+use crate::source::{Declared, Discovered, Found, discover};
 
 /// Where an image comes from.
 pub(super) struct ImageSource {
@@ -24,6 +24,8 @@ pub(super) struct Sources {
     pub(super) images: Vec<ImageSource>,
     /// The images whose Dockerfile or context is not known, because something is wrong that was said.
     pub(super) unreadable: BTreeSet<ImageName>,
+    /// What the user should hear.
+    pub(super) notes: Vec<String>,
 }
 
 /// The images that the configuration declares, and those that are discovered besides them.
@@ -41,13 +43,23 @@ pub(super) fn sources(
         .iter()
         .filter_map(|(name, image)| Some((name, declared_dockerfile(root, config, image, diagnostics)?)))
         .collect();
-    let claimed = declared.values().map(ToString::to_string).collect();
-    let Discovered { found, ambiguous, diagnostics: of_discovery } =
-        discover(root, project.as_str(), &claimed, &config.ignore);
+    let to_discover = Declared {
+        dockerfiles: declared.values().map(ToString::to_string).collect(),
+        names: config
+            .images
+            .iter()
+            .filter(|(_, image)| image.context.is_some())
+            .map(|(name, _)| name.clone())
+            .collect(),
+        ignored: config.ignore.clone(),
+    };
+    let Discovered { found, ambiguous, longer, diagnostics: of_discovery } =
+        discover(root, project.as_str(), &to_discover);
     diagnostics.extend(of_discovery);
     let mut found: BTreeMap<ImageName, Found> = found.into_iter().map(|f| (f.name.clone(), f)).collect();
     let found_names: BTreeSet<ImageName> = found.keys().cloned().collect();
-    let mut sources = Sources { images: Vec::new(), unreadable: ambiguous };
+    let mut sources =
+        Sources { images: Vec::new(), unreadable: ambiguous, notes: Vec::from_iter(of_longer_names(&longer)) };
     for (name, image) in &config.images {
         let (dockerfile, context) = match (&image.context, declared.get(name), found.remove(name)) {
             (Some(context), Some(dockerfile), other) => {
@@ -74,6 +86,14 @@ pub(super) fn sources(
         sources.images.push(ImageSource { name, config: config.unnamed_image(), dockerfile, context });
     }
     sources
+}
+
+/// Says that images are called by more than usual, with some of them.
+fn of_longer_names(names: &[ImageName]) -> Option<String> {
+    let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
+    let more = if names.len() > shown.len() { " …" } else { "" };
+    let what = format!("folders stand before names that several Dockerfiles would have: {}{more}", shown.join(" "));
+    (!names.is_empty()).then_some(what)
 }
 
 /// The Dockerfile, and its folder as the context.
@@ -129,6 +149,12 @@ fn claimed_twice(
 
 fn not_found(config: &Config, image: &ImageConfig, name: &ImageName, found: &BTreeSet<ImageName>) -> Diagnostic {
     let error = Diagnostic::error(format!("no Dockerfile makes the image `{name}`")).at(&config.source, image.span, "");
+    let longer = format!("-{name}");
+    let longer: Vec<String> =
+        found.iter().filter(|found| found.as_str().ends_with(&longer)).map(|name| format!("`{name}`")).collect();
+    if !longer.is_empty() {
+        return error.hint(format!("several would: they are called {}", longer.join(", ")));
+    }
     match did_you_mean(name.as_str(), found.iter().map(ImageName::as_str)) {
         Some(meant) => error.hint(format!("did you mean `{meant}`?")),
         None => error.hint("`context` says in which folder it stands"),
