@@ -2,10 +2,10 @@
 
 use clap::ValueEnum;
 
-use super::project::project_name;
 use super::{Exit, Settings};
 use crate::config::{self, Config, Spanned};
 use crate::diag::{Diagnostic, Diagnostics, Span};
+use crate::model::ProjectName;
 use crate::{source, ui};
 
 /// The file that is read where no other is asked for.
@@ -31,7 +31,7 @@ enum Format {
 pub(super) fn run(args: &ConfigArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let mut config = read(settings)?;
     if config.project.is_none() {
-        config.project = Some(Spanned::new(project_name(settings), Span::new(0, 0)));
+        config.project = Some(Spanned::new(project(&config, settings), Span::new(0, 0)));
     }
     let effective = config::effective(&config);
     let text = match args.format {
@@ -59,4 +59,15 @@ pub(super) fn read(settings: &Settings) -> Result<Config, Diagnostics> {
         return Ok(Config::without_file(&shown));
     }
     config::parse(&source::read_text(&path, &shown)?)
+}
+
+/// The project's name: as the configuration says, else the root folder's, made into a name that a project can have.
+pub(super) fn project(config: &Config, settings: &Settings) -> ProjectName {
+    if let Some(project) = &config.project {
+        return project.value.clone();
+    }
+    let folder = settings.root.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let plain: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
+    let fallback = || "project".parse().expect("a lower-case word is a name");
+    plain.trim_matches('-').parse().unwrap_or_else(|_| fallback())
 }

@@ -77,8 +77,9 @@ pub(super) fn read_manifest(path: &Path, settings: &Settings) -> anyhow::Result<
     Ok(manifest::parse(&SourceText::new(shown, text))?)
 }
 
-/// The project that is meant: the one that is named, else the only one that has a history.
-pub(super) fn project(named: Option<&ProjectName>, state: &Path) -> anyhow::Result<ProjectName> {
+/// The project that is meant: the one that is named, else the only one that has a history, else the one whose folder
+/// this is.
+pub(super) fn project(named: Option<&ProjectName>, state: &Path, settings: &Settings) -> anyhow::Result<ProjectName> {
     if let Some(project) = named {
         return Ok(project.clone());
     }
@@ -87,6 +88,10 @@ pub(super) fn project(named: Option<&ProjectName>, state: &Path) -> anyhow::Resu
         [project] => Ok(project.clone()),
         [] => Err(Refusal::usage_with_hint("nothing was applied on this host yet", "`windlass apply` does").into()),
         several => {
+            let of_folder = super::config::project(&super::config::read(settings)?, settings);
+            if several.contains(&of_folder) {
+                return Ok(of_folder);
+            }
             let names: Vec<String> = several.iter().map(|name| format!("`{name}`")).collect();
             let message = format!("several projects were applied on this host: {}", names.join(", "));
             Err(Refusal::usage_with_hint(message, "choose one with `--project`").into())

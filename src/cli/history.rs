@@ -9,7 +9,7 @@ use crate::ui::{self, apply_report};
 /// What `windlass history` is asked.
 #[derive(Debug, clap::Args)]
 pub(super) struct HistoryArgs {
-    /// The project [default: the only one that was applied on this host].
+    /// The project [default: the only one that was applied on this host, else that of the folder].
     #[arg(long, value_name = "NAME")]
     project: Option<ProjectName>,
     /// How the answer is printed.
@@ -22,7 +22,7 @@ pub(super) struct HistoryArgs {
 /// Tells what was applied.
 pub(super) fn run(args: &HistoryArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let state = args.state.folder(settings)?;
-    let project = deploy::project(args.project.as_ref(), &state)?;
+    let project = deploy::project(args.project.as_ref(), &state, settings)?;
     let entries = History::new(&state, &project).entries()?;
     let current = undo::current(&entries);
     let answer = match args.format {

@@ -11,7 +11,7 @@ use self::find::Sources;
 use super::{Refusal, Settings};
 use crate::config::Config;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
-use crate::model::{ImageName, ProjectName};
+use crate::model::ImageName;
 use crate::plan::{self, Inputs, Resolved};
 use crate::source::{Revision, revision};
 
@@ -59,10 +59,7 @@ pub(super) struct Project {
 pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Option<&Path>) -> anyhow::Result<Project> {
     let manifest = settings.root.join(manifest.unwrap_or_else(|| Path::new(MANIFEST)));
     let config = super::config::read(settings)?;
-    let project = match &config.project {
-        Some(project) => project.value.clone(),
-        None => project_name(settings),
-    };
+    let project = super::config::project(&config, settings);
     let mut diagnostics = Vec::new();
     let Sources { images, mut unreadable, notes } = find::sources(&settings.root, &project, &config, &mut diagnostics);
     let (images, more_unreadable) =
@@ -101,12 +98,4 @@ fn all_or_nothing(
             Err(Diagnostics(diagnostics))
         }
     }
-}
-
-/// The root folder's name, made into a name that a project can have.
-pub(super) fn project_name(settings: &Settings) -> ProjectName {
-    let folder = settings.root.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let plain: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
-    let fallback = || "project".parse().expect("a lower-case word is a name");
-    plain.trim_matches('-').parse().unwrap_or_else(|_| fallback())
 }

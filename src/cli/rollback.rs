@@ -12,7 +12,7 @@ pub(super) struct RollbackArgs {
     /// The serial to go to [default: the highest below the one that the host runs].
     #[arg(long, value_name = "SERIAL")]
     to: Option<u64>,
-    /// The project [default: the only one that was applied on this host].
+    /// The project [default: the only one that was applied on this host, else that of the folder].
     #[arg(long, value_name = "NAME")]
     project: Option<ProjectName>,
     /// Tell what would be done, and do nothing.
@@ -28,7 +28,7 @@ pub(super) struct RollbackArgs {
 /// Brings the host back to a manifest that it ran before.
 pub(super) fn run(args: &RollbackArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let state = args.state.folder(settings)?;
-    let project = deploy::project(args.project.as_ref(), &state)?;
+    let project = deploy::project(args.project.as_ref(), &state, settings)?;
     let history = History::new(&state, &project);
     let entries = history.entries()?;
     let entry = target(args.to, &entries, &project)?;

@@ -15,7 +15,7 @@ pub(super) struct StatusArgs {
     /// The deploy manifest to compare with [default: the last that was applied to its end].
     #[arg(value_name = "MANIFEST")]
     manifest: Option<PathBuf>,
-    /// The project [default: the only one that was applied on this host].
+    /// The project [default: the only one that was applied on this host, else that of the folder].
     #[arg(long, value_name = "NAME", conflicts_with = "manifest")]
     project: Option<ProjectName>,
     /// Exit with 10 where something is not as wanted.
@@ -50,7 +50,7 @@ fn manifest(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Manifest> 
         return deploy::read_manifest(path, settings);
     }
     let state = args.state.folder(settings)?;
-    let project = deploy::project(args.project.as_ref(), &state)?;
+    let project = deploy::project(args.project.as_ref(), &state, settings)?;
     let history = History::new(&state, &project);
     let entries = history.entries()?;
     // Where no run came to its end, the last attempt says what is wanted.

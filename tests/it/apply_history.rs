@@ -102,3 +102,32 @@ fn a_lock_is_held_once_and_freed_with_its_holder() {
     let error = Lock::take(&state.path().join("nowhere"), &shop()).unwrap_err();
     assert!(matches!(error, LockError::File { .. }), "{error:?}");
 }
+
+#[test]
+fn of_several_projects_the_one_of_the_folder_is_meant() {
+    let state = tempfile::tempdir().unwrap();
+    for (project, serial_of_it) in [("shop", 4), ("blog", 7)] {
+        let history = History::new(state.path(), &project.parse().unwrap());
+        history.make_folder().unwrap();
+        history.record(&serial(serial_of_it), at(100), Outcome::Done).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let said = || {
+        let mut windlass = assert_cmd::Command::cargo_bin("windlass").unwrap();
+        let output = windlass.current_dir(folder.path()).args(["history", "--state-dir"]).arg(state.path()).output();
+        let output = output.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        format!("{}{}exit {}", text(output.stdout), text(output.stderr), output.status.code().unwrap())
+    };
+    expect_test::expect![[r#"
+        error: several projects were applied on this host: `blog`, `shop`
+        hint: choose one with `--project`
+        exit 2"#]]
+    .assert_eq(&said());
+    fs::write(folder.path().join("windlass.yaml"), "version: 1\nproject: blog\n").unwrap();
+    expect_test::expect![[r#"
+        SERIAL  APPLIED               OUTCOME
+        7       1970-01-01T00:01:40Z  done     current
+        exit 0"#]]
+    .assert_eq(&said());
+}

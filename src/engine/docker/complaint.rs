@@ -72,7 +72,8 @@ impl Complaint<'_> {
         }
         let cause_line = one_line(cause, MESSAGE_AT_MOST);
         if NETWORK.iter().any(|text| cause.contains(text)) {
-            return Error::Unreachable(anyhow!("{cause_line}"));
+            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            return Error::Unreachable(anyhow!("{place}{cause_line}"));
         }
         if cause.contains("no space left on device") {
             return Error::Refused(anyhow!("{cause_line}"));
@@ -256,7 +257,7 @@ mod tests {
                 image: Some(2) unknown instruction: FOO (None)
                 unsupported: line 4: this engine's builder has no `--link` (use a newer engine, or begin the Dockerfile with `# syntax=docker/dockerfile:1`)
                 unsupported: line 5: this engine's builder has no here-documents (use a newer engine, or begin the Dockerfile with `# syntax=docker/dockerfile:1`)
-                unreachable: failed to do request: Head "https://r/v2/": dial tcp: lookup r: no such host
+                unreachable: line 2: failed to do request: Head "https://r/v2/": dial tcp: lookup r: no such host
                 image: Some(2) `RUN make && make install` failed: 127.0.0.1:5055/nope:latest: not found (None)
                 refused: write /x: no space left on device
                 unsupported: line 2: no SSH agent is forwarded to a build (mount the key as a secret: `--mount=type=secret`)
@@ -292,7 +293,7 @@ mod tests {
                 unsupported: line 2: this engine's builder has no `--mount` (use an engine with BuildKit, such as Docker since 18.09)
                 unsupported: line 4: this engine's builder has no `--link` (use an engine with BuildKit, such as Docker since 18.09)
                 image: Some(4) Unknown flag: lnk (None)
-                unreachable: Get "https://r/v2/": dial tcp: lookup r: no such host
+                unreachable: line 2: Get "https://r/v2/": dial tcp: lookup r: no such host
                 image: Some(2) `RUN make && make install` failed: failed to reach build target nope in Dockerfile (None)
             "#]],
         );
