@@ -21,6 +21,7 @@ htpasswd apache2-utils
 ip iproute2
 iptables iptables
 python3 python3
+rsync rsync
 openssl openssl
 skopeo skopeo
 COMMANDS
@@ -56,19 +57,22 @@ install_packages() {
     done
 }
 
-# Installs the tools that PyPI has into a venv of the project's own.
+# Installs the tools that PyPI has, and those that npm has with the Node.js that is one of them, into a venv of the
+# project's own.
 install_tools() {
-    local venv=target/parts/venv wanted=scripts/lib/requirements.txt
+    local venv=target/parts/venv wanted=scripts/lib/requirements.txt wanted_of_npm=scripts/lib/npm.txt
     mkdir -p target/parts
     exec {tools}>target/parts/lock
     flock "$tools"
-    if ! cmp -s "$wanted" "$venv/installed"; then
-        echo "installing the tools of $wanted" >&2
+    if ! cat "$wanted" "$wanted_of_npm" | cmp -s - "$venv/installed"; then
+        echo "installing the tools of $wanted and $wanted_of_npm" >&2
         rm -rf "$venv"
         python3 -m venv "$venv"
         "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted" >&2 ||
             fail "pip could not install the tools of $wanted"
-        cp "$wanted" "$venv/installed"
+        PATH=$PWD/$venv/bin:$PATH xargs -a "$wanted_of_npm" npm install --global --prefix "$venv" --silent >&2 ||
+            fail "npm could not install the tools of $wanted_of_npm"
+        cat "$wanted" "$wanted_of_npm" >"$venv/installed"
     fi
     exec {tools}>&-
 }

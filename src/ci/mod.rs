@@ -1,3 +1,8 @@
-//! What is particular to a CI service: how it is told results. Knows nothing of how they came about.
+//! What CI services are told: GitHub's outputs and summary of a step, and the jobs of a plan in each service's own language.
 
 pub mod github;
+pub mod gitlab;
+pub mod travis;
+mod words;
+
+pub use words::Invocation;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::deploy::StateArgs;
+use super::last_build::{self, LastBuild};
 use super::project::{self, Project};
 use super::secrets::Masked;
 use super::{
@@ -12,7 +14,7 @@ use super::{
 use crate::diag::Diagnostic;
 use crate::engine::Engine as _;
 use crate::engine::docker::DockerEngine;
-use crate::event::{Event, Sink};
+use crate::event::{Event, Outcome, Sink};
 use crate::manifest::{ContainerSpec, ImageSource};
 use crate::model::ContainerName;
 use crate::pipeline::{self, About, Report, Run};
@@ -29,6 +31,10 @@ pub(super) struct BuildArgs {
     /// Push what passed its tests, and move the channels in the registry too.
     #[arg(long, env = "WINDLASS_PUSH", value_parser = clap::builder::BoolishValueParser::new())]
     pub(super) push: bool,
+    /// Leave `latest` and `previous` as they are, and write no manifest: for jobs that each build a part, before one that
+    /// builds all of them and promotes.
+    #[arg(long, env = "WINDLASS_NO_PROMOTE", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(super) no_promote: bool,
     /// Build the chosen images though they are there; those that they are made from only where needed.
     #[arg(long)]
     pub(super) force: bool,
@@ -41,6 +47,8 @@ pub(super) struct BuildArgs {
     /// The manifest's serial [default: the CI's run number, else one more than the former manifest's].
     #[arg(long, value_name = "N", env = "WINDLASS_SERIAL")]
     pub(super) serial: Option<u64>,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
     /// How the result is printed.
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
@@ -132,6 +140,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
             engine,
             registry: registry.as_ref(),
             push: args.push,
+            promote: !args.no_promote,
             secrets: &secrets,
             labels: &labels(settings, revision.as_ref()),
             jobs: settings.jobs,
@@ -160,8 +169,27 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
         let built = until_interrupted(settings, run(&engine)).await;
         let record = reporter.end();
         clean_up(&engine, settings).await;
-        built.map(|built| Built { record, ..built })
+        let built = built.map(|built| Built { record, ..built })?;
+        if let Err(error) = remember(&built, &args.state, settings) {
+            let warning = Diagnostic::warning(format!("what was built is not remembered: {error:#}"));
+            ui::warn(&[warning], &settings.ui);
+        }
+        Ok(built)
     })
+}
+
+/// Remembers what was built, for later plans.
+fn remember(built: &Built, state: &StateArgs, settings: &Settings) -> anyhow::Result<()> {
+    let folder = last_build::folder(&state.folder(settings)?, &built.plan.project);
+    let built_now = built.plan.images.iter().map(|planned| &planned.image).filter_map(|image| {
+        let recorded = built.record.images.get(&image.name)?;
+        (recorded.outcome == Some(Outcome::Built)).then(|| LastBuild {
+            image: image.name.clone(),
+            content_hash: image.content_hash,
+            took: recorded.took,
+        })
+    });
+    last_build::write(&folder, &built_now.collect::<Vec<_>>())
 }
 
 /// Where the manifest is written: where somebody asks for it, else in its usual place where hosts have something to
@@ -177,6 +205,7 @@ fn manifest_path(
         ImageSource::Own(_) | ImageSource::External(_) => None,
     });
     match (&args.manifest, missing) {
+        _ if args.no_promote => Ok(None),
         (Some(path), None) => Ok(Some(settings.root.join(path))),
         (Some(_), Some((container, image))) => {
             let message = format!("the manifest would lack `{image}`, which the container `{container}` runs");

@@ -1,10 +1,14 @@
 //! `windlass ci`: a command as a step of a CI job, whose result the service is told in its own way.
 
-use std::path::{Path, PathBuf};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Subcommand, ValueEnum};
 
 use super::build::{self, BuildArgs, Built, Format};
+use super::deploy::StateArgs;
+use super::jobs;
 use super::project::{SelectionArgs, build_arg};
 use super::{Exit, Refusal, Settings, plan};
 use crate::ci::github::{self, Step, Summary};
@@ -40,6 +44,14 @@ struct GithubArgs {
     /// Push what passed its tests, and move the channels in the registry too.
     #[arg(long, env = "WINDLASS_PUSH")]
     push: bool,
+    /// Leave `latest` and `previous` as they are, and write no manifest.
+    #[arg(long, env = "WINDLASS_NO_PROMOTE", value_parser = BoolishValueParser::new())]
+    no_promote: bool,
+    /// Pack the images of the output `matrix` into at most so many jobs that run at once.
+    #[arg(long, value_name = "N", env = "WINDLASS_SHARDS")]
+    shards: Option<NonZeroUsize>,
+    #[command(flatten)]
+    state: StateArgs,
     /// Where to write the deploy manifest [default: `deploy.json`, where the configuration has `deploy`].
     #[arg(long, value_name = "FILE", env = "WINDLASS_MANIFEST")]
     manifest: Option<PathBuf>,
@@ -63,7 +75,7 @@ pub(super) fn run(args: &CiArgs, settings: &Settings) -> anyhow::Result<Exit> {
 fn github(args: &GithubArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let step = Step::new(|name| settings.environment.get(name));
     let outcome = selection(args).and_then(|selection| match args.command {
-        Command::Plan => github_plan(&selection, args.manifest.as_deref(), &step, settings),
+        Command::Plan => github_plan(args, &selection, &step, settings),
         Command::Build => github_build(args, selection, &step, settings),
     });
     if outcome.is_err() {
@@ -83,14 +95,9 @@ fn selection(args: &GithubArgs) -> anyhow::Result<SelectionArgs> {
     })
 }
 
-fn github_plan(
-    selection: &SelectionArgs,
-    manifest: Option<&Path>,
-    step: &Step,
-    settings: &Settings,
-) -> anyhow::Result<Exit> {
-    let plan = plan::plan(selection, false, manifest, settings)?;
-    tell_plan(&plan, step)?;
+fn github_plan(args: &GithubArgs, selection: &SelectionArgs, step: &Step, settings: &Settings) -> anyhow::Result<Exit> {
+    let plan = plan::plan(selection, false, args.manifest.as_deref(), settings)?;
+    tell_plan(&plan, args, step, settings)?;
     step.set_output("result", if plan.to_build() > 0 { "pending" } else { "unchanged" })?;
     step.add_summary(&Summary::of_plan(&plan).markdown())?;
     ui::print(ui::table(&plan, settings.ui.color).as_bytes())?;
@@ -98,19 +105,21 @@ fn github_plan(
 }
 
 fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settings: &Settings) -> anyhow::Result<Exit> {
-    let GithubArgs { command: _, images: _, build_args: _, push, manifest } = args;
-    let args = BuildArgs {
+    let GithubArgs { command: _, images: _, build_args: _, push, no_promote, shards: _, state, manifest } = args;
+    let build_args = BuildArgs {
         selection,
         push: *push,
+        no_promote: *no_promote,
+        state: state.clone(),
         force: false,
         no_cache: false,
         manifest: manifest.clone(),
         serial: None,
         format: Format::Text,
     };
-    let built = build::build(&args, settings)?;
+    let built = build::build(&build_args, settings)?;
     let Built { plan, report, record, manifest: _ } = &built;
-    tell_plan(plan, step)?;
+    tell_plan(plan, args, step, settings)?;
     step.set_output("manifest", &built.manifest_shown(&settings.root).unwrap_or_default())?;
     step.set_output("digests", &github::digests(plan, report))?;
     let result = match (report.all_green(), plan.to_build() > 0) {
@@ -120,11 +129,13 @@ fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settin
     };
     step.set_output("result", result)?;
     step.add_summary(&Summary::of_run(plan, report, record).markdown())?;
-    build::show(&built, args.format, settings)?;
+    build::show(&built, build_args.format, settings)?;
     Ok(built.exit())
 }
 
-fn tell_plan(plan: &Plan, step: &Step) -> anyhow::Result<()> {
+fn tell_plan(plan: &Plan, args: &GithubArgs, step: &Step, settings: &Settings) -> anyhow::Result<()> {
     step.set_output("plan", &serde_json::to_string(&plan_json::json(plan))?)?;
-    step.set_output("matrix", &github::matrix(plan))
+    let state = args.state.folder(settings).ok();
+    let jobs = jobs::jobs(plan, args.shards, jobs::Service::Github, state.as_deref(), settings)?;
+    step.set_output("matrix", &github::matrix(&jobs))
 }

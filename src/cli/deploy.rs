@@ -16,10 +16,10 @@ use crate::manifest::{self, Manifest};
 use crate::model::ProjectName;
 use crate::ui::{self, Progress, Reporter, Ui, apply_report};
 
-/// Where windlass keeps what it has to remember of a host.
+/// Where windlass keeps what it has to remember on a machine.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct StateArgs {
-    /// Where the history and the locks are [default: `$XDG_STATE_HOME/windlass`; for root `/var/lib/windlass`].
+    /// Where history and locks are, and what images were last built from [default: `$XDG_STATE_HOME/windlass`; for root `/var/lib/windlass`].
     #[arg(long, value_name = "DIR", env = "WINDLASS_STATE_DIR")]
     state_dir: Option<PathBuf>,
 }

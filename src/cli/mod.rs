@@ -12,6 +12,8 @@ mod environment;
 mod exit;
 mod graph;
 mod history;
+mod jobs;
+mod last_build;
 mod lookups;
 mod man;
 mod manifest_file;

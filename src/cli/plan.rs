@@ -1,11 +1,15 @@
 //! `windlass plan`.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::deploy::StateArgs;
+use super::jobs::{self, Service};
 use super::project::{self, Project, SelectionArgs};
 use super::{Exit, Settings, block_on, connect, lookups, until_interrupted};
+use crate::ci::{github, gitlab, travis};
 use crate::config::Config;
 use crate::event::{Event, Sink as _};
 use crate::model::ImageName;
@@ -29,6 +33,11 @@ pub(super) struct PlanArgs {
     /// How the plan is written.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Pack the images into at most so many CI jobs that run at once, by how long each took when it was built last.
+    #[arg(long, value_name = "N", env = "WINDLASS_SHARDS")]
+    shards: Option<NonZeroUsize>,
+    #[command(flatten)]
+    state: StateArgs,
 }
 
 /// `--format`.
@@ -42,15 +51,28 @@ enum Format {
     Dot,
     /// A graph in the language of mermaid.
     Mermaid,
+    /// The jobs that build it, as matrices of GitHub Actions.
+    GithubMatrix,
+    /// The jobs that build it, as a child pipeline of GitLab CI.
+    Gitlab,
+    /// The jobs that build it, as stages of Travis CI.
+    Travis,
 }
 
 pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let plan = plan(&args.selection, args.force, args.manifest.as_deref(), settings)?;
+    // Where nobody says where state is, nothing is remembered.
+    let state = args.state.folder(settings).ok();
+    let jobs = |service| jobs::jobs(&plan, args.shards, service, state.as_deref(), settings);
+    let invocation = || jobs::invocation(&args.selection, settings);
     let answer = match args.format {
         Format::Text => ui::table(&plan, settings.ui.color),
         Format::Json => serde_json::to_string_pretty(&plan_json::json(&plan))? + "\n",
         Format::Dot => Graph::from(&plan).dot(),
         Format::Mermaid => Graph::from(&plan).mermaid(),
+        Format::GithubMatrix => github::matrix(&jobs(Service::Github)?) + "\n",
+        Format::Gitlab => gitlab::pipeline(&jobs(Service::Gitlab)?, &invocation()),
+        Format::Travis => travis::stages(&jobs(Service::Travis)?, &invocation()),
     };
     ui::print(answer.as_bytes())?;
     Ok(if args.exit_code && plan.to_build() > 0 { Exit::Changes } else { Exit::Done })

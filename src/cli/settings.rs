@@ -112,6 +112,8 @@ enum ColorChoice {
 pub struct Settings {
     /// The project's root, absolute.
     pub root: PathBuf,
+    /// `-C` and `-f` as they were given, for those who call windlass again.
+    pub called: Vec<String>,
     /// The configuration file that was asked for; none means `windlass.yaml` where there is one.
     pub file: Option<PathBuf>,
     /// Which engine is wanted.
@@ -138,6 +140,7 @@ impl Settings {
     /// # Errors
     /// When the folder or the file that was asked for is not there.
     pub fn new(args: GlobalArgs, environment: &Environment) -> anyhow::Result<Self> {
+        let called = called(&args);
         let root = root(args.directory.as_deref())?;
         let file = args.file.map(|file| root.join(file));
         if let Some(file) = file.as_deref().filter(|file| !file.is_file()) {
@@ -147,6 +150,7 @@ impl Settings {
         Ok(Self {
             hosts: hosts(args.host, args.engine, environment),
             root,
+            called,
             file,
             engine: args.engine,
             run_id: run_id(),
@@ -183,6 +187,13 @@ impl Settings {
         let home = || self.environment.get("HOME").map(|home| Path::new(home).join(".docker"));
         self.environment.get("DOCKER_CONFIG").map(PathBuf::from).or_else(home)
     }
+}
+
+fn called(args: &GlobalArgs) -> Vec<String> {
+    let flag = |flag: &str, path: &Option<PathBuf>| {
+        path.iter().flat_map(|path| [flag.to_owned(), path.display().to_string()]).collect::<Vec<_>>()
+    };
+    [flag("-C", &args.directory), flag("-f", &args.file)].concat()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]

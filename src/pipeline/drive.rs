@@ -24,6 +24,8 @@ pub struct Run<'a, E> {
     pub registry: Option<&'a Registry>,
     /// Whether what passed its tests is pushed. Needs a registry.
     pub push: bool,
+    /// Whether the channels move once all is green.
+    pub promote: bool,
     /// The secrets of each image, read already.
     pub secrets: &'a BTreeMap<ImageName, Vec<Secret>>,
     /// Labels that every image gets, besides its own.
@@ -70,7 +72,7 @@ impl Report {
     }
 }
 
-/// Makes every image of the plan that is not there, then moves the channels of all if all are green.
+/// Makes every image of the plan that is not there, then moves the channels of all if all are green and that is asked.
 ///
 /// A failure blocks only what depends on it. Dropping the future stops everything; running again goes on from what
 /// is there.
@@ -103,7 +105,7 @@ pub async fn drive<E: Engine>(run: &Run<'_, E>) -> Report {
         };
         end(run, &mut report, name, outcome);
     }
-    if report.all_green() {
+    if run.promote && report.all_green() {
         for image in run.plan.images.iter().map(|planned| &planned.image) {
             let Err(Broken { failure, unreachable }) = promote_image(run, image, &report.made[&image.name]).await
             else {

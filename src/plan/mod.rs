@@ -12,9 +12,11 @@ mod names;
 mod prefix;
 mod resolve;
 mod select;
+mod shard;
 
 pub use crate::hash::Reason;
 pub use decide::{Known, KnownImage, Labelled, Lookup, Plan, PlannedImage, Verdict, decide};
 pub use draft::{ImageInputs, Inputs};
 pub use image::{Edge, EdgeKind, Image, NamedFolder, PinTo, PinnedReference, Resolved, SecretSource, SecretValue};
 pub use resolve::resolve;
+pub use shard::{Job, Jobs, Packing, jobs};

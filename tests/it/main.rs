@@ -18,6 +18,7 @@ mod hash;
 mod manifest;
 mod pipeline;
 mod plan;
+mod plan_jobs;
 mod plan_select;
 mod plan_verdicts;
 mod registry_credentials;

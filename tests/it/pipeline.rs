@@ -100,6 +100,7 @@ async fn build(engine: &SimulatedEngine, resolved: Resolved, forced: &BTreeSet<I
         secrets: &BTreeMap::new(),
         labels: &BTreeMap::new(),
         jobs: 2,
+        promote: true,
         no_cache: false,
         source_date_epoch: 0,
         events: &NoSink,

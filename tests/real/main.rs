@@ -17,6 +17,7 @@ mod example;
 mod faults;
 mod image_tests;
 mod parts;
+mod pipelines;
 mod plan;
 mod plan_context;
 mod project;

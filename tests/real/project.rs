@@ -11,6 +11,8 @@ use crate::parts;
 /// images have its registry.
 pub(crate) struct Project {
     folder: tempfile::TempDir,
+    /// What windlass remembers, which is no part of the project.
+    state: tempfile::TempDir,
     name: &'static str,
 }
 
@@ -26,7 +28,7 @@ impl Project {
     /// An empty project.
     pub(crate) fn new(name: &'static str) -> Self {
         let folder = tempfile::Builder::new().prefix(name).tempdir().unwrap();
-        Self { folder, name }
+        Self { folder, state: tempfile::tempdir().unwrap(), name }
     }
 
     /// A project with one image `base` of busybox, and a configuration that says so.
@@ -66,7 +68,7 @@ impl Project {
     /// The command, ready to be run or changed.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = windlass(self.folder.path());
-        command.args(args);
+        command.args(args).env("XDG_STATE_HOME", self.state.path());
         command
     }
 

@@ -70,15 +70,6 @@ fn story(failure: &Failure, recorded: Option<&Recorded>) -> String {
     lines.join("\n")
 }
 
-/// The images that are to be built, as a job's `strategy.matrix` takes them.
-pub fn matrix(plan: &Plan) -> String {
-    let to_build = plan.images.iter().filter(|planned| planned.verdict != Verdict::Fresh);
-    let include: Vec<_> = to_build
-        .map(|PlannedImage { image, .. }| json!({ "image": image.name.as_str(), "layer": image.layer }))
-        .collect();
-    json!({ "include": include }).to_string()
-}
-
 /// What each pushed image can be pulled by, by name.
 pub fn digests(plan: &Plan, report: &Report) -> String {
     let pushed = plan.images.iter().filter_map(|PlannedImage { image, .. }| {

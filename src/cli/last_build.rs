@@ -1,0 +1,134 @@
+//! What is remembered of the last build of each image on this machine: a file an image below windlass' state,
+//! `PROJECT/builds/IMAGE.json`, `/` in a name written `+`. Nothing depends on them: without them CI jobs are packed by
+//! guessed times. A folder of them can be kept in a CI service's cache, and those of several jobs be put together.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ContentHash, ImageName, ProjectName};
+
+/// The version of the file's shape. A file of another version is passed over.
+const VERSION: u32 = 1;
+
+/// The file's shape. Keys that a reader does not know are passed over.
+#[derive(Debug, Serialize, Deserialize)]
+struct Wire {
+    version: u32,
+    image: String,
+    content_hash: String,
+    seconds: f64,
+}
+
+/// What is remembered of one build that succeeded.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct LastBuild {
+    /// What was built.
+    pub(super) image: ImageName,
+    /// From which inputs.
+    pub(super) content_hash: ContentHash,
+    /// How long building, testing and pushing took.
+    pub(super) took: Duration,
+}
+
+/// The folder of a project's files.
+pub(super) fn folder(state: &Path, project: &ProjectName) -> PathBuf {
+    state.join(project.as_str()).join("builds")
+}
+
+/// Reads all files of a folder. One that is not there, and files that can't be understood, say nothing.
+///
+/// # Errors
+/// When the folder or a file in it can't be read.
+pub(super) fn read(folder: &Path) -> anyhow::Result<BTreeMap<ImageName, LastBuild>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        entries => entries.with_context(|| format!("reading the folder `{}`", folder.display()))?,
+    };
+    let mut builds = BTreeMap::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("reading the folder `{}`", folder.display()))?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let text = fs::read(&path).with_context(|| format!("reading `{}`", path.display()))?;
+        if let Some(build) = understood(&text) {
+            builds.insert(build.image.clone(), build);
+        }
+    }
+    Ok(builds)
+}
+
+/// Writes the files of builds, each whole or not at all, for their owner alone.
+///
+/// # Errors
+/// When they can't be written.
+pub(super) fn write(folder: &Path, builds: &[LastBuild]) -> anyhow::Result<()> {
+    if builds.is_empty() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).with_context(|| format!("making the folder `{}`", folder.display()))?;
+    for build in builds {
+        let path = folder.join(format!("{}.json", build.image.as_str().replace('/', "+")));
+        write_whole(&path, &text(build)).with_context(|| format!("writing `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+fn understood(text: &[u8]) -> Option<LastBuild> {
+    let Wire { version, image, content_hash, seconds } = serde_json::from_slice(text).ok()?;
+    let took = Duration::try_from_secs_f64(seconds).ok()?;
+    (version == VERSION).then_some(LastBuild {
+        image: image.parse().ok()?,
+        content_hash: content_hash.parse().ok()?,
+        took,
+    })
+}
+
+fn text(build: &LastBuild) -> String {
+    let LastBuild { image, content_hash, took } = build;
+    // Milliseconds are more than anybody needs.
+    let seconds = (took.as_secs_f64() * 1000.0).round() / 1000.0;
+    let wire = Wire { version: VERSION, image: image.to_string(), content_hash: content_hash.to_string(), seconds };
+    serde_json::to_string_pretty(&wire).expect("texts and numbers are JSON") + "\n"
+}
+
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".build-").tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_are_read_back_and_what_is_no_record_says_nothing() {
+        let folder = tempfile::tempdir().expect("there is room for a folder");
+        let builds = folder.path().join("shop/builds");
+        assert_eq!(read(&builds).expect("nothing is there"), BTreeMap::new());
+        let build = LastBuild {
+            image: "team/api".parse().expect("a good name"),
+            content_hash: format!("sha256:{}", "0".repeat(64)).parse().expect("a good hash"),
+            took: Duration::from_millis(1_250),
+        };
+        write(&builds, std::slice::from_ref(&build)).expect("the folder is writable");
+        for (name, text) in [
+            ("broken.json", "{"),
+            ("newer.json", r#"{"version": 2, "image": "api", "content_hash": "", "seconds": 1}"#),
+            ("negative.json", r#"{"version": 1, "image": "api", "content_hash": "", "seconds": -1}"#),
+            (".build-x", "left by a run that was killed"),
+        ] {
+            fs::write(builds.join(name), text).expect("the folder is writable");
+        }
+        assert_eq!(read(&builds).expect("the folder is readable"), BTreeMap::from([(build.image.clone(), build)]));
+    }
+}
