@@ -1,5 +1,6 @@
 //! Does the steps one after another. Decides nothing: what is done after a failure stands in the step.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use futures_util::future::try_join_all;
@@ -40,6 +41,15 @@ pub struct StepFailure {
     pub error: HostError,
     /// What became of what served before.
     pub former: Former,
+    /// The other containers that were changed before, and stay so.
+    pub others: BTreeSet<ContainerName>,
+}
+
+impl StepFailure {
+    /// Whether the host is as it was before the first step.
+    pub fn is_undone(&self) -> bool {
+        self.former == Former::Restored && self.others.is_empty()
+    }
 }
 
 impl fmt::Display for StepFailure {
@@ -50,10 +60,15 @@ impl fmt::Display for StepFailure {
             (_, None) => write!(f, "could not {}", self.action)?,
         }
         match &self.former {
-            Former::None => Ok(()),
-            Former::Restored => f.write_str("; what served before serves again"),
-            Former::Lost(error) => write!(f, "; what served before could not be brought back: {error}"),
+            Former::None => {}
+            Former::Restored => f.write_str("; what served before serves again")?,
+            Former::Lost(error) => write!(f, "; what served before could not be brought back: {error}")?,
         }
+        if self.others.is_empty() {
+            return Ok(());
+        }
+        let others: Vec<String> = self.others.iter().map(|name| format!("`{name}`")).collect();
+        write!(f, "; changed already, and left so: {}", others.join(", "))
     }
 }
 
@@ -97,6 +112,7 @@ pub async fn converge<H: Host>(
 /// # Errors
 /// The step that failed.
 pub async fn execute<H: Host>(host: &H, steps: &[Step], events: &dyn Sink) -> Result<(), StepFailure> {
+    let mut changed = BTreeSet::new();
     let both_wait = |a: &Step, b: &Step| !a.action.is_change() && !b.action.is_change();
     for group in steps.chunk_by(both_wait) {
         let each = group.iter().map(|step| async move {
@@ -106,8 +122,11 @@ pub async fn execute<H: Host>(host: &H, steps: &[Step], events: &dyn Sink) -> Re
         if let Err((step, error)) = try_join_all(each).await {
             let former = undo(host, &step.undo, events).await;
             let (container, action) = (step.container.clone(), step.action.to_string());
-            return Err(StepFailure { container, action, error, former });
+            let others = changed.into_iter().filter(|name| Some(name) != container.as_ref()).collect();
+            return Err(StepFailure { container, action, error, former, others });
         }
+        let changes = group.iter().filter(|step| step.action.is_change());
+        changed.extend(changes.filter_map(|step| step.container.clone()));
     }
     Ok(())
 }

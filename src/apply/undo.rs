@@ -55,10 +55,14 @@ pub fn current(entries: &[Entry]) -> Option<&Entry> {
     done(entries).max_by_key(|entry| entry.sequence)
 }
 
-/// The record to go back to: the highest serial below the current one. Going back again goes further back, never to
-/// what was just left.
+/// The record to go back to. After a run that failed, which may have changed a part of the host, it is what ran before;
+/// else the highest serial below the current one. Going back again goes further back, never to what was just left.
 pub fn former(entries: &[Entry]) -> Option<&Entry> {
-    let current = current(entries)?.serial;
+    let current = current(entries)?;
+    if entries.iter().any(|entry| entry.sequence > current.sequence) {
+        return Some(current);
+    }
+    let current = current.serial;
     done(entries).filter(|entry| entry.serial < current).max_by_key(|entry| (entry.serial, entry.sequence))
 }
 
@@ -98,7 +102,8 @@ mod tests {
         assert_eq!(serials("1 2 3"), (Some(3), Some(2)));
         assert_eq!(serials("1 2 3 2"), (Some(2), Some(1)), "back again");
         assert_eq!(serials("1 2 3 2 1"), (Some(1), None));
-        assert_eq!(serials("1 2 3!"), (Some(2), Some(1)), "what failed is not what runs");
+        assert_eq!(serials("1 2 3!"), (Some(2), Some(2)), "what failed is undone first");
+        assert_eq!(serials("1 2 3! 2"), (Some(2), Some(1)));
         assert_eq!(serials("1 2! 3"), (Some(3), Some(1)), "nor what is gone back to");
         assert_eq!(serials("7 5"), (Some(5), None));
     }

@@ -8,9 +8,7 @@ use jiff::Timestamp;
 
 use super::{Environment, Exit, Refusal, Settings, block_on, connect, until_interrupted};
 use crate::apply::undo::{self, Entry, Outcome};
-use crate::apply::{
-    self, Desired, DesiredError, Emptying, Former, History, Host as _, HostError, Lock, LockError, Step,
-};
+use crate::apply::{self, Desired, DesiredError, Emptying, History, Host as _, HostError, Lock, LockError, Step};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use crate::manifest::{self, Manifest};
 use crate::model::ProjectName;
@@ -193,7 +191,7 @@ fn recorded_outcome(outcome: &Result<Vec<Step>, apply::Error>) -> Option<Outcome
     match outcome {
         Ok(_) => Some(Outcome::Done),
         Err(apply::Error::Refused(_) | apply::Error::Observe(_)) => None,
-        Err(apply::Error::Step(failure)) if failure.former == Former::Restored => Some(Outcome::Restored),
+        Err(apply::Error::Step(failure)) if failure.is_undone() => Some(Outcome::Restored),
         Err(apply::Error::Step(_) | apply::Error::NotConverged(_)) => Some(Outcome::Failed),
     }
 }
@@ -227,10 +225,11 @@ pub(super) fn meaning(error: &(dyn std::error::Error + 'static)) -> Option<(Exit
     Some(match error.downcast_ref::<apply::Error>()? {
         apply::Error::Refused(refusal) => of_refusal(refusal),
         apply::Error::Observe(error) => (of_host(error), None),
-        apply::Error::Step(failure) => match failure.former {
-            Former::Restored => (Exit::Restored, None),
-            Former::None | Former::Lost(_) => (of_host(&failure.error), None),
-        },
+        apply::Error::Step(failure) if failure.is_undone() => (Exit::Restored, None),
+        apply::Error::Step(failure) => {
+            let hint = "`windlass rollback` takes back what was changed, `windlass apply` goes on from it";
+            (of_host(&failure.error), (!failure.others.is_empty()).then(|| hint.to_owned()))
+        }
         apply::Error::NotConverged(_) => (Exit::Failed, Some("somebody else may work on the host".to_owned())),
     })
 }

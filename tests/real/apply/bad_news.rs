@@ -68,6 +68,37 @@ fn a_port_goes_back_to_the_old_one_when_the_new_one_is_bad() {
 }
 
 #[test]
+fn what_was_changed_before_a_failure_is_told_and_taken_back_by_a_rollback() {
+    let lab = Lab::new("others");
+    let both = |db: &str, web: &str| {
+        let entry = |name: &str, image: &str, rest: &str| {
+            format!(r#""{name}": {{"image": "{image}", "stop_grace": "0s"{rest}}}"#)
+        };
+        format!("{}, {}", entry("db", db, ""), entry("web", web, r#", "links": ["db"]"#))
+    };
+    let images = || {
+        let image = |name| docker(&["inspect", "--format", "{{.Config.Image}}", &lab.name(name)]);
+        [image("db"), image("web")]
+    };
+    lab.manifest(1, &both("one", "one"));
+    lab.apply();
+    let before = images();
+    lab.manifest(2, &both("two", "sick"));
+    let ran = lab.run(&["apply"]);
+    assert_eq!(ran.exit, Some(1), "the host is not as it was: {ran:?}");
+    let end = ran.stderr.split_once("error: ").unwrap().1;
+    expect![[r#"
+        `web` is not good; what served before serves again; changed already, and left so: `db`
+          caused by: `PROJECT-web.next` is unhealthy: not well
+        hint: `windlass rollback` takes back what was changed, `windlass apply` goes on from it
+    "#]]
+    .assert_eq(end);
+    assert_ne!(images(), before);
+    lab.run(&["rollback"]);
+    assert_eq!(images(), before);
+}
+
+#[test]
 fn a_first_version_that_is_bad_is_left_to_be_looked_at() {
     let lab = Lab::new("first");
     lab.manifest(1, r#""web": {"image": "sick", "stop_grace": "0s"}"#);
