@@ -100,7 +100,10 @@ impl World {
     fn observe(&self, desired: &Desired) -> HostState {
         let is_ours = |(_, container): &(&String, &SimulatedContainer)| container.creation.project == desired.project;
         let ours = self.containers.iter().filter(is_ours);
-        let others = self.containers.iter().filter(|found| !is_ours(found)).map(|(name, _)| name);
+        let others = self.containers.iter().filter(|found| !is_ours(found)).map(|(name, other)| {
+            let active = Some(&other.observed.ports).filter(|_| other.observed.run.is_active());
+            (name.clone(), active.cloned().unwrap_or_default())
+        });
         let network = match self.networks.get(&desired.network()) {
             None => ObservedNetwork::Absent,
             Some(true) => ObservedNetwork::Ours,
@@ -109,7 +112,7 @@ impl World {
         let asked: BTreeSet<String> = desired.containers.values().flat_map(|c| c.image.names()).collect();
         HostState {
             containers: ours.map(|(name, container)| (name.clone(), container.observed.clone())).collect(),
-            foreign: self.foreign.keys().chain(others).cloned().collect(),
+            foreign: self.foreign.clone().into_iter().chain(others).collect(),
             network,
             volumes: self.volumes.clone(),
             images: self.images.intersection(&asked).cloned().collect(),

@@ -23,8 +23,8 @@ pub const LABEL_SPEC: &str = "dev.windlass.spec";
 pub struct HostState {
     /// The project's containers by their name on the engine: those that carry its labels and a name that we give.
     pub containers: BTreeMap<String, ObservedContainer>,
-    /// The names of all other containers.
-    pub foreign: BTreeSet<String>,
+    /// The names of all other containers, each with the ports of the host that it holds now.
+    pub foreign: BTreeMap<String, BTreeSet<PortBinding>>,
     /// The project's network.
     pub network: ObservedNetwork,
     /// The engine's names of the project's volumes that are there.

@@ -2,7 +2,7 @@
 //!
 //! A container on the host may carry, behind `~`: `next` for its name, `created`, `exited`, `done`, `restarting`,
 //! `paused`, `dead` for what it does, `starting` or `unhealthy` for its health, `off` where it is on no network, `new`
-//! where it was made after everything else was started. `foreign:NAME` is a container of somebody else.
+//! where it was made after everything else was started. `foreign:NAME=PORTS` is a container of somebody else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use windlass::apply::{
     Action, Emptying, Health, HostState, ObservedContainer, ObservedNetwork, Refusal, RunState, diff,
 };
 
-use crate::apply_world::{desired, image_id, manifest, read_container, read_manifest};
+use crate::apply_world::{desired, image_id, manifest, port, read_container, read_manifest};
 
 fn read_host(text: &str) -> HostState {
     let mut host = HostState { network: ObservedNetwork::Ours, ..HostState::default() };
@@ -25,7 +25,9 @@ fn read_host(text: &str) -> HostState {
     let together = desired(&manifest(1, together));
     for token in tokens {
         if let Some(name) = token.strip_prefix("foreign:") {
-            host.foreign.insert(name.to_owned());
+            let (name, ports) = name.split_once('=').unwrap_or((name, ""));
+            let ports = ports.split(',').filter(|port| !port.is_empty());
+            host.foreign.insert(name.to_owned(), ports.map(|host| port(host.parse().unwrap())).collect());
             continue;
         }
         let mut parts = token.split('~');
@@ -670,6 +672,20 @@ fn what_should_not_be_done_is_refused() {
         "foreign:shop-web",
         expect![[r#"
         refused: a container `shop-web` is there and is not ours
+    "#]],
+    );
+    check(
+        "db#1 web#2@8080",
+        "db#1 web#1 foreign:proxy=9090,8080",
+        expect![[r#"
+        refused: `web` wants the port 127.0.0.1:8080/tcp, which the container `proxy` has, and that is not ours
+    "#]],
+    );
+    check(
+        "web#1@8080",
+        "web#1@8080 foreign:proxy=8081",
+        expect![[r#"
+        nothing to do
     "#]],
     );
     let wanted = desired(&read_manifest("web#1"));

@@ -277,7 +277,7 @@ impl<'a> Plan<'a> {
     }
 
     fn refuse_foreign(&self, name: &String) -> Result<(), Refusal> {
-        if self.observed.foreign.contains(name) {
+        if self.observed.foreign.contains_key(name) {
             return Err(Refusal::NameTaken { what: "a container", name: name.clone() });
         }
         Ok(())

@@ -36,6 +36,16 @@ pub enum Refusal {
         /// Its name.
         name: String,
     },
+    /// A port of the host is taken.
+    #[error("`{container}` wants the port {port}, which the container `{by}` has, and that is not ours")]
+    PortTaken {
+        /// The container that wants it.
+        container: ContainerName,
+        /// Address, port and protocol.
+        port: String,
+        /// Whose it is.
+        by: String,
+    },
     /// Nothing is wanted while something runs.
     #[error("the manifest has no containers, and the host has {n} of the project")]
     RemovesAll {
@@ -62,6 +72,7 @@ pub fn diff(desired: &Desired, observed: &HostState, emptying: Emptying) -> Resu
         return Err(Refusal::RemovesAll { n: observed.containers.len() });
     }
     let order = order::order(desired).map_err(Refusal::Cycle)?;
+    order.iter().try_for_each(|name| refuse_taken_ports(desired, observed, name))?;
     let mut plan = Plan::new(desired, observed);
     for name in order.iter().copied() {
         plan.container(name)?;
@@ -75,6 +86,22 @@ pub fn diff(desired: &Desired, observed: &HostState, emptying: Emptying) -> Resu
         steps.extend(network_at_the_end(desired, observed));
     }
     Ok(steps)
+}
+
+/// A port that somebody else has is known before anything is stopped for a container that could not start then.
+fn refuse_taken_ports(desired: &Desired, observed: &HostState, name: &ContainerName) -> Result<(), Refusal> {
+    let wanted = &desired.containers[name];
+    let hash = wanted.hash.to_string();
+    let runs = observed.containers.values().any(|c| c.container == *name && c.spec == hash && c.run.is_active());
+    if runs {
+        return Ok(());
+    }
+    for (by, ports) in &observed.foreign {
+        if let Some(port) = wanted.spec.ports.iter().find(|port| ports.iter().any(|other| other.clashes_with(port))) {
+            return Err(Refusal::PortTaken { container: name.clone(), port: port.host_side(), by: by.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// The state of the work on a plan.

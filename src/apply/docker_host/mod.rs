@@ -113,15 +113,13 @@ impl Host for DockerHost {
         let network = desired.network();
         let found_network = networks::find_network(&self.docker, &network).await?;
         let network_id = found_network.as_ref().and_then(|network| network.id.as_deref());
-        let mut foreign = BTreeSet::new();
+        let mut foreign = BTreeMap::new();
         let mut ours: Vec<(String, ContainerName)> = Vec::new();
         for summary in &all {
             let Some(name) = observe::name_of(summary) else { continue };
             match observe::our_container(&desired.project, summary) {
                 Some(container) => ours.push((name.to_owned(), container)),
-                None => {
-                    foreign.insert(name.to_owned());
-                }
+                None => drop(foreign.insert(name.to_owned(), observe::held_ports(summary))),
             }
         }
         let inspect = |(name, container): (String, ContainerName)| async move {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, HealthStatusEnum, HostConfig, NetworkInspect,
+    PortSummaryTypeEnum,
 };
 use jiff::Timestamp;
 
@@ -114,6 +115,21 @@ fn aliases(found: &ContainerInspectResponse, network: &str, network_id: Option<&
     let id = found.id.as_deref().unwrap_or_default();
     let is_id = |alias: &str| alias.len() >= 12 && id.starts_with(alias);
     Some(endpoint.aliases.iter().flatten().filter(|alias| !is_id(alias)).cloned().collect())
+}
+
+/// The ports of the host that a container holds now; of one that does not run, none.
+pub(super) fn held_ports(summary: &ContainerSummary) -> BTreeSet<PortBinding> {
+    let held = summary.ports.iter().flatten().filter_map(|port| {
+        let protocol = match port.typ {
+            Some(PortSummaryTypeEnum::UDP) => Protocol::Udp,
+            Some(PortSummaryTypeEnum::SCTP) => Protocol::Sctp,
+            Some(PortSummaryTypeEnum::TCP | PortSummaryTypeEnum::EMPTY) | None => Protocol::Tcp,
+        };
+        let address = port.ip.as_deref().and_then(|address| address.parse().ok());
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Some(PortBinding { container: port.private_port, protocol, address, host: Some(port.public_port?) })
+    });
+    held.collect()
 }
 
 /// The ports that a container claims when it runs.

@@ -354,6 +354,30 @@ fn names_that_somebody_else_has_are_left_to_them() {
 }
 
 #[test]
+fn a_port_that_somebody_else_has_stops_nothing_of_ours() {
+    let lab = Lab::new("port-taken");
+    let (port, free) = (free_port(), free_port());
+    let web = |image: &str, port: u16| {
+        format!(r#""web": {{"image": "{image}", "stop_grace": "0s", "ports": ["127.0.0.1:{port}:80"]}}"#)
+    };
+    lab.manifest(1, &web("one", free));
+    lab.apply();
+    let other = format!("{}-other", lab.project);
+    docker(&["run", "--detach", "--name", &other, "--publish", &format!("127.0.0.1:{port}:80"), lab.image("two")]);
+    lab.manifest(2, &web("two", port));
+    let ran = lab.run(&["apply"]);
+    docker(&["rm", "--force", &other]);
+    assert_eq!((ran.exit, ran.stdout.as_str()), (Some(1), ""));
+    expect![[r#"
+        error: `web` wants the port 127.0.0.1:PORT/tcp, which the container `PROJECT-other` has, and that is not ours
+        hint: stop it, or choose another port
+    "#]]
+    .assert_eq(&ran.stderr.replace(&port.to_string(), "PORT"));
+    assert_eq!(ask(free).unwrap(), "one");
+    lab.apply();
+}
+
+#[test]
 fn a_host_that_is_not_there_is_told_as_that() {
     let lab = Lab::new("no-engine");
     lab.manifest(1, r#""web": {"image": "one"}"#);
