@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use sha2::{Digest as _, Sha256};
 
 use super::{BuildRequest, Error};
-use crate::model::{FileDigest, InjectedFile, Node, TreePath};
+use crate::model::{BlobHasher, BlobId, InjectedFile, Node, TreePath};
 
 /// A build context. Nothing of its folder is open or in memory.
 pub(super) struct Context {
@@ -33,7 +33,7 @@ pub(super) enum Kind {
     /// A directory of the tree, or one that an injected file needs.
     Directory,
     /// A file of the folder.
-    File { executable: bool, size: u64, content: FileDigest },
+    File { executable: bool, size: u64, content: BlobId },
     /// A symbolic link of the tree.
     Symlink { target: String },
     /// A file that the request brings along.
@@ -230,7 +230,7 @@ impl Reader<'_> {
                 if status.len() != *size {
                     return Err(changed(format!("it has {} bytes and had {size}", status.len())));
                 }
-                Ok(Box::new(Hashed { file, path, left: *size, content: *content, sha256: Sha256::new() }))
+                Ok(Box::new(Hashed { file, path, left: *size, content: *content, read: BlobHasher::new(*size) }))
             }
         }
     }
@@ -276,8 +276,8 @@ struct Hashed<'a> {
     file: File,
     path: &'a str,
     left: u64,
-    content: FileDigest,
-    sha256: Sha256,
+    content: BlobId,
+    read: BlobHasher,
 }
 
 impl Read for Hashed<'_> {
@@ -287,16 +287,18 @@ impl Read for Hashed<'_> {
         }
         let changed = |what: &str| io::Error::other(Changed { path: self.path.to_owned(), what: what.to_owned() });
         if self.left == 0 {
-            let content: [u8; 32] = self.sha256.clone().finalize().into();
-            let as_hashed = content == *self.content.as_bytes();
-            return if as_hashed { Ok(0) } else { Err(changed("it has another content")) };
+            return if self.read.clone().finish() == self.content {
+                Ok(0)
+            } else {
+                Err(changed("it has another content"))
+            };
         }
         let at_most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let n_read = self.file.read(&mut buffer[..at_most])?;
         if n_read == 0 {
             return Err(changed("it became shorter"));
         }
-        self.sha256.update(&buffer[..n_read]);
+        self.read.update(&buffer[..n_read]);
         self.left -= n_read as u64;
         Ok(n_read)
     }
@@ -324,11 +326,7 @@ mod tests {
             let kind = match (path.strip_suffix('/'), path.strip_suffix('@')) {
                 (Some(_), _) => Kind::Directory,
                 (_, Some(_)) => Kind::Symlink { target: "/".to_owned() },
-                _ => Kind::File {
-                    executable: false,
-                    size: 3,
-                    content: FileDigest::from_bytes(Sha256::digest(b"old").into()),
-                },
+                _ => Kind::File { executable: false, size: 3, content: BlobId::of(b"old") },
             };
             entries.push(Entry { path: path.trim_end_matches(['/', '@']).parse().unwrap(), kind });
         }

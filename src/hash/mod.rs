@@ -13,4 +13,4 @@ pub use reason::Reason;
 
 /// The version of everything that is hashed: it is hashed too, and it begins the label. Another meaning of any
 /// field, another order or another framing needs another number.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;

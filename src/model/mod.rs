@@ -1,6 +1,7 @@
 //! The words of the project as types: names, digests, references, platforms, file trees and what an image's
 //! test asks for. Knows nothing of files, sockets, clocks or wire formats.
 
+mod blob;
 mod digest;
 mod duration;
 mod name;
@@ -10,6 +11,7 @@ mod reference;
 mod test_spec;
 mod tree;
 
+pub use blob::{BlobHasher, BlobId};
 pub use digest::{ContentHash, Digest, DigestError, ImageDigest, ImageId};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use name::{ContainerName, ImageName, NameError, ProjectName};
@@ -20,7 +22,7 @@ pub use test_spec::{
     CommandTest, ContainerOptions, Environment, ExecutableBy, FileContentTest, FileExistenceTest, LicenseTest,
     MetadataTest, StreamMatch, TestSpec, ValueMatch,
 };
-pub use tree::{FileDigest, InjectedFile, Node, Tree, TreePath, TreePathError};
+pub use tree::{InjectedFile, Node, Tree, TreePath, TreePathError};
 
 /// The label under which an image carries its [`ContentHash`].
 pub const LABEL_CONTENT_HASH: &str = "dev.windlass.content-hash";

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use super::BlobId;
+
 /// A path that does not stay below its root, or is not written plainly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no plain path below a folder: components parted by single `/`, none of them `.` or `..`")]
@@ -41,28 +43,6 @@ impl fmt::Debug for TreePath {
     }
 }
 
-/// The sha256 of a file's bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FileDigest([u8; 32]);
-
-impl FileDigest {
-    /// Wraps the 32 bytes of a sha256.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes of the sha256.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for FileDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", super::Digest::from_bytes(self.0))
-    }
-}
-
 /// One entry of a [`Tree`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
@@ -75,7 +55,7 @@ pub enum Node {
         /// Length in bytes.
         size: u64,
         /// The content.
-        content: FileDigest,
+        content: BlobId,
     },
     /// A symbolic link, never followed.
     Symlink {

@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::model::{BlobHasher, BlobId, Node};
 use nix::fcntl::OFlag;
-use sha2::{Digest as _, Sha256};
-
-use crate::model::{FileDigest, Node};
 
 /// Large enough that reading costs nothing beside hashing, small enough for the processor's cache; arbitrary.
 const BUFFER: usize = 128 << 10;
@@ -62,7 +60,7 @@ fn digest(path: &Path, buffer: &mut [u8]) -> Result<Node, DigestError> {
         if !before.is_file() {
             return Err(DigestError::Changing);
         }
-        let (size, content) = hash(&mut file, buffer)?;
+        let (size, content) = hash(&mut file, before.len(), buffer)?;
         if size == before.len() && is_unchanged(&before, &file.metadata()?) {
             return Ok(Node::File { executable: before.mode() & 0o100 != 0, size, content });
         }
@@ -75,14 +73,14 @@ fn is_unchanged(before: &Metadata, after: &Metadata) -> bool {
     state(before) == state(after)
 }
 
-fn hash(file: &mut File, buffer: &mut [u8]) -> Result<(u64, FileDigest), DigestError> {
-    let (mut size, mut sha256) = (0, Sha256::new());
+fn hash(file: &mut File, expected: u64, buffer: &mut [u8]) -> Result<(u64, BlobId), DigestError> {
+    let (mut size, mut hasher) = (0, BlobHasher::new(expected));
     loop {
         match file.read(buffer) {
-            Ok(0) => return Ok((size, FileDigest::from_bytes(sha256.finalize().into()))),
+            Ok(0) => return Ok((size, hasher.finish())),
             Ok(n) => {
                 size += n as u64;
-                sha256.update(&buffer[..n]);
+                hasher.update(&buffer[..n]);
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e.into()),

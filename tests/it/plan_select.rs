@@ -90,7 +90,7 @@ fn what_is_not_chosen_is_built_only_where_something_is_built_on_it() {
         &["api"],
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                1  api    fresh    543ef67477200265
+                1  api    fresh    dfcbc4c203cdbfed
 
             nothing to build: 1 image fresh
         "#]],
@@ -99,24 +99,24 @@ fn what_is_not_chosen_is_built_only_where_something_is_built_on_it() {
         &["+api"],
         &["api"],
         expect![[r#"
-        LAYER  IMAGE  VERDICT  HASH              WHY
-            0  base   build    09819dbaea2c03f9  never built
-            1  api    fresh    543ef67477200265
+            LAYER  IMAGE  VERDICT  HASH              WHY
+                0  base   build    58f77140eafef97e  never built
+                1  api    fresh    dfcbc4c203cdbfed
 
-        1 of 2 images to build
-    "#]],
+            1 of 2 images to build
+        "#]],
     );
     check(
         &["e2e"],
         &["api"],
         expect![[r#"
-        LAYER  IMAGE     VERDICT  HASH              WHY
-            0  base      build    09819dbaea2c03f9  never built
-            1  api       fresh    543ef67477200265
-            1  team/web  build    543ef67477200265  never built
-            2  e2e       build    b73acb3c0d108850  never built
+            LAYER  IMAGE     VERDICT  HASH              WHY
+                0  base      build    58f77140eafef97e  never built
+                1  api       fresh    dfcbc4c203cdbfed
+                1  team/web  build    dfcbc4c203cdbfed  never built
+                2  e2e       build    a9e57c0c0a2ad7ef  never built
 
-        3 of 4 images to build
-    "#]],
+            3 of 4 images to build
+        "#]],
     );
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use windlass::config::{Config, SecretConfig, SecretFrom, Spanned};
 use windlass::diag::{Diagnostics, SourceText, Span};
-use windlass::model::{ContentHash, FileDigest, ImageName, InjectedFile, Node, Platform, TestSpec, Tree};
+use windlass::model::{BlobId, ContentHash, ImageName, InjectedFile, Node, Platform, TestSpec, Tree};
 use windlass::plan::{ImageInputs, Inputs, Resolved, resolve};
 
 /// One image.
@@ -85,15 +85,13 @@ impl Sketch {
         self.files
             .iter()
             .map(|(path, content)| {
-                let mut bytes = [0; 32];
-                bytes[..content.len().min(32)].copy_from_slice(&content.as_bytes()[..content.len().min(32)]);
-                let (size, file) = (content.len() as u64, FileDigest::from_bytes(bytes));
+                let (size, content) = (content.len() as u64, BlobId::of(content.as_bytes()));
                 match path.split_once("->") {
                     Some((path, target)) => (path.parse().unwrap(), Node::Symlink { target: target.to_owned() }),
                     None => {
                         let executable = path.ends_with('*');
                         let path = path.trim_end_matches('*').parse().unwrap();
-                        (path, Node::File { executable, size, content: file })
+                        (path, Node::File { executable, size, content })
                     }
                 }
             })

@@ -1,20 +1,19 @@
 //! Building on a real engine, with both of its builders. What came out is asked of Docker's own client.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
-use std::{fs, io};
 
 use expect_test::expect;
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use windlass::engine::docker::{Builder, DockerEngine, Options};
 use windlass::engine::{BuildRequest, BuiltImage, Engine, Error, Secret};
 use windlass::event::{Event, Sink};
-use windlass::model::{FileDigest, InjectedFile, Node, Platform, Tree};
+use windlass::model::{BlobId, InjectedFile, Node, Platform, Tree};
 use windlass::registry::{Keychain, RetryPolicy};
 
 use crate::parts;
@@ -167,9 +166,7 @@ fn walk(root: &Path, below: &str, entries: &mut Vec<(String, Node)>) {
             let target = fs::read_link(entry.path()).unwrap().into_os_string().into_string().unwrap();
             entries.push((path, Node::Symlink { target }));
         } else {
-            let mut sha256 = Sha256::new();
-            io::copy(&mut fs::File::open(entry.path()).unwrap(), &mut sha256).unwrap();
-            let content = FileDigest::from_bytes(sha256.finalize().into());
+            let content = BlobId::of(&fs::read(entry.path()).unwrap());
             let executable = status.permissions().mode() & 0o100 != 0;
             entries.push((path, Node::File { executable, size: status.len(), content }));
         }

@@ -163,14 +163,14 @@ fn unescape(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::FileDigest;
+    use crate::model::BlobId;
 
     use super::*;
 
     /// Writes entries as `dir/`, `link>target` and `file`.
     fn entries(text: &str) -> Vec<Entry> {
         let entry = |word: &str| {
-            let file = Kind::File { executable: false, size: 0, content: FileDigest::from_bytes([0; 32]) };
+            let file = Kind::File { executable: false, size: 0, content: BlobId::from_bytes([0; 20]) };
             let (path, kind) = match (word.strip_suffix('/'), word.split_once('>')) {
                 (Some(path), _) => (path, Kind::Directory),
                 (_, Some((path, target))) => (path, Kind::Symlink { target: target.to_owned() }),
