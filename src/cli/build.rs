@@ -9,7 +9,7 @@ use super::last_build::{self, LastBuild};
 use super::project::{self, Project};
 use super::secrets::Masked;
 use super::{
-    Exit, Refusal, Settings, block_on, connect, interrupted, lookups, manifest_file, secrets, until_interrupted,
+    Exit, Refusal, Settings, bases, block_on, connect, interrupted, lookups, manifest_file, secrets, until_interrupted,
 };
 use crate::diag::Diagnostic;
 use crate::engine::Engine as _;
@@ -108,7 +108,7 @@ pub(super) fn show(built: &Built, format: Format, settings: &Settings) -> anyhow
 
 /// Plans, builds, tests, promotes, pushes, and writes the manifest where all is green.
 pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Built> {
-    let Project { resolved, config, names, revision } =
+    let Project { resolved, config, lock, names, revision } =
         project::load(settings, &args.selection, args.manifest.as_deref())?;
     ui::warn(&resolved.warnings, &settings.ui);
     if args.push && config.registry.is_none() {
@@ -129,6 +129,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
             Some(_) => with_digests(containers, settings, &reporter).await?,
             None => containers,
         };
+        let resolved = bases::settle(resolved, lock.as_ref(), Some(engine), settings, &reporter).await?;
         let retry = if args.push { RetryPolicy::default() } else { lookups::impatient() };
         let registry = lookups::registry(settings, &config, retry, &reporter)?;
         let known = lookups::known(&resolved, Some(engine), registry.as_ref(), args.push, &*reporter).await?;

@@ -1,6 +1,7 @@
 //! The command line: flags, settings, one file a command, exit codes. Only here are the environment and the clock.
 
 mod apply;
+mod bases;
 mod build;
 mod ci;
 mod completions;
@@ -14,6 +15,8 @@ mod graph;
 mod history;
 mod jobs;
 mod last_build;
+mod lock;
+mod lock_file;
 mod lookups;
 mod man;
 mod manifest_file;
@@ -23,6 +26,7 @@ mod rollback;
 mod schema;
 mod secrets;
 mod settings;
+mod stale;
 mod status;
 
 use std::ffi::OsString;
@@ -72,6 +76,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell which manifests were applied on this host.
     History(history::HistoryArgs),
+    /// Write down what the names of others' images stand for, in windlass.lock.
+    Lock(lock::LockArgs),
     /// Show what each image is made from.
     Graph(graph::GraphArgs),
     /// Print the configuration that holds, defaults written out.
@@ -124,6 +130,7 @@ fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::run(&args, settings),
         Command::Config(args) => config::run(&args, settings),
         Command::Schema(args) => schema::run(&args),
+        Command::Lock(args) => lock::run(&args, settings),
         Command::Graph(args) => graph::run(&args, settings),
         Command::Apply(args) => apply::run(&args, settings),
         Command::Rollback(args) => rollback::run(&args, settings),

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::deploy::StateArgs;
 use super::jobs::{self, Service};
 use super::project::{self, Project, SelectionArgs};
-use super::{Exit, Settings, block_on, connect, lookups, until_interrupted};
+use super::{Exit, Settings, bases, block_on, connect, lookups, stale, until_interrupted};
 use crate::ci::{github, gitlab, travis};
-use crate::config::Config;
+use crate::config::{Config, Lock};
 use crate::event::{Event, Sink as _};
 use crate::model::ImageName;
 use crate::plan::{self, Plan, Resolved};
@@ -30,6 +30,9 @@ pub(super) struct PlanArgs {
     /// Exit with 10 where something has to be built.
     #[arg(long)]
     exit_code: bool,
+    /// Show instead which of the names in windlass.lock stand for something else by now; exit with 10 where one does.
+    #[arg(long, conflicts_with_all = ["force", "manifest"])]
+    stale: bool,
     /// How the plan is written.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -42,7 +45,7 @@ pub(super) struct PlanArgs {
 
 /// `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// A table.
     Text,
     /// One JSON object; `windlass schema plan` is its schema.
@@ -60,6 +63,9 @@ enum Format {
 }
 
 pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    if args.stale {
+        return stale::run(&args.selection, args.format, settings);
+    }
     let plan = plan(&args.selection, args.force, args.manifest.as_deref(), settings)?;
     // Where nobody says where state is, nothing is remembered.
     let state = args.state.folder(settings).ok();
@@ -85,10 +91,10 @@ pub(super) fn plan(
     manifest: Option<&Path>,
     settings: &Settings,
 ) -> anyhow::Result<Plan> {
-    let Project { resolved, config, .. } = project::load(settings, selection, manifest)?;
+    let Project { resolved, config, lock, .. } = project::load(settings, selection, manifest)?;
     ui::warn(&resolved.warnings, &settings.ui);
     let forced = if force { resolved.chosen.clone() } else { BTreeSet::new() };
-    let plan = decide(resolved, &config, &forced, settings)?;
+    let plan = decide(resolved, &config, lock.as_ref(), &forced, settings)?;
     ui::notes(&plan.notes, &settings.ui);
     Ok(plan)
 }
@@ -97,6 +103,7 @@ pub(super) fn plan(
 fn decide(
     resolved: Resolved,
     config: &Config,
+    lock: Option<&Lock>,
     forced: &BTreeSet<ImageName>,
     settings: &Settings,
 ) -> anyhow::Result<Plan> {
@@ -111,6 +118,7 @@ fn decide(
                 None
             }
         };
+        let resolved = bases::settle(resolved, lock, engine.as_ref(), settings, &reporter).await?;
         let registry = lookups::registry(settings, config, lookups::impatient(), &reporter)?;
         let known = lookups::known(&resolved, engine.as_ref(), registry.as_ref(), false, &*reporter).await?;
         Ok(plan::decide(resolved, &known, forced))

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use self::find::Sources;
-use super::{Refusal, Settings};
-use crate::config::Config;
+use super::{Refusal, Settings, lock_file};
+use crate::config::{Config, Lock};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::model::ImageName;
 use crate::plan::{self, Inputs, Resolved};
@@ -20,7 +20,7 @@ use crate::source::{Revision, revision};
 pub(super) const MANIFEST: &str = "deploy.json";
 
 /// Which images a command works on.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct SelectionArgs {
     /// Only these images, and what building them needs: `NAME`, a glob (`web-*`) or the path of a folder (`./services/`);
     /// `+NAME` with all that it is made from, `NAME+` with all that is made from it [default: all].
@@ -45,6 +45,8 @@ pub(super) struct Project {
     pub(super) config: Config,
     /// The names of all images, those that are not selected too.
     pub(super) names: BTreeSet<ImageName>,
+    /// What `windlass.lock` says, where there is one.
+    pub(super) lock: Option<Lock>,
     /// The selected images and what they are made from.
     pub(super) resolved: Resolved,
     /// The revision that is checked out, if git knows one.
@@ -61,6 +63,10 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Opt
     let config = super::config::read(settings)?;
     let project = super::config::project(&config, settings);
     let mut diagnostics = Vec::new();
+    let lock = lock_file::read(&settings.root).unwrap_or_else(|Diagnostics(errors)| {
+        diagnostics.extend(errors);
+        None
+    });
     let Sources { images, mut unreadable, notes } = find::sources(&settings.root, &project, &config, &mut diagnostics);
     let (images, more_unreadable) =
         read::images(images, &selection.build_args, &config, settings, &manifest, &mut diagnostics);
@@ -79,7 +85,7 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Opt
         resolved.notes.push(error.to_string());
         None
     });
-    Ok(Project { config, names, resolved: resolved.select(&selection.images)?, revision })
+    Ok(Project { config, names, lock, resolved: resolved.select(&selection.images)?, revision })
 }
 
 /// What was said while the files were read comes before what was said of their meaning; any error is enough to stop.

@@ -44,6 +44,9 @@ pub struct GlobalArgs {
     /// Ask no registry.
     #[arg(long, global = true, env = "WINDLASS_OFFLINE", value_parser = BoolishValueParser::new(), help_heading = "Global options")]
     offline: bool,
+    /// Ask no registry what the names of others' images stand for: `windlass.lock` must say it.
+    #[arg(long, global = true, env = "WINDLASS_LOCKED", value_parser = BoolishValueParser::new(), help_heading = "Global options")]
+    locked: bool,
     /// How progress is shown.
     #[arg(
         long,
@@ -112,7 +115,7 @@ enum ColorChoice {
 pub struct Settings {
     /// The project's root, absolute.
     pub root: PathBuf,
-    /// `-C` and `-f` as they were given, for those who call windlass again.
+    /// `-C`, `-f` and `--locked` as they were given, for those who call windlass again.
     pub called: Vec<String>,
     /// The configuration file that was asked for; none means `windlass.yaml` where there is one.
     pub file: Option<PathBuf>,
@@ -128,6 +131,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// Whether no registry may be asked.
     pub offline: bool,
+    /// Whether the lock file alone may say what the names of others' images stand for.
+    pub locked: bool,
     /// How things are shown.
     pub ui: Ui,
     /// The environment.
@@ -157,6 +162,7 @@ impl Settings {
             jobs: args.jobs.map_or_else(processors, NonZeroUsize::get),
             timeout: args.timeout,
             offline: args.offline,
+            locked: args.locked,
             ui: Ui {
                 color: color(args.color, environment),
                 progress: progress(args.progress, args.quiet, environment),
@@ -193,7 +199,8 @@ fn called(args: &GlobalArgs) -> Vec<String> {
     let flag = |flag: &str, path: &Option<PathBuf>| {
         path.iter().flat_map(|path| [flag.to_owned(), path.display().to_string()]).collect::<Vec<_>>()
     };
-    [flag("-C", &args.directory), flag("-f", &args.file)].concat()
+    let locked = args.locked.then(|| "--locked".to_owned());
+    [flag("-C", &args.directory), flag("-f", &args.file), Vec::from_iter(locked)].concat()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]

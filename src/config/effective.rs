@@ -165,7 +165,7 @@ fn from_json(json: Json) -> Node {
 
 const NOWHERE: Span = Span::new(0, 0);
 
-fn text(text: impl AsRef<str>) -> Node {
+pub(super) fn text(text: impl AsRef<str>) -> Node {
     let text = text.as_ref().to_owned();
     Node { span: NOWHERE, value: Value::Scalar(Scalar { text, plain: false }) }
 }
@@ -174,7 +174,7 @@ fn plain(text: impl Into<String>) -> Node {
     Node { span: NOWHERE, value: Value::Scalar(Scalar { text: text.into(), plain: true }) }
 }
 
-fn number(number: i64) -> Node {
+pub(super) fn number(number: i64) -> Node {
     plain(number.to_string())
 }
 
@@ -182,7 +182,7 @@ fn list(nodes: impl IntoIterator<Item = Node>) -> Node {
     Node { span: NOWHERE, value: Value::List(nodes.into_iter().collect()) }
 }
 
-fn map(entries: impl IntoIterator<Item = Entry>) -> Node {
+pub(super) fn map(entries: impl IntoIterator<Item = Entry>) -> Node {
     Node { span: NOWHERE, value: Value::Map(entries.into_iter().collect()) }
 }
 
@@ -190,7 +190,7 @@ fn named<K: ToString, V>(values: &BTreeMap<K, V>, node: impl Fn(&V) -> Node) -> 
     map(values.iter().map(|(name, value)| entry(name.to_string(), node(value))))
 }
 
-fn entry(key: impl Into<String>, value: Node) -> Entry {
+pub(super) fn entry(key: impl Into<String>, value: Node) -> Entry {
     Entry { key: key.into(), key_span: NOWHERE, value }
 }
 

@@ -23,7 +23,7 @@ pub fn parse(source: &Arc<SourceText>) -> Result<Config, Diagnostics> {
 }
 
 fn file(findings: &mut Findings, root: &Node) -> Option<Config> {
-    version(findings, root)?;
+    version(findings, root, VERSION, "remove the file: its images are found without it")?;
     let fields = findings.fields(root, "the file", &keys::FILE.names())?;
     let project = fields.get("project").and_then(|node| findings.parsed(node, "the name of the project"));
     let registry = fields.get("registry").and_then(|node| findings.parsed(node, "a registry such as `ghcr.io/acme`"));
@@ -50,11 +50,12 @@ fn file(findings: &mut Findings, root: &Node) -> Option<Config> {
     })
 }
 
-/// Goes on only where the file is of the version that the keys below are known of.
-fn version(findings: &mut Findings, root: &Node) -> Option<()> {
+/// Goes on only where the file is of the version that the keys below are known of. `or_else` says what else can be
+/// done with a file that holds nothing.
+pub(super) fn version(findings: &mut Findings, root: &Node, version: i64, or_else: &str) -> Option<()> {
     let yaml::Value::Map(entries) = &root.value else {
         if root.is_nothing() {
-            let hint = format!("write `version: {VERSION}`, or remove the file: its images are found without it");
+            let hint = format!("write `version: {version}`, or {or_else}");
             findings.error_with_hint(root.span, "the file is empty", "", hint);
         } else {
             findings.mismatch(root, "a map with the keys of the file");
@@ -62,20 +63,20 @@ fn version(findings: &mut Findings, root: &Node) -> Option<()> {
         return None;
     };
     let Some(entry) = entries.iter().find(|entry| entry.key == "version") else {
-        let hint = format!("write `version: {VERSION}` at the top");
+        let hint = format!("write `version: {version}` at the top");
         findings.error_with_hint(Span::new(0, 0), "the file has no `version`", "", hint);
         return Some(());
     };
     let newer = match &entry.value.value {
-        yaml::Value::Scalar(scalar) => scalar.text.parse::<i64>().is_ok_and(|version| version > VERSION),
+        yaml::Value::Scalar(scalar) => scalar.text.parse::<i64>().is_ok_and(|written| written > version),
         yaml::Value::List(_) | yaml::Value::Map(_) => false,
     };
     if newer {
-        let message = format!("the file is of a newer version: this windlass reads version {VERSION}");
+        let message = format!("the file is of a newer version: this windlass reads version {version}");
         findings.error_with_hint(entry.value.span, message, "", "use a newer windlass");
         return None;
     }
-    findings.integer(&entry.value, VERSION..=VERSION);
+    findings.integer(&entry.value, version..=version);
     Some(())
 }
 

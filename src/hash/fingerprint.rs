@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::model::{ContentHash, Digest, ImageDigest, ImageName, Platform, Reference, TreePath};
+use crate::model::{ContentHash, Digest, ImageName, Platform, Reference, TreePath};
 
+use super::base::BaseId;
 use super::feed::Feed;
 
 /// The sha256 of one input, framed as [`super`] frames it.
@@ -43,8 +44,8 @@ pub struct Fingerprint {
     pub args: BTreeMap<String, InputHash>,
     /// What the image is for.
     pub platform: Platform,
-    /// The images of others that it is made from, with the digest of each where that is known.
-    pub bases: BTreeMap<Reference, Option<ImageDigest>>,
+    /// The images of others that it is made from, as they are named, and what each name stands for where that is known.
+    pub bases: BTreeMap<Reference, Option<BaseId>>,
     /// The project's own images that it is made from.
     pub parents: BTreeMap<ImageName, ContentHash>,
     /// The ids of its secrets; their values never count.
@@ -78,10 +79,10 @@ impl Fingerprint {
         feed.presence(variant.as_ref());
         feed.text(variant.as_deref().unwrap_or_default());
         feed.count(bases.len());
-        for (reference, digest) in bases {
+        for (reference, id) in bases {
             feed.text(&reference.to_string());
-            feed.presence(digest.as_ref());
-            feed.bytes(digest.as_ref().map_or(&[], |d| d.digest().as_bytes()));
+            feed.presence(id.as_ref());
+            feed.bytes(&id.map_or_else(Vec::new, |id| id.hashed()));
         }
         feed.count(parents.len());
         for (parent, hash) in parents {

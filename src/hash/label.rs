@@ -21,9 +21,9 @@ impl Fingerprint {
         label.value("platform", &platform.to_string());
         named_contexts.iter().for_each(|(name, tree)| label.entry("named", name, &hex(tree)));
         args.iter().for_each(|(name, value)| label.entry("arg", name, &hex(value)));
-        for (reference, digest) in bases {
-            let digest = digest.map(|d| d.to_string());
-            label.entry("base", &reference.to_string(), digest.as_deref().unwrap_or_default());
+        for (reference, id) in bases {
+            let id = id.map(|id| id.to_string());
+            label.entry("base", &reference.to_string(), id.as_deref().unwrap_or_default());
         }
         parents.iter().for_each(|(parent, hash)| label.entry("parent", parent.as_str(), &hash.to_string()));
         secrets.iter().for_each(|id| label.entry("secret", id, ""));

@@ -1,12 +1,14 @@
 //! Fingerprints, content hashes, and why two fingerprints differ. Values in, values out: what is hashed was read
 //! by others.
 
+mod base;
 mod feed;
 mod files;
 mod fingerprint;
 mod label;
 mod reason;
 
+pub use base::BaseId;
 pub use files::{argument, injected, instructions, tests, tree};
 pub use fingerprint::{Fingerprint, InputHash};
 pub use reason::Reason;

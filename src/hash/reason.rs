@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{ContentHash, ImageDigest, ImageName, Platform, Reference, TreePath};
+use crate::model::{ContentHash, ImageName, Platform, Reference, TreePath};
 
-use super::Fingerprint;
+use super::{BaseId, Fingerprint};
 
 /// One reason for building an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,14 +50,14 @@ pub enum Reason {
         /// As the Dockerfile named it.
         reference: Reference,
     },
-    /// A name stands for another image than it did; none where the digest was or is not known.
+    /// A name stands for another image than it did; none where it was or is not known.
     BaseChanged {
         /// As the Dockerfile names it.
         reference: Reference,
-        /// The digest that the last build had.
-        old: Option<ImageDigest>,
-        /// The digest now.
-        new: Option<ImageDigest>,
+        /// What it stood for at the last build.
+        old: Option<BaseId>,
+        /// What it stands for this time.
+        new: Option<BaseId>,
     },
     /// It is made from one more of the project's images.
     ParentAdded {

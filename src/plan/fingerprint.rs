@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::NamedContext;
-use crate::hash::{self, Fingerprint, InputHash};
+use crate::hash::{self, BaseId, Fingerprint, InputHash};
 use crate::model::{
-    ContentHash, Digest, ImageDigest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag,
-    Tree, TreePath,
+    ContentHash, Digest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag, Tree, TreePath,
 };
 
 use super::draft::Draft;
-use super::image::{Image, PinTo, Resolved};
+use super::image::Image;
 
 /// Hashes trees, each once: images that share a context share its tree.
 #[derive(Default)]
@@ -54,7 +53,7 @@ pub(super) fn own(draft: &Draft, bases: &BTreeSet<Reference>, trees: &mut Trees)
             .collect(),
         args: resolved.args.iter().map(|(name, value)| (name.clone(), hash::argument(name, value))).collect(),
         platform: inputs.config.platform.clone(),
-        bases: bases.iter().map(|base| (base.clone(), base.digest())).collect(),
+        bases: bases.iter().map(|base| (base.clone(), base.digest().map(BaseId::Registry))).collect(),
         parents: BTreeMap::new(),
         secrets: inputs.config.secrets.iter().map(|secret| &secret.id.value).filter(mounted).cloned().collect(),
         files: inputs.injected.iter().map(|file| (file.path.clone(), hash::injected(file))).collect(),
@@ -69,34 +68,6 @@ fn named_images(draft: &Draft) -> impl Iterator<Item = (String, InputHash)> {
         NamedContext::Image(image) if used(name) => Some((name.clone(), hash::instructions([image.as_str()]))),
         NamedContext::Image(_) | NamedContext::Folder(_) => None,
     })
-}
-
-impl Resolved {
-    /// The images of others that are named by a tag, and could be another image tomorrow.
-    pub fn moving_bases(&self) -> BTreeSet<Reference> {
-        let bases = self.images.iter().flat_map(|image| image.fingerprint.bases.keys());
-        bases.filter(|base| base.digest().is_none()).cloned().collect()
-    }
-
-    /// The same with the digests that stand behind the names of others' images now: they count, and are built on.
-    #[must_use]
-    pub fn with_base_digests(mut self, digests: &BTreeMap<Reference, ImageDigest>) -> Self {
-        for image in &mut self.images {
-            for (base, digest) in &mut image.fingerprint.bases {
-                *digest = digest.or_else(|| digests.get(base).copied());
-            }
-            for pinned in &mut image.references {
-                if let PinTo::External(reference) = &mut pinned.to
-                    && reference.digest().is_none()
-                    && let Some(digest) = digests.get(reference)
-                {
-                    *reference = reference.repository().with_digest(*digest);
-                }
-            }
-        }
-        chain(&mut self.images);
-        self
-    }
 }
 
 /// Gives every image the content hashes of its parents, and what follows from its own. Parents come first.

@@ -10,7 +10,8 @@ use crate::diag::{Diagnostic, Location, SourceText, Span};
 use crate::dockerfile::pin;
 use crate::hash::Fingerprint;
 use crate::model::{
-    ContentHash, ImageName, InjectedFile, Platform, ProjectName, Reference, Repository, Tag, TestSpec, Tree,
+    ContentHash, ImageDigest, ImageName, InjectedFile, Platform, ProjectName, Reference, Repository, Tag, TestSpec,
+    Tree,
 };
 
 /// How one image comes to be made from another.
@@ -57,8 +58,13 @@ pub struct Edge {
 pub enum PinTo {
     /// The tested result of an image of the project.
     Parent(ImageName),
-    /// An image of others, by digest where that is known, else as it was written.
-    External(Reference),
+    /// An image of others.
+    External {
+        /// As it is written, its arguments filled in.
+        name: Reference,
+        /// What builds take in its place from its registry, where that is known.
+        digest: Option<ImageDigest>,
+    },
 }
 
 /// A reference to an image in a Dockerfile, and what it stands for.
@@ -66,6 +72,8 @@ pub enum PinTo {
 pub struct PinnedReference {
     /// The reference's bytes in the Dockerfile.
     pub span: Span,
+    /// The platform that is taken of it.
+    pub platform: Platform,
     /// What it stands for.
     pub to: PinTo,
 }
@@ -181,7 +189,10 @@ impl Image {
     pub fn pinned_dockerfile(&self, parents: &BTreeMap<ImageName, Reference>) -> String {
         let pinned = self.references.iter().filter_map(|reference| match &reference.to {
             PinTo::Parent(parent) => Some((reference.span, parents.get(parent)?.to_string())),
-            PinTo::External(external) => Some((reference.span, external.to_string())),
+            PinTo::External { name, digest: Some(digest) } => {
+                Some((reference.span, name.repository().with_digest(*digest).to_string()))
+            }
+            PinTo::External { name, digest: None } => Some((reference.span, name.to_string())),
         });
         pin(self.dockerfile.text(), &pinned.collect::<Vec<_>>())
     }

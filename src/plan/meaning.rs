@@ -69,9 +69,12 @@ impl Reader<'_> {
                 Ok(reference) => match self.parent(draft, &reference, &location) {
                     Some(parent) => (parent, kind(edge.kind)),
                     None => {
-                        meaning
-                            .references
-                            .push(PinnedReference { span: edge.span, to: PinTo::External(reference.clone()) });
+                        let to = PinTo::External { name: reference.clone(), digest: None };
+                        meaning.references.push(PinnedReference {
+                            span: edge.span,
+                            platform: edge.platform.clone(),
+                            to,
+                        });
                         meaning.bases.insert(reference);
                         return;
                     }
@@ -79,7 +82,11 @@ impl Reader<'_> {
                 Err(error) => return self.refuse(draft, &edge.reference, &error.to_string(), &location),
             },
         };
-        meaning.references.push(PinnedReference { span: edge.span, to: PinTo::Parent(parent.clone()) });
+        meaning.references.push(PinnedReference {
+            span: edge.span,
+            platform: edge.platform.clone(),
+            to: PinTo::Parent(parent.clone()),
+        });
         let edge = Edge { parent, kind, location };
         if !meaning.edges.contains(&edge) {
             meaning.edges.push(edge);

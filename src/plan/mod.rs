@@ -3,6 +3,7 @@
 //! Two steps, because what is already there can only be looked up once the content hashes are known:
 //! [`resolve()`] makes [`Resolved`] of what was read, then [`decide()`] makes a [`Plan`] of it and of what was [`Known`].
 
+mod bases;
 mod decide;
 mod draft;
 mod fingerprint;
@@ -14,7 +15,8 @@ mod resolve;
 mod select;
 mod shard;
 
-pub use crate::hash::Reason;
+pub use crate::hash::{BaseId, Reason};
+pub use bases::{KnownBase, MovingBase};
 pub use decide::{Known, KnownImage, Labelled, Lookup, Plan, PlannedImage, Verdict, decide};
 pub use draft::{ImageInputs, Inputs};
 pub use image::{Edge, EdgeKind, Image, NamedFolder, PinTo, PinnedReference, Resolved, SecretSource, SecretValue};

@@ -50,6 +50,25 @@ pub struct RemoteImage {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What a reference stands for, with the image for each platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteManifests {
+    /// What the reference stands for: an index of several images, or the manifest of one.
+    pub digest: ImageDigest,
+    /// The manifests of an index, with the platform of each; none where there is no index.
+    index: Option<Vec<(ImageDigest, Option<Platform>)>>,
+}
+
+impl RemoteManifests {
+    /// The manifest of the image for a platform. An image without an index is taken for any: builders do so too.
+    pub fn for_platform(&self, platform: &Platform) -> Option<ImageDigest> {
+        match &self.index {
+            Some(entries) => manifest::choose(entries, platform),
+            None => Some(self.digest),
+        }
+    }
+}
+
 /// A client of all registries. Every call is tried again where that may help, and ends in bounded time.
 pub struct Registry {
     session: Session,
@@ -85,6 +104,15 @@ impl Registry {
     pub async fn digest_of(&self, reference: &Reference) -> Result<Option<ImageDigest>, Error> {
         let doing = format!("looking up `{reference}`");
         self.trying(&doing, || self.digest_once(reference, &doing)).await
+    }
+
+    /// What a reference stands for, with the image for each platform; nothing where it stands for nothing.
+    ///
+    /// # Errors
+    /// When the registry does not answer, refuses, or answers what is no image or has another digest.
+    pub async fn manifests_of(&self, reference: &Reference) -> Result<Option<RemoteManifests>, Error> {
+        let doing = format!("looking up `{reference}`");
+        self.trying(&doing, || self.manifests_once(reference, &doing)).await
     }
 
     /// Whether a reference stands for anything.
@@ -138,6 +166,16 @@ impl Registry {
         };
         same_digest(about, reference.digest(), digest)?;
         Ok(Some(digest))
+    }
+
+    async fn manifests_once(&self, reference: &Reference, doing: &str) -> Result<Option<RemoteManifests>, Error> {
+        let about = About { registry: reference.repository().registry(), doing };
+        let Some((digest, bytes)) = self.verified_manifest(about, reference).await? else { return Ok(None) };
+        let index = match manifest::read(&bytes).map_err(|why| about.protocol(why))? {
+            Manifest::Image { config: _ } => None,
+            Manifest::Index(entries) => Some(entries),
+        };
+        Ok(Some(RemoteManifests { digest, index }))
     }
 
     async fn look_up_once(

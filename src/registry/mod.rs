@@ -11,7 +11,7 @@ mod session;
 mod text;
 mod transport;
 
-pub use client::{Options, Registry, RemoteImage};
+pub use client::{Options, Registry, RemoteImage, RemoteManifests};
 pub use credentials::{Credentials, Helpers, Keychain};
 pub use error::Error;
 pub use retry::{Again, Retry, RetryPolicy};

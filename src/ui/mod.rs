@@ -3,12 +3,14 @@
 pub mod apply_report;
 pub mod build_report;
 mod diagnostics;
+pub mod lock_report;
 mod output;
 mod plan_graph;
 pub mod plan_json;
 mod plan_reasons;
 mod plan_table;
 mod progress;
+pub mod stale;
 pub mod words;
 
 use std::fmt;

@@ -46,8 +46,8 @@ impl Graph<'_> {
             for edge in &image.edges {
                 text.push_str(&format!("  {} {}  {}\n", edge.kind, edge.parent, edge.location));
             }
-            for PinnedReference { span, to } in &image.references {
-                if let PinTo::External(base) = to {
+            for PinnedReference { span, platform: _, to } in &image.references {
+                if let PinTo::External { name: base, digest: _ } = to {
                     text.push_str(&format!("  outside {base}  {}\n", Location::new(&image.dockerfile, *span)));
                 }
             }

@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use super::plan_reasons;
 use crate::diag::{Diagnostic, Location, Severity};
-use crate::model::ImageDigest;
-use crate::plan::{Edge, EdgeKind, Plan, PlannedImage, Reason, Verdict};
+use crate::plan::{BaseId, Edge, EdgeKind, Plan, PlannedImage, Reason, Verdict};
 
 /// The version of the shape. It grows when something that is there changes its meaning or leaves, not when something
 /// is added.
@@ -187,7 +186,8 @@ pub enum EdgeKindJson {
 pub struct BaseJson {
     /// As the Dockerfile names it, its arguments filled in.
     pub reference: String,
-    /// The digest that counts; null where none is known.
+    /// What it stands for: `sha256:` and the digest of its registry, or `image:sha256:` and the id of an image that
+    /// only the engine has; null where neither is known.
     pub digest: Option<String>,
 }
 
@@ -230,7 +230,7 @@ fn image(planned: &PlannedImage) -> ImageJson {
         Verdict::Fresh => (VerdictJson::Fresh, Vec::new()),
         Verdict::Build(reasons) => (VerdictJson::Build, reasons.iter().flat_map(reason).collect()),
     };
-    let base = |(reference, digest): (_, &Option<ImageDigest>)| BaseJson {
+    let base = |(reference, digest): (_, &Option<BaseId>)| BaseJson {
         reference: ToString::to_string(reference),
         digest: digest.map(|digest| digest.to_string()),
     };
@@ -292,7 +292,7 @@ fn reason(reason: &Reason) -> Vec<ReasonJson> {
     let plain = |kind| about(kind, None, None, None);
     let of = |kind, subject: &dyn ToString| about(kind, Some(subject.to_string()), None, None);
     let each = |kind, subjects: Vec<String>| subjects.iter().flat_map(|subject| of(kind, subject)).collect::<Vec<_>>();
-    let digest = |digest: &Option<ImageDigest>| digest.map(|digest| digest.to_string());
+    let digest = |digest: &Option<BaseId>| digest.map(|digest| digest.to_string());
     match reason {
         Reason::Forced => plain(Kind::Forced),
         Reason::NeverBuilt => plain(Kind::NeverBuilt),

@@ -1,5 +1,6 @@
 //! Words that are said in more than one place.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::event::Phase;
@@ -12,11 +13,32 @@ pub fn images(n: usize) -> String {
     }
 }
 
+/// `1 name`, `2 names`.
+pub fn names(n: usize) -> String {
+    match n {
+        1 => "1 name".to_owned(),
+        n => format!("{n} names"),
+    }
+}
+
 /// `1 change`, `2 changes`.
 pub fn changes(n: usize) -> String {
     match n {
         1 => "1 change".to_owned(),
         n => format!("{n} changes"),
+    }
+}
+
+/// Things in backticks, all of a few and the first of many: `a`, `b` and 3 more.
+pub fn these(things: &[impl Display]) -> String {
+    /// More than this are counted, not told. Arbitrary.
+    const AT_MOST: usize = 5;
+    let told: Vec<String> = things.iter().take(AT_MOST).map(|thing| format!("`{thing}`")).collect();
+    match (things.len() - told.len(), told.split_last()) {
+        (0, None) => String::new(),
+        (0, Some((last, []))) => last.clone(),
+        (0, Some((last, others))) => format!("{} and {last}", others.join(", ")),
+        (more, _) => format!("{} and {more} more", told.join(", ")),
     }
 }
 

@@ -224,9 +224,13 @@ fn what_is_wrong_is_told_and_ends_with_2() {
 #[test]
 fn schemas_are_printed() {
     let plan = format!("{:#}\n", windlass::ui::plan_json::schema().to_value());
-    for (of, schema) in
-        [("config", windlass::config::schema()), ("manifest", windlass::manifest::schema()), ("plan", plan)]
-    {
+    let stale = format!("{:#}\n", windlass::ui::stale::schema().to_value());
+    for (of, schema) in [
+        ("config", windlass::config::schema()),
+        ("manifest", windlass::manifest::schema()),
+        ("plan", plan),
+        ("stale", stale),
+    ] {
         let (_folder, mut command) = windlass("", "");
         command.args(["schema", of]).assert().success().stdout(schema).stderr("");
     }

@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use windlass::hash::{Fingerprint, InputHash, argument};
-use windlass::model::{ContentHash, Digest, ImageDigest, Platform, Reference};
+use windlass::hash::{BaseId, Fingerprint, InputHash, argument};
+use windlass::model::{ContentHash, Digest, ImageDigest, ImageId, Platform, Reference};
+use windlass::plan::KnownBase;
 use windlass::source::{ContextRequest, load_contexts};
 
 use crate::sketch::{Sketch, hashes, project};
@@ -157,16 +158,26 @@ fn names_contents_kinds_and_targets_of_files_count() {
 fn a_base_counts_by_its_digest_once_that_is_known() {
     let resolved = project(&[rich(), Sketch::new("b", "FROM shop/a\n"), Sketch::new("c", "FROM scratch\n")]).unwrap();
     let debian: Reference = "debian:12".parse().unwrap();
-    assert_eq!(resolved.moving_bases(), BTreeSet::from([debian.clone()]));
+    let moving = resolved.moving_bases();
+    assert_eq!(moving.keys().collect::<Vec<_>>(), [&debian]);
     let digest = |byte| ImageDigest::new(Digest::from_bytes([byte; 32]));
-    let with = |byte| resolved.clone().with_base_digests(&BTreeMap::from([(debian.clone(), digest(byte))]));
+    let known = |id, pinned| BTreeMap::from([(debian.clone(), KnownBase { id, pinned })]);
+    let with = |byte| resolved.clone().with_bases(&known(BaseId::Registry(digest(byte)), true));
     let hashes = |byte| with(byte).images.iter().map(|image| image.content_hash).collect::<Vec<_>>();
     let (one, two) = (hashes(1), hashes(2));
     assert_ne!(one[0], two[0], "the image on the base");
     assert_eq!(one[1], two[1], "an image on nothing");
     assert_ne!(one[2], two[2], "the child of the image on the base");
     assert!(with(1).images[0].pinned_dockerfile(&BTreeMap::new()).contains(&format!("FROM debian@{}", digest(1))));
-    assert_eq!(with(1).moving_bases(), resolved.moving_bases());
+    assert_eq!(with(1).moving_bases(), moving);
+    // What only an engine has counts too, is none of a registry's images, and is built on by its name.
+    let local = resolved.clone().with_bases(&known(BaseId::Engine(ImageId::new(Digest::from_bytes([1; 32]))), false));
+    assert_ne!(local.images[0].content_hash, one[0]);
+    assert_ne!(local.images[0].content_hash, resolved.images[0].content_hash);
+    assert_eq!(
+        local.images[0].pinned_dockerfile(&BTreeMap::new()),
+        resolved.images[0].pinned_dockerfile(&BTreeMap::new())
+    );
 }
 
 #[test]
@@ -255,6 +266,11 @@ fn fingerprint() -> Fingerprint {
     }
 }
 
+fn base_id(is_local: bool, bytes: [u8; 32]) -> BaseId {
+    let digest = Digest::from_bytes(bytes);
+    if is_local { BaseId::Engine(ImageId::new(digest)) } else { BaseId::Registry(ImageDigest::new(digest)) }
+}
+
 prop_compose! {
     fn fingerprints()(
         dockerfile in any::<[u8; 32]>(),
@@ -263,7 +279,7 @@ prop_compose! {
         platform in prop::sample::select(vec!["linux/amd64", "linux/arm/v7"]),
         bases in prop::collection::btree_map(
             prop::sample::select(vec!["debian:12", "ghcr.io/a/b", "localhost:5000/x:y", "debian"]),
-            prop::option::of(any::<[u8; 32]>()), 0..3),
+            prop::option::of(any::<(bool, [u8; 32])>()), 0..3),
         parents in prop::collection::btree_map(prop::sample::select(vec!["a", "b/c"]), any::<[u8; 32]>(), 0..3),
         secrets in prop::collection::btree_set(".*", 0..3),
         files in prop::collection::btree_map("[^/\0]{1,9}x", any::<[u8; 32]>(), 0..3),
@@ -275,7 +291,7 @@ prop_compose! {
             args: args.into_iter().map(|(k, v)| (k, InputHash::from_bytes(v))).collect(),
             platform: platform.parse().unwrap(),
             bases: bases.into_iter().map(|(k, v)| {
-                (k.parse().unwrap(), v.map(|bytes| ImageDigest::new(Digest::from_bytes(bytes))))
+                (k.parse().unwrap(), v.map(|(is_local, bytes)| base_id(is_local, bytes)))
             }).collect(),
             parents: parents.into_iter().map(|(k, v)| {
                 (k.parse().unwrap(), ContentHash::new(Digest::from_bytes(v)))

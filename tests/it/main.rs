@@ -15,6 +15,7 @@ mod dockerfile_properties;
 mod dockerfile_size;
 mod dockerfile_testdata;
 mod hash;
+mod lock;
 mod manifest;
 mod pipeline;
 mod plan;

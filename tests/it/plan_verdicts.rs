@@ -8,7 +8,7 @@ use schemars::Schema;
 use windlass::hash::Fingerprint;
 use windlass::model::{LABEL_CONTENT_HASH, LABEL_FINGERPRINT};
 use windlass::plan::{Image, Known, KnownImage, Labelled, Plan, Resolved, decide};
-use windlass::ui::{self, Color, plan_json};
+use windlass::ui::{self, Color, plan_json, stale};
 
 use crate::sketch::{Sketch, project};
 
@@ -297,6 +297,8 @@ fn the_json_of_a_plan_is_the_golden_file() {
     let schema: Schema = plan_json::schema();
     let schema = format!("{:#}\n", schema.to_value());
     expect_test::expect_file!["../../testdata/plan/plan.schema.json"].assert_eq(&schema);
+    let schema = format!("{:#}\n", stale::schema().to_value());
+    expect_test::expect_file!["../../testdata/plan/stale.schema.json"].assert_eq(&schema);
 }
 
 /// Every key and every kind of reason is explained to people too.
@@ -317,6 +319,7 @@ fn the_documentation_names_all_of_the_shape() {
     }
     let mut found = BTreeSet::new();
     words(&plan_json::schema().to_value(), &mut found);
+    words(&stale::schema().to_value(), &mut found);
     assert!(found.contains("arg_changed") && found.contains("column"), "{found:?}");
     let documentation = include_str!("../../docs/plan-json.md");
     found.retain(|word| !documentation.contains(&format!("`{word}`")));

@@ -16,6 +16,7 @@ mod engine_build_registry;
 mod example;
 mod faults;
 mod image_tests;
+mod lock;
 mod parts;
 mod pipelines;
 mod plan;

@@ -14,11 +14,16 @@ pub(crate) struct Images {
 
 impl Images {
     pub(crate) fn make(architectures: &[&str]) -> Self {
+        Self::make_with(architectures, "")
+    }
+
+    /// The same with something more in every image, which tells it from another for the same architecture.
+    pub(crate) fn make_with(architectures: &[&str], more: &str) -> Self {
         let layout = tempfile::tempdir().unwrap();
         fs::create_dir_all(layout.path().join("blobs/sha256")).unwrap();
         fs::write(layout.path().join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
         let images = Self { layout };
-        let manifests: Vec<String> = architectures.iter().map(|name| images.put_image(name)).collect();
+        let manifests: Vec<String> = architectures.iter().map(|name| images.put_image(name, more)).collect();
         let list = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{}]}}"#, manifests.join(","));
         let top = if let [_] = architectures {
             list
@@ -36,15 +41,16 @@ impl Images {
         skopeo(&[&["copy", "--quiet", "--all"], arguments, &[&source, target]].concat());
     }
 
-    fn put_image(&self, architecture: &str) -> String {
+    fn put_image(&self, architecture: &str, more: &str) -> String {
+        let content = format!("{architecture}{more}");
         let mut layer = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_ustar();
-        header.set_size(architecture.len() as u64);
+        header.set_size(content.len() as u64);
         header.set_mode(0o644);
-        layer.append_data(&mut header, "for", architecture.as_bytes()).unwrap();
+        layer.append_data(&mut header, "for", content.as_bytes()).unwrap();
         let layer = String::from_utf8(layer.into_inner().unwrap()).unwrap();
         let config = format!(
-            r#"{{"os":"linux","architecture":"{architecture}","config":{{"Labels":{{"for":"{architecture}"}}}},"rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+            r#"{{"os":"linux","architecture":"{architecture}","config":{{"Labels":{{"for":"{content}"}}}},"rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
             digest_of(layer.as_bytes())
         );
         let config = self.put("application/vnd.oci.image.config.v1+json", &config, "");

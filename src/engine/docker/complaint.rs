@@ -88,6 +88,11 @@ impl Complaint<'_> {
             (None, Some((id, _))) => {
                 (format!("the secret `{id}` is not given"), Some("name it under the image's `secrets`".to_owned()))
             }
+            (None, None) if is_gone(&cause_line) => {
+                let hint = "the registry does not have it, or not any more: where windlass.lock says this digest, \
+                            `windlass lock --update` looks up what stands in its place";
+                (cause_line, Some(hint.to_owned()))
+            }
             (None, None) => (cause_line, None),
         };
         let message = match self.instruction() {
@@ -175,6 +180,12 @@ fn exit_code(cause: &str) -> Option<i64> {
     let before = &cause[..cause.len() - code.len()];
     let words = ["exit code: ", "exit code:", "returned a non-zero code: ", "exit status "];
     words.iter().any(|words| before.ends_with(words)).then(|| code.parse().ok()).flatten()
+}
+
+/// Whether an image that is named by its digest is missing: others' images can be deleted.
+fn is_gone(cause: &str) -> bool {
+    let is_missing = cause.ends_with(": not found") || cause.contains("manifest unknown");
+    is_missing && cause.contains("@sha256:")
 }
 
 /// The file that `COPY` or `ADD` did not find.

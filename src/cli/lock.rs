@@ -1,0 +1,193 @@
+//! `windlass lock`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::bases::{Now, all_now, at_places, now};
+use super::project::{self, Project, SelectionArgs};
+use super::{Exit, Refusal, Settings, block_on, connect, lock_file, until_interrupted};
+use crate::config::{Lock, LockedBase};
+use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
+use crate::engine::Engine as _;
+use crate::event::{Event, Sink};
+use crate::model::Reference;
+use crate::plan::{MovingBase, Resolved};
+use crate::registry::{self, Registry, RemoteManifests, RetryPolicy};
+use crate::ui::{self, Reporter, lock_report};
+
+const EXAMPLES: &str = "\
+Examples:
+  windlass lock                       add what windlass.lock lacks, drop what nothing uses
+  windlass lock --update              look everything up anew
+  windlass lock --update debian:12    only this name
+  windlass lock --update api          only what the image `api` is made from";
+
+/// What `windlass lock` is asked.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES)]
+pub(super) struct LockArgs {
+    /// Look up anew what is there already: all, or what is named, an image of others or one of the project.
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    update: Option<Vec<String>>,
+}
+
+type Bases = BTreeMap<Reference, MovingBase>;
+
+pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let Project { resolved, lock: former, .. } = project::load(settings, &SelectionArgs::default(), None)?;
+    ui::notes(&resolved.notes, &settings.ui);
+    ui::warn(&resolved.warnings, &settings.ui);
+    let bases = resolved.moving_bases();
+    let update = args.update.as_deref().map_or_else(|| Ok(BTreeSet::new()), |names| named(names, &resolved, &bases))?;
+    let known = former.clone().unwrap_or_default();
+    let reporter = Arc::new(Reporter::new(&settings.ui, 0));
+    let lock = block_on(until_interrupted(settings, anew(&known, &bases, &update, settings, &reporter)));
+    reporter.end();
+    let lock = lock?;
+    // A project that needs no file gets none.
+    if former.as_ref() != Some(&lock) && (former.is_some() || lock != Lock::default()) {
+        lock_file::write(&settings.root, &lock)?;
+    }
+    ui::print(lock_report::text(&known, &lock, settings.ui.color).as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// The bases that names stand for: names of others' images themselves, or of the project's images made from them. No
+/// name means all.
+fn named(names: &[String], resolved: &Resolved, bases: &Bases) -> Result<BTreeSet<Reference>, Refusal> {
+    if names.is_empty() {
+        return Ok(bases.keys().cloned().collect());
+    }
+    let mut chosen = BTreeSet::new();
+    for name in names {
+        let reference = name.parse::<Reference>().ok().filter(|reference| bases.contains_key(reference));
+        let image = resolved.images.iter().find(|image| image.name.as_str() == name);
+        if reference.is_none() && image.is_none() {
+            let texts: Vec<String> = bases.keys().map(ToString::to_string).collect();
+            let images = resolved.images.iter().map(|image| image.name.as_str());
+            let hint = match did_you_mean(name, texts.iter().map(String::as_str).chain(images)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "`windlass graph` shows what each image is made from".to_owned(),
+            };
+            let message = format!("`{name}` is no image of the project, and none is made from it");
+            return Err(Refusal::usage_with_hint(message, hint));
+        }
+        chosen.extend(reference);
+        let of_image = |base: &MovingBase| image.is_some_and(|image| base.images.contains(&image.name));
+        chosen.extend(bases.iter().filter(|(_, base)| of_image(base)).map(|(reference, _)| reference.clone()));
+    }
+    Ok(chosen)
+}
+
+/// The lock as it should be: what is known of the bases, and looked up where it is not, or shall be anew.
+async fn anew(
+    known: &Lock,
+    bases: &Bases,
+    update: &BTreeSet<Reference>,
+    settings: &Settings,
+    reporter: &Arc<Reporter>,
+) -> anyhow::Result<Lock> {
+    let mut lock = Lock::default();
+    let (mut missing, mut partial) = (Vec::new(), Vec::new());
+    for (reference, base) in bases {
+        let locked = known.bases.get(reference);
+        match locked.filter(|_| !update.contains(reference)) {
+            Some(locked) if base.platforms.iter().all(|platform| locked.platforms.contains_key(platform)) => {
+                lock.bases.insert(reference.clone(), cut(locked, base));
+            }
+            Some(locked) => partial.push((reference, base, locked)),
+            None => missing.push((reference, base, locked)),
+        }
+    }
+    if missing.is_empty() && partial.is_empty() {
+        return Ok(lock);
+    }
+    if settings.offline {
+        let message = "something is to be looked up, and `--offline` asks no registry";
+        return Err(Refusal::usage(message).into());
+    }
+    let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
+    let registry = connect::registry(settings, RetryPolicy::default(), events)?;
+    let mut found = all_now(&registry, missing).await?;
+    for (reference, base, locked) in partial {
+        found.insert(reference.clone(), completed(&registry, reference, base, locked).await?);
+    }
+    let mut errors = Vec::new();
+    for (reference, now) in found {
+        let base = &bases[&reference];
+        let entry = match now {
+            Now::Same => known.bases.get(&reference).map(|locked| cut(locked, base)),
+            Now::Other(manifests) => entry(&reference, base, &manifests, &mut errors),
+            Now::Gone if is_local(&reference, settings).await => {
+                reporter.send(Event::Note(format!("`{reference}` is on this machine's engine alone, and not locked")));
+                None
+            }
+            Now::Gone => {
+                errors.push(gone(&reference, base, known));
+                None
+            }
+        };
+        lock.bases.extend(entry.map(|entry| (reference, entry)));
+    }
+    if errors.is_empty() { Ok(lock) } else { Err(Diagnostics(errors).into()) }
+}
+
+/// The entry for the platforms that are wanted, and no others.
+fn cut(locked: &LockedBase, base: &MovingBase) -> LockedBase {
+    let wanted = locked.platforms.iter().filter(|(platform, _)| base.platforms.contains(platform));
+    LockedBase { digest: locked.digest, platforms: wanted.map(|(p, digest)| (p.clone(), *digest)).collect() }
+}
+
+/// What a name stands for whose entry lacks a platform: the image that is locked, as long as it is there for all.
+async fn completed(
+    registry: &Registry,
+    reference: &Reference,
+    base: &MovingBase,
+    locked: &LockedBase,
+) -> Result<Now, registry::Error> {
+    let same = registry.manifests_of(&reference.repository().with_digest(locked.digest)).await?;
+    match same.filter(|same| base.platforms.iter().all(|platform| same.for_platform(platform).is_some())) {
+        Some(same) => Ok(Now::Other(same)),
+        None => now(registry, reference, &base.platforms, Some(locked)).await,
+    }
+}
+
+fn entry(
+    reference: &Reference,
+    base: &MovingBase,
+    manifests: &RemoteManifests,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<LockedBase> {
+    let mut platforms = BTreeMap::new();
+    for platform in &base.platforms {
+        match manifests.for_platform(platform) {
+            Some(digest) => drop(platforms.insert(platform.clone(), digest)),
+            None => {
+                let message = format!("`{reference}` has no image for {platform}");
+                errors.push(at_places(Diagnostic::error(message), base));
+            }
+        }
+    }
+    (platforms.len() == base.platforms.len()).then_some(LockedBase { digest: manifests.digest, platforms })
+}
+
+/// Whether the engine, if one answers, has an image by this name, which no registry has.
+async fn is_local(reference: &Reference, settings: &Settings) -> bool {
+    match connect::engine(settings).await {
+        Ok(engine) => engine.find(reference).await.is_ok_and(|found| found.is_some()),
+        // An engine that does not answer has nothing to show; the error then is that the registry does not have it.
+        Err(_unreachable) => false,
+    }
+}
+
+fn gone(reference: &Reference, base: &MovingBase, known: &Lock) -> Diagnostic {
+    let registry = reference.repository().registry();
+    let error = match known.bases.get(reference) {
+        None => Diagnostic::error(format!("`{reference}` is not in the registry `{registry}`")),
+        Some(LockedBase { digest, .. }) => {
+            let message = format!("`{reference}` is not in the registry `{registry}` any more");
+            Diagnostic::error(message).hint(format!("windlass.lock still has it as {digest}"))
+        }
+    };
+    at_places(error, base)
+}
