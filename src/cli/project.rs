@@ -68,11 +68,17 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Opt
         None
     });
     let Sources { images, mut unreadable, notes } = find::sources(&settings.root, &project, &config, &mut diagnostics);
-    let (images, more_unreadable) =
-        read::images(images, &selection.build_args, &config, settings, &manifest, &mut diagnostics);
-    unreadable.extend(more_unreadable);
-    let resolved = plan::resolve(Inputs { project, config: &config, images, unreadable });
-    let mut resolved = all_or_nothing(resolved, diagnostics)?;
+    let read = read::images(images, &selection.build_args, &config, settings, &mut diagnostics);
+    unreadable.extend(read.unreadable);
+    let understood = plan::understand(Inputs { project, config: &config, images: read.images, unreadable });
+    let understood = understood.map(|mut understood| {
+        diagnostics.append(&mut understood.warnings);
+        understood
+    });
+    let understood = all_or_nothing(understood, &mut diagnostics)?;
+    let resolved = read::contexts(understood, &read.contexts, &manifest);
+    let mut resolved = all_or_nothing(resolved, &mut diagnostics)?;
+    resolved.warnings.splice(0..0, diagnostics);
     if resolved.images.is_empty() {
         let message = format!("no Dockerfile was found below `{}`", settings.root.display());
         let hint = "`-C DIR` names the project's root; `Dockerfile`, `Dockerfile.NAME`, `NAME.Dockerfile` and \
@@ -89,19 +95,14 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Opt
 }
 
 /// What was said while the files were read comes before what was said of their meaning; any error is enough to stop.
-fn all_or_nothing(
-    resolved: Result<Resolved, Diagnostics>,
-    mut diagnostics: Vec<Diagnostic>,
-) -> Result<Resolved, Diagnostics> {
+fn all_or_nothing<T>(result: Result<T, Diagnostics>, diagnostics: &mut Vec<Diagnostic>) -> Result<T, Diagnostics> {
     let has_errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    match resolved {
-        Ok(mut resolved) if !has_errors => {
-            resolved.warnings.splice(0..0, diagnostics);
-            Ok(resolved)
-        }
-        Ok(Resolved { warnings: more, .. }) | Err(Diagnostics(more)) => {
+    match result {
+        Ok(value) if !has_errors => Ok(value),
+        Ok(_) => Err(Diagnostics(std::mem::take(diagnostics))),
+        Err(Diagnostics(more)) => {
             diagnostics.extend(more);
-            Err(Diagnostics(diagnostics))
+            Err(Diagnostics(std::mem::take(diagnostics)))
         }
     }
 }

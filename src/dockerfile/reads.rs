@@ -25,7 +25,7 @@ impl Walk<'_, '_, '_> {
                 text.flag(name, &value.to_string());
             }
         }
-        self.transfer(transfer, Some(Reader::Add), false, text)
+        self.transfer(transfer, Some((Reader::Add, None)), false, text)
     }
 
     /// `COPY`.
@@ -38,7 +38,16 @@ impl Walk<'_, '_, '_> {
             let stage = self.resolver.copy_from(&from.text);
             self.refer(EdgeKind::CopyFrom, from, stage, text)?;
         }
-        self.transfer(transfer, from.is_none().then_some(Reader::Copy), *parents, text)
+        let reader = match from {
+            None => Some((Reader::Copy, None)),
+            Some(from) => self.is_named_context(from).then_some((Reader::Copy, Some(from.text.as_str()))),
+        };
+        self.transfer(transfer, reader, *parents, text)
+    }
+
+    /// Whether `--from` or `from=` names a named context.
+    fn is_named_context(&self, from: &Word) -> bool {
+        self.resolver.inputs.contexts.contains(&from.text)
     }
 
     /// Notes what an instruction takes from a stage or from outside.
@@ -84,7 +93,14 @@ impl Walk<'_, '_, '_> {
         });
     }
 
-    fn transfer(&mut self, transfer: &Transfer, reader: Option<Reader>, parents: bool, text: &mut Text) -> Option<()> {
+    /// `reader` is what reads, and from which named context if from one; none reads from a stage or an image.
+    fn transfer(
+        &mut self,
+        transfer: &Transfer,
+        reader: Option<(Reader, Option<&str>)>,
+        parents: bool,
+        text: &mut Text,
+    ) -> Option<()> {
         let Transfer { sources, destination, json: _, chown, chmod, link, excludes } = transfer;
         let mut mode = None;
         for (name, value) in [("chown", chown), ("chmod", chmod)] {
@@ -101,10 +117,14 @@ impl Walk<'_, '_, '_> {
             text.flag("exclude", &quoted(&exclude.text));
         }
         for source in sources {
-            let (what, span) = self.source(source, reader, text)?;
-            if let Some(reader) = reader.filter(|_| !self.is_trigger) {
+            let (what, span) = self.source(source, reader.map(|(reader, _)| reader), text)?;
+            let Some((reader, context)) = reader else { continue };
+            if self.is_trigger {
+                self.resolver.out.triggers_read |= matches!(what, SourceKind::Path(_) | SourceKind::UnknownPath(_));
+            } else {
                 self.resolver.out.sources.push(ContextSource {
                     stage: self.state.index,
+                    context: context.map(str::to_owned),
                     reader,
                     what,
                     excludes: excludes.iter().map(|exclude| exclude.text.clone()).collect(),
@@ -181,8 +201,12 @@ impl Walk<'_, '_, '_> {
             self.refer(EdgeKind::MountFrom, from, stage, text)?;
         }
         if self.is_trigger {
+            let may_bind =
+                !matches!(kind, Some(MountType::Secret | MountType::Ssh | MountType::Cache | MountType::Tmpfs));
+            self.resolver.out.triggers_read |= may_bind && from.is_none();
             return Some(());
         }
+        let context = from.filter(|from| self.is_named_context(from)).map(|from| from.text.clone());
         let required = values
             .get(&MountKey::Required)
             .is_some_and(|required| required.as_ref().is_none_or(|value| go_bool(&value.text).unwrap_or(false)));
@@ -200,12 +224,13 @@ impl Walk<'_, '_, '_> {
             }
             Some(MountType::Cache | MountType::Tmpfs) => {}
             // A type that is not known before the build may be a bind.
-            Some(MountType::Bind) | None if from.is_none() => {
+            Some(MountType::Bind) | None if from.is_none() || context.is_some() => {
                 let is_known = values.get(&MountKey::Source).is_none_or(|v| v.as_ref().is_none_or(|v| v.known));
                 let path = value(MountKey::Source).unwrap_or_default();
                 let what = if is_known { SourceKind::Path(path) } else { SourceKind::UnknownPath(path) };
                 self.resolver.out.sources.push(ContextSource {
                     stage: self.state.index,
+                    context,
                     reader: Reader::Mount,
                     what,
                     excludes: Vec::new(),

@@ -32,7 +32,7 @@ pub struct Resolved {
     pub args: BTreeMap<String, String>,
     /// The given build arguments that nothing reached declares or uses.
     pub unused_args: BTreeSet<String>,
-    /// What the reached `ADD`, `COPY` and bind mounts read.
+    /// What the reached `ADD`, `COPY` and bind mounts read from the build context and from named contexts.
     pub sources: Vec<ContextSource>,
     /// The secrets that reached instructions mount.
     pub secrets: Vec<NeededId>,
@@ -40,6 +40,8 @@ pub struct Resolved {
     pub ssh: Vec<NeededId>,
     /// The `ONBUILD` triggers that the image leaves to those built on it, in order.
     pub triggers: Vec<ResolvedInstruction>,
+    /// Whether one of the triggers reads the build context of whoever is built on the image.
+    pub triggers_read: bool,
     /// Errors and warnings, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -115,6 +117,8 @@ pub enum EdgeKind {
 pub struct ContextSource {
     /// The stage, by its index in the file.
     pub stage: usize,
+    /// The named context that it is read from; none is the build context.
+    pub context: Option<String>,
     /// What reads it.
     pub reader: Reader,
     /// What is read.

@@ -27,6 +27,8 @@ pub(super) fn left_triggers(resolver: &mut Resolver<'_>, index: usize) -> Vec<Re
     let triggers = resolver.triggers[index].clone();
     let mut state = State::blank(index, resolver.inputs.target_platform);
     let reached = Reached::nothing();
+    // Those of the stages before, which the target is built on, ran already.
+    resolver.out.triggers_read = false;
     let mut walk = Walk { resolver, state: &mut state, reached: &reached, is_trigger: true };
     walk.all(triggers.into_iter())
 }

@@ -6,6 +6,7 @@ use super::SCHEMA;
 
 /// Feeds a sha256 with framed values: each text comes after its length and each collection after its count, so
 /// that no two sequences of values are the same bytes.
+#[derive(Debug)]
 pub(super) struct Feed(Sha256);
 
 impl Feed {

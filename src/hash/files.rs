@@ -1,6 +1,6 @@
-//! The hashes of single inputs: instructions, build arguments, file trees, injected files.
+//! The hashes of single inputs: instructions, build arguments, injected files.
 
-use crate::model::{ContentHash, InjectedFile, Node, TestSpec, TreePath};
+use crate::model::{ContentHash, InjectedFile, TestSpec};
 
 use super::InputHash;
 use super::feed::Feed;
@@ -32,30 +32,6 @@ pub fn tests(content: &ContentHash, tests: &TestSpec) -> InputHash {
     feed.bytes(content.digest().as_bytes());
     // Names every field; should its form ever be another, all that comes of it is that tests run once more.
     feed.text(&format!("{tests:?}"));
-    InputHash::from_bytes(feed.finish())
-}
-
-/// Hashes entries of a tree, which must come in the order of their paths.
-pub fn tree<'a>(entries: impl IntoIterator<Item = (&'a TreePath, &'a Node)>) -> InputHash {
-    let mut feed = Feed::new("tree");
-    let mut count = 0;
-    for (path, node) in entries {
-        feed.text(path.as_str());
-        match node {
-            Node::Directory => feed.number(0),
-            Node::File { executable, size, content } => {
-                feed.number(1 + u64::from(*executable));
-                feed.number(*size);
-                feed.bytes(content.as_bytes());
-            }
-            Node::Symlink { target } => {
-                feed.number(3);
-                feed.text(target);
-            }
-        }
-        count += 1;
-    }
-    feed.count(count);
     InputHash::from_bytes(feed.finish())
 }
 

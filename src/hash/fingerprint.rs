@@ -36,7 +36,7 @@ impl fmt::Debug for InputHash {
 pub struct Fingerprint {
     /// The instructions that the chosen stage reaches ([`super::instructions`]).
     pub dockerfile: InputHash,
-    /// The files of the context that the image can see ([`super::tree`]).
+    /// The files of the context that the image can see ([`super::Trees`]).
     pub context: InputHash,
     /// The directories among the named contexts, each as a tree.
     pub named_contexts: BTreeMap<String, InputHash>,

@@ -4,17 +4,23 @@
 mod blob;
 mod digest;
 mod duration;
+mod glob;
+mod listing;
 mod name;
+mod path_patterns;
 mod pattern;
 mod platform;
 mod reference;
 mod test_spec;
 mod tree;
+pub mod wildcard;
 
 pub use blob::{BlobHasher, BlobId};
 pub use digest::{ContentHash, Digest, DigestError, ImageDigest, ImageId};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use listing::{Listing, Ranges, Refusal, Sight};
 pub use name::{ContainerName, ImageName, NameError, ProjectName};
+pub use path_patterns::{MatchedAbove, PathPatterns};
 pub use pattern::{Pattern, PatternError};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError, Repository, RepositoryPrefix, Tag};
@@ -22,7 +28,7 @@ pub use test_spec::{
     CommandTest, ContainerOptions, Environment, ExecutableBy, FileContentTest, FileExistenceTest, LicenseTest,
     MetadataTest, StreamMatch, TestSpec, ValueMatch,
 };
-pub use tree::{InjectedFile, Node, Tree, TreePath, TreePathError};
+pub use tree::{InjectedFile, Node, Nodes, Tree, TreePath, TreePathError};
 
 /// The label under which an image carries its [`ContentHash`].
 pub const LABEL_CONTENT_HASH: &str = "dev.windlass.content-hash";

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use crate::config::{Config, ImageConfig, NamedContext};
 use crate::diag::{Diagnostic, Severity, SourceText};
 use crate::dockerfile::{self, ResolveInputs};
-use crate::model::{ImageName, InjectedFile, ProjectName, TestSpec, Tree};
-
-use super::image::NamedFolder;
+use crate::model::{ImageName, InjectedFile, ProjectName, TestSpec};
 
 /// Everything that a plan is made from.
 #[derive(Debug)]
@@ -33,19 +31,27 @@ pub struct ImageInputs {
     pub config: ImageConfig,
     /// The Dockerfile.
     pub dockerfile: Arc<SourceText>,
-    /// The folder that the context's paths are relative to; absolute.
-    pub context_root: PathBuf,
-    /// What of the folder belongs to the context.
-    pub context: Arc<Tree>,
+    /// The build context.
+    pub context: Folder,
     /// The named contexts that are folders.
-    pub named_contexts: BTreeMap<String, NamedFolder>,
+    pub named_contexts: BTreeMap<String, Folder>,
     /// The files that the configuration adds to the context.
     pub injected: Vec<InjectedFile>,
     /// The tests, those of files read.
     pub test: TestSpec,
 }
 
+/// A folder that an image reads from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// What its paths are relative to; absolute.
+    pub root: PathBuf,
+    /// Which of the listings that [`Understood::look`](super::Understood::look) is given is the folder's.
+    pub listing: usize,
+}
+
 /// An image whose Dockerfile was read, but whose references were not understood yet.
+#[derive(Debug)]
 pub(super) struct Draft {
     pub(super) inputs: ImageInputs,
     /// The build arguments as texts.

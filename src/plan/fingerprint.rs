@@ -1,54 +1,37 @@
 //! Fingerprints of images: each from its own inputs and from the content hashes of its parents.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::config::NamedContext;
-use crate::hash::{self, BaseId, Fingerprint, InputHash};
+use crate::hash::{self, BaseId, Fingerprint, InputHash, Trees};
 use crate::model::{
-    ContentHash, Digest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag, Tree, TreePath,
+    ContentHash, Digest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag,
 };
 
 use super::draft::Draft;
 use super::image::Image;
-
-/// Hashes trees, each once: images that share a context share its tree.
-#[derive(Default)]
-pub(super) struct Trees(BTreeMap<*const Tree, InputHash>);
-
-impl Trees {
-    fn hash(&mut self, tree: &Arc<Tree>) -> InputHash {
-        *self.0.entry(Arc::as_ptr(tree)).or_insert_with(|| hash::tree(tree.iter()))
-    }
-
-    /// The part of a context that an image can see: everything that no injected file hides.
-    fn visible(&mut self, context: &Arc<Tree>, hidden: &BTreeSet<&TreePath>) -> InputHash {
-        if context.iter().any(|(path, _)| hidden.contains(path)) {
-            hash::tree(context.iter().filter(|(path, _)| !hidden.contains(path)))
-        } else {
-            self.hash(context)
-        }
-    }
-}
+use super::visible::ImageTrees;
 
 /// The fingerprint of an image as far as it is its own: parents are added by [`chain`].
-pub(super) fn own(draft: &Draft, bases: &BTreeSet<Reference>, trees: &mut Trees) -> Fingerprint {
+pub(super) fn own(
+    draft: &Draft,
+    bases: &BTreeSet<Reference>,
+    ImageTrees { context, named, injected }: &ImageTrees,
+    trees: &mut Trees,
+) -> Fingerprint {
     let Draft { inputs, args: _, syntax, resolved } = draft;
     let syntax = syntax.iter().map(|syntax| format!("# syntax={syntax}")).collect::<Vec<_>>();
     let stages = resolved.stages.iter().flat_map(|stage| &stage.instructions);
-    let injected: BTreeSet<&TreePath> = inputs.injected.iter().map(|file| &file.path).collect();
     let mounted = |id: &&String| resolved.secrets.iter().any(|needed| needed.id == **id);
     Fingerprint {
         dockerfile: {
             let instructions = stages.chain(&resolved.triggers).map(|instruction| instruction.text.as_str());
             hash::instructions(syntax.iter().map(String::as_str).chain(instructions))
         },
-        context: trees.visible(&inputs.context, &injected),
-        named_contexts: inputs
-            .named_contexts
+        context: trees.hash(context),
+        named_contexts: named
             .iter()
-            .filter(|(name, _)| resolved.edges.iter().any(|edge| edge.reference == **name))
-            .map(|(name, folder)| (name.clone(), trees.hash(&folder.tree)))
+            .map(|(name, tree)| (name.clone(), trees.hash(tree)))
             .chain(named_images(draft))
             .collect(),
         args: resolved.args.iter().map(|(name, value)| (name.clone(), hash::argument(name, value))).collect(),
@@ -56,7 +39,7 @@ pub(super) fn own(draft: &Draft, bases: &BTreeSet<Reference>, trees: &mut Trees)
         bases: bases.iter().map(|base| (base.clone(), base.digest().map(BaseId::Registry))).collect(),
         parents: BTreeMap::new(),
         secrets: inputs.config.secrets.iter().map(|secret| &secret.id.value).filter(mounted).cloned().collect(),
-        files: inputs.injected.iter().map(|file| (file.path.clone(), hash::injected(file))).collect(),
+        files: injected.iter().map(|file| (file.path.clone(), hash::injected(file))).collect(),
         labels: inputs.config.labels.clone(),
     }
 }

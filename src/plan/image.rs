@@ -14,6 +14,8 @@ use crate::model::{
     Tree,
 };
 
+use super::wanted::WhyWhole;
+
 /// How one image comes to be made from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EdgeKind {
@@ -101,8 +103,8 @@ pub struct SecretSource {
 pub struct NamedFolder {
     /// The folder that the tree's paths are relative to; absolute.
     pub root: PathBuf,
-    /// What of the folder counts.
-    pub tree: Arc<Tree>,
+    /// What of the folder the image can see.
+    pub tree: Tree,
 }
 
 /// An image of the project: what it is made of, what it is called, what is asked of it.
@@ -129,11 +131,13 @@ pub struct Image {
     pub dockerfile: Arc<SourceText>,
     /// The folder that the context's paths are relative to; absolute.
     pub context_root: PathBuf,
-    /// What of the folder belongs to the context.
-    pub context: Arc<Tree>,
+    /// What of the folder the image can see: nothing else is hashed, and nothing else may be sent to a builder.
+    pub context: Tree,
+    /// Why that is the whole context, where nobody can tell before the build what of it is read.
+    pub whole_context: Option<WhyWhole>,
     /// The folders that stand behind names in `FROM`, `COPY --from` and mounts.
     pub named_contexts: BTreeMap<String, NamedFolder>,
-    /// Files that the configuration adds to the context.
+    /// Files that the configuration adds to the context, as far as the image can see them.
     pub injected: Vec<InjectedFile>,
     /// The stage that is built; none means the last.
     pub target: Option<String>,

@@ -12,7 +12,7 @@ use super::image::{Edge, EdgeKind, PinTo, PinnedReference};
 use super::names::Names;
 
 /// What the references of one image stand for.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Meaning {
     pub(super) references: Vec<PinnedReference>,
     pub(super) edges: Vec<Edge>,

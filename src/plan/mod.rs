@@ -1,7 +1,9 @@
 //! Decides what is built, in which order and why. Pure: everything that it needs is handed to it.
 //!
-//! Two steps, because what is already there can only be looked up once the content hashes are known:
-//! [`resolve()`] makes [`Resolved`] of what was read, then [`decide()`] makes a [`Plan`] of it and of what was [`Known`].
+//! In steps, because each needs what only the one before it lets somebody look up. [`understand()`] reads the Dockerfiles:
+//! then it is known which folders are worth listing. [`Understood::look`] says which of their files any image can see:
+//! those are read. [`Visible::resolve`] hashes them: then it can be looked up what is there already, and [`decide()`]
+//! makes a [`Plan`].
 
 mod bases;
 mod decide;
@@ -10,15 +12,20 @@ mod fingerprint;
 mod image;
 mod meaning;
 mod names;
+mod pick;
 mod prefix;
 mod resolve;
 mod select;
 mod shard;
+mod visible;
+mod wanted;
 
 pub use crate::hash::{BaseId, Reason};
 pub use bases::{KnownBase, MovingBase};
 pub use decide::{Known, KnownImage, Labelled, Lookup, Plan, PlannedImage, Verdict, decide};
-pub use draft::{ImageInputs, Inputs};
+pub use draft::{Folder, ImageInputs, Inputs};
 pub use image::{Edge, EdgeKind, Image, NamedFolder, PinTo, PinnedReference, Resolved, SecretSource, SecretValue};
-pub use resolve::resolve;
+pub use resolve::{Understood, understand};
 pub use shard::{Job, Jobs, Packing, jobs};
+pub use visible::Visible;
+pub use wanted::WhyWhole;

@@ -1,24 +1,57 @@
 //! From Dockerfiles and configuration to images in order, each with its content hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::config::SecretFrom;
+use crate::config::{Config, SecretFrom};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::graph::{self, Cycle, Dependencies};
-use crate::model::{ImageName, ReferenceError, RepositoryPrefix};
+use crate::hash::Trees;
+use crate::model::{ImageName, Nodes, ProjectName, ReferenceError, RepositoryPrefix};
 
-use super::draft::{Draft, Inputs, drafts};
-use super::fingerprint::{Trees, chain, content_tag, own};
-use super::image::{Image, Resolved, SecretSource, SecretValue};
+use super::draft::{Draft, Folder, Inputs, drafts};
+use super::fingerprint::{chain, content_tag, own};
+use super::image::{Image, NamedFolder, Resolved, SecretSource, SecretValue};
 use super::meaning::{Meaning, Reader};
 use super::names::Names;
 use super::prefix;
+use super::visible::{ImageTrees, Visible};
+use super::wanted::{self, Wanted};
 
-/// Reads the Dockerfiles, understands their references, orders and hashes the images.
+/// Images whose Dockerfiles are understood, before any of their contexts was looked at.
+#[derive(Debug)]
+pub struct Understood<'a> {
+    pub(super) config: &'a Config,
+    project: ProjectName,
+    pub(super) images: BTreeMap<ImageName, UnderstoodImage>,
+    layers: Vec<Vec<ImageName>>,
+    prefix: RepositoryPrefix,
+    notes: Vec<String>,
+    /// What is likely not meant as it is written; [`Resolved`] gets what is left here.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// An image whose Dockerfile is understood.
+#[derive(Debug)]
+pub(super) struct UnderstoodImage {
+    pub(super) draft: Draft,
+    meaning: Meaning,
+    pub(super) wants: Wants,
+}
+
+/// What an image wants of its contexts.
+#[derive(Debug)]
+pub(super) struct Wants {
+    pub(super) own: Wanted,
+    /// Of the folders that have names, those that are used.
+    pub(super) named: BTreeMap<String, Wanted>,
+}
+
+/// Reads the Dockerfiles, understands their references and orders the images.
 ///
 /// # Errors
 /// Everything that is wrong with any of the files.
-pub fn resolve(inputs: Inputs<'_>) -> Result<Resolved, Diagnostics> {
+pub fn understand(inputs: Inputs<'_>) -> Result<Understood<'_>, Diagnostics> {
     let Inputs { project, config, mut images, unreadable } = inputs;
     images.sort_by(|a, b| a.name.cmp(&b.name));
     let mut diagnostics = config.warnings.clone();
@@ -63,12 +96,54 @@ pub fn resolve(inputs: Inputs<'_>) -> Result<Resolved, Diagnostics> {
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Err(Diagnostics(diagnostics));
     }
-    let images = ordered(drafts, meanings, &layers, &prefix, &mut diagnostics);
-    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        return Err(Diagnostics(diagnostics));
+    let images = with_wants(drafts, meanings);
+    Ok(Understood { config, project, images, layers, prefix, notes, warnings: diagnostics })
+}
+
+/// Says of every image what it wants of its contexts.
+fn with_wants(drafts: Vec<Draft>, mut meanings: BTreeMap<ImageName, Meaning>) -> BTreeMap<ImageName, UnderstoodImage> {
+    let leaving: BTreeSet<ImageName> =
+        drafts.iter().filter(|d| d.resolved.triggers_read).map(|d| d.inputs.name.clone()).collect();
+    let image = |draft: Draft| {
+        let meaning = meanings.remove(&draft.inputs.name).expect("every image was read");
+        let own = wanted::of_own_context(&draft, &meaning, |parent| leaving.contains(parent));
+        let is_used = |name: &&String| draft.resolved.edges.iter().any(|edge| edge.reference == **name);
+        let named = draft.inputs.named_contexts.keys().filter(is_used);
+        let named = named.map(|name| (name.clone(), wanted::of_named_context(&draft, name))).collect();
+        (draft.inputs.name.clone(), UnderstoodImage { draft, meaning, wants: Wants { own, named } })
+    };
+    drafts.into_iter().map(image).collect()
+}
+
+impl Visible<'_> {
+    /// Hashes the images. `nodes` are what was read of each listing: [`Visible::wanted`], closed up.
+    ///
+    /// # Errors
+    /// Images whose repository can't have their name.
+    pub fn resolve(self, nodes: &[Arc<Nodes>]) -> Result<Resolved, Diagnostics> {
+        let mut all_trees = self.trees(nodes);
+        let Understood { config: _, project, mut images, layers, prefix, notes, mut warnings } = self.understood;
+        let mut errors = Vec::new();
+        let mut hashed = Trees::default();
+        let mut resolved = Vec::with_capacity(images.len());
+        for (layer, names) in layers.iter().enumerate() {
+            for name in names {
+                let understood = images.remove(name).expect("a layer names images");
+                let trees = all_trees.remove(name).expect("every image was looked at");
+                match image(understood, trees, layer, &prefix, &mut hashed) {
+                    Ok(image) => resolved.push(image),
+                    Err(error) => errors.push(Diagnostic::error(error.to_string())),
+                }
+            }
+        }
+        if !errors.is_empty() {
+            warnings.extend(errors);
+            return Err(Diagnostics(warnings));
+        }
+        chain(&mut resolved);
+        let chosen = resolved.iter().map(|image| image.name.clone()).collect();
+        Ok(Resolved { project, images: resolved, chosen, notes, warnings })
     }
-    let chosen = images.iter().map(|image| image.name.clone()).collect();
-    Ok(Resolved { project, images, chosen, notes, warnings: diagnostics })
 }
 
 fn dependencies(meanings: &BTreeMap<ImageName, Meaning>) -> Dependencies<ImageName> {
@@ -92,43 +167,23 @@ fn circle(cycle: &Cycle<ImageName>, meanings: &BTreeMap<ImageName, Meaning>) -> 
     diagnostic
 }
 
-/// The images in their order, hashed.
-fn ordered(
-    drafts: Vec<Draft>,
-    mut meanings: BTreeMap<ImageName, Meaning>,
-    layers: &[Vec<ImageName>],
-    prefix: &RepositoryPrefix,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Image> {
-    let mut drafts: BTreeMap<ImageName, Draft> = drafts.into_iter().map(|d| (d.inputs.name.clone(), d)).collect();
-    let mut trees = Trees::default();
-    let mut images = Vec::with_capacity(drafts.len());
-    for (layer, names) in layers.iter().enumerate() {
-        for name in names {
-            let draft = drafts.remove(name).expect("a layer names images");
-            let meaning = meanings.remove(name).expect("every image was read");
-            match image(draft, meaning, layer, prefix, &mut trees) {
-                Ok(image) => images.push(image),
-                Err(error) => diagnostics.push(Diagnostic::error(error.to_string())),
-            }
-        }
-    }
-    chain(&mut images);
-    images
-}
-
 /// One image, its fingerprint without parents yet.
 fn image(
-    draft: Draft,
-    meaning: Meaning,
+    UnderstoodImage { draft, meaning, wants }: UnderstoodImage,
+    trees: ImageTrees,
     layer: usize,
     prefix: &RepositoryPrefix,
-    trees: &mut Trees,
+    hashed: &mut Trees,
 ) -> Result<Image, ReferenceError> {
     let repository = prefix.repository(&draft.inputs.name)?;
-    let fingerprint = own(&draft, &meaning.bases, trees);
+    let fingerprint = own(&draft, &meaning.bases, &trees, hashed);
     let Draft { inputs, args, syntax: _, resolved: _ } = draft;
     let Meaning { references, edges, bases: _ } = meaning;
+    let ImageTrees { context, mut named, injected } = trees;
+    let named_folder = |(name, folder): (String, Folder)| {
+        let tree = named.remove(&name).unwrap_or_default();
+        (name, NamedFolder { root: folder.root, tree })
+    };
     let config = inputs.config;
     let content_hash = fingerprint.content_hash();
     let content = repository.with_tag(&content_tag(&content_hash));
@@ -141,10 +196,14 @@ fn image(
         latest: config.tags.latest,
         previous: config.tags.previous,
         dockerfile: inputs.dockerfile,
-        context_root: inputs.context_root,
-        context: inputs.context,
-        named_contexts: inputs.named_contexts,
-        injected: inputs.injected,
+        context_root: inputs.context.root,
+        context,
+        whole_context: match wants.own {
+            Wanted::Whole(why) => Some(why),
+            Wanted::Sources(_) => None,
+        },
+        named_contexts: inputs.named_contexts.into_iter().map(named_folder).collect(),
+        injected,
         target: config.target.map(|target| target.value),
         args,
         platform: config.platform,

@@ -1,19 +1,19 @@
-//! Loads contexts: folders become trees of what an image may see.
+//! Loads contexts in two steps: folders are listed, then the files that somebody wants are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diag::{Diagnostic, Diagnostics, SourceText};
-use crate::model::{Node, Tree, TreePath};
+use crate::model::{Listing, Node, Nodes, Ranges, Sight, TreePath};
 
 use super::digest::{DigestError, digests};
 use super::ignore_file::IgnoreFile;
 use super::text::cannot_read;
-use super::walk::{Entry, Listing, shown_path, walk, with_ignore_hint};
+use super::walk::{shown_path, walk, with_ignore_hint};
 
 /// A context to load.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContextRequest {
     /// The folder, absolute and without symbolic links, so that files that two contexts share are read once.
     pub root: PathBuf,
@@ -23,85 +23,93 @@ pub struct ContextRequest {
     pub ignore: Option<Arc<SourceText>>,
 }
 
-/// Loads contexts, in the order of the requests. A file is read once, however many contexts hold it, and contexts
-/// that hold the same share a tree.
+/// Lists contexts, in the order of the requests, no two of which should be alike. No file is opened, and what can't be
+/// part of an image is listed as such.
+///
+/// # Errors
+/// What is wrong in any of the `.dockerignore` files.
+pub fn list_contexts(requests: &[ContextRequest]) -> Result<Vec<Listing>, Diagnostics> {
+    let (mut listings, mut diagnostics) = (Vec::with_capacity(requests.len()), Vec::new());
+    for ContextRequest { root, shown, ignore } in requests {
+        match ignore.as_ref().map_or_else(|| Ok(IgnoreFile::default()), IgnoreFile::parse) {
+            Ok(ignore) => listings.push(walk(root, shown, &ignore)),
+            Err(Diagnostics(errors)) => diagnostics.extend(errors),
+        }
+    }
+    if diagnostics.is_empty() { Ok(listings) } else { Err(Diagnostics(diagnostics)) }
+}
+
+/// Reads of each listing what is wanted of it; the nodes are the wanted places, closed up ([`Ranges::closed_up`]). A
+/// file is read once, however many contexts hold it.
 ///
 /// # Errors
 /// Everything that is wrong in any of them.
-pub fn load_contexts(requests: &[ContextRequest]) -> Result<Vec<Arc<Tree>>, Diagnostics> {
-    let mut diagnostics = Vec::new();
-    let mut listings: BTreeMap<Key<'_>, (&ContextRequest, Listing)> = BTreeMap::new();
-    for request in requests {
-        listings.entry(key(request)).or_insert_with(|| (request, list(request)));
-    }
-    for (_, listing) in listings.values_mut() {
-        diagnostics.append(&mut listing.diagnostics);
-    }
-    let files: BTreeSet<PathBuf> = listings
-        .values()
-        .flat_map(|(request, listing)| listing.entries.iter().map(|entry| (*request, entry)))
-        .filter(|(_, (_, entry))| *entry == Entry::File)
-        .map(|(request, (path, _))| request.root.join(path.as_str()))
+pub fn load_contexts(
+    requests: &[ContextRequest],
+    listings: Vec<Listing>,
+    wanted: &[Ranges],
+) -> Result<Vec<Arc<Nodes>>, Diagnostics> {
+    let files: BTreeSet<PathBuf> = requests
+        .iter()
+        .zip(&listings)
+        .zip(wanted)
+        .flat_map(|((request, listing), wanted)| {
+            let entries = wanted.places().map(|place| &listing.entries()[place]);
+            let files = entries.filter(|(_, sight)| *sight == Sight::File);
+            files.map(|(path, _)| request.root.join(path.as_str()))
+        })
         .collect();
     let digests = digests(&files);
-    let mut trees = BTreeMap::new();
-    for (key, (request, listing)) in listings {
-        trees.insert(key, Arc::new(tree(request, listing, &digests, &mut diagnostics)));
+    let mut diagnostics = Vec::new();
+    let all = requests.iter().zip(listings).zip(wanted);
+    let nodes =
+        all.map(|((request, listing), wanted)| Arc::new(nodes(request, listing, wanted, &digests, &mut diagnostics)));
+    let nodes = nodes.collect();
+    if diagnostics.is_empty() {
+        return Ok(nodes);
     }
-    if !diagnostics.is_empty() {
-        diagnostics.sort_by(|a, b| a.message.cmp(&b.message));
-        diagnostics.dedup();
-        return Err(Diagnostics(diagnostics));
-    }
-    Ok(requests.iter().map(|request| Arc::clone(&trees[&key(request)])).collect())
+    diagnostics.sort_by(|a, b| a.message.cmp(&b.message));
+    diagnostics.dedup();
+    Err(Diagnostics(diagnostics))
 }
 
-type Key<'a> = (&'a Path, Option<&'a str>);
-
-fn key(request: &ContextRequest) -> Key<'_> {
-    (&request.root, request.ignore.as_ref().map(|source| source.text()))
-}
-
-fn list(request: &ContextRequest) -> Listing {
-    let ignore = request.ignore.as_ref().map_or_else(|| Ok(IgnoreFile::default()), IgnoreFile::parse);
-    match ignore {
-        Ok(ignore) => walk(&request.root, &request.shown, &ignore),
-        Err(Diagnostics(diagnostics)) => Listing { entries: Vec::new(), diagnostics },
-    }
-}
-
-fn tree(
+fn nodes(
     request: &ContextRequest,
     listing: Listing,
+    wanted: &Ranges,
     digests: &BTreeMap<&Path, Result<Node, DigestError>>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Tree {
-    let mut nodes = BTreeMap::new();
-    for (path, entry) in listing.entries {
-        let node = match entry {
-            Entry::Directory => Node::Directory,
-            Entry::Symlink { target } => Node::Symlink { target },
-            Entry::File => match &digests[request.root.join(path.as_str()).as_path()] {
+) -> Nodes {
+    let mut nodes = Vec::with_capacity(wanted.len());
+    let refuse = |path: &TreePath, error: &DigestError| {
+        with_ignore_hint(no_digest(&shown_path(&request.shown, path.as_str()), error), path.as_str())
+    };
+    for (place, (path, sight)) in listing.into_entries().into_iter().enumerate() {
+        if !wanted.contains(place) {
+            continue;
+        }
+        let node = match sight {
+            Sight::Directory => Node::Directory,
+            Sight::Symlink { target } => Node::Symlink { target },
+            Sight::File => match &digests[request.root.join(path.as_str()).as_path()] {
                 Ok(node) => node.clone(),
-                Err(e) => {
-                    let shown = shown_path(&request.shown, path.as_str());
-                    diagnostics.push(with_ignore_hint(no_digest(&shown, e), path.as_str()));
+                Err(error) => {
+                    diagnostics.push(refuse(&path, error));
                     continue;
                 }
             },
+            Sight::Refused(refusal) => {
+                let error = Diagnostic::error(refusal.message);
+                diagnostics.push(match refusal.hint {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                });
+                continue;
+            }
         };
-        for folder in folders_of(&path) {
-            nodes.entry(folder).or_insert(Node::Directory);
-        }
-        nodes.insert(path, node);
+        nodes.push((path, node));
     }
-    nodes.into_iter().collect()
-}
-
-/// The folders that a path lies in: an exception to `.dockerignore` may lie in a folder that is ignored itself.
-fn folders_of(path: &TreePath) -> impl Iterator<Item = TreePath> {
-    let text = path.as_str();
-    text.match_indices('/').map(|(end, _)| text[..end].parse().expect("what a plain path begins with is plain"))
+    nodes
 }
 
 fn no_digest(shown: &str, error: &DigestError) -> Diagnostic {

@@ -4,15 +4,14 @@
 mod context;
 mod digest;
 mod discover;
-mod glob;
 mod ignore_file;
 mod names;
 mod revision;
 mod text;
 mod walk;
 
-pub use context::{ContextRequest, load_contexts};
+pub use context::{ContextRequest, list_contexts, load_contexts};
 pub use discover::{Declared, Discovered, Found, discover};
-pub use ignore_file::{Ancestors, IgnoreFile};
+pub use ignore_file::IgnoreFile;
 pub use revision::{GitError, Revision, revision};
 pub use text::{read_bytes, read_text};

@@ -6,43 +6,35 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use crate::diag::Diagnostic;
-use crate::model::TreePath;
+use crate::model::{Listing, MatchedAbove, Refusal, Sight, TreePath};
 
-use super::ignore_file::{Ancestors, IgnoreFile};
+use super::ignore_file::IgnoreFile;
 use super::text::cannot_read;
-
-/// One entry of a context whose content was not read yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Entry {
-    Directory,
-    File,
-    Symlink { target: String },
-}
-
-/// What a walk found.
-#[derive(Debug, Default)]
-pub(super) struct Listing {
-    /// In no order.
-    pub(super) entries: Vec<(TreePath, Entry)>,
-    /// What can't be part of an image and is not ignored.
-    pub(super) diagnostics: Vec<Diagnostic>,
-}
 
 /// Lists the folder `root`, which the user knows as `shown` (empty: the project's root).
 pub(super) fn walk(root: &Path, shown: &str, ignore: &IgnoreFile) -> Listing {
-    let mut walk = Walk { root, shown, ignore, listing: Listing::default(), folders: Vec::new() };
-    walk.folders.push(Folder { path: String::new(), hidden: false, ancestors: Ancestors::default() });
+    let mut walk =
+        Walk { root, shown, ignore, entries: Vec::new(), refused: Vec::new(), root_refused: None, folders: Vec::new() };
+    walk.folders.push(Folder { path: String::new(), hidden: false, ancestors: MatchedAbove::default() });
     while let Some(folder) = walk.folders.pop() {
         walk.folder(&folder);
     }
-    walk.listing
+    match walk.root_refused {
+        Some(refused) => Listing::refused(refused),
+        // The first of two entries with one path holds.
+        None => Listing::new(walk.refused.into_iter().chain(walk.entries).collect()),
+    }
 }
 
 struct Walk<'a> {
     root: &'a Path,
     shown: &'a str,
     ignore: &'a IgnoreFile,
-    listing: Listing,
+    entries: Vec<(TreePath, Sight)>,
+    /// What can't be part of an image, folders among them that are entries too.
+    refused: Vec<(TreePath, Sight)>,
+    /// Why the root can't be listed.
+    root_refused: Option<Refusal>,
     folders: Vec<Folder>,
 }
 
@@ -51,7 +43,7 @@ struct Folder {
     path: String,
     /// Whether it is ignored, and only looked into for exceptions.
     hidden: bool,
-    ancestors: Ancestors,
+    ancestors: MatchedAbove,
 }
 
 impl Walk<'_> {
@@ -88,7 +80,7 @@ impl Walk<'_> {
                 self.folders.push(Folder { path: path.as_str().to_owned(), hidden, ancestors });
             }
             if !hidden {
-                self.listing.entries.push((path, Entry::Directory));
+                self.entries.push((path, Sight::Directory));
             }
         } else if !self.ignore.hides(path.as_str(), &folder.ancestors) {
             self.leaf(path, kind, entry);
@@ -97,10 +89,10 @@ impl Walk<'_> {
 
     fn leaf(&mut self, path: TreePath, kind: FileType, entry: &DirEntry) {
         if kind.is_file() {
-            self.listing.entries.push((path, Entry::File));
+            self.entries.push((path, Sight::File));
         } else if kind.is_symlink() {
             match fs::read_link(entry.path()).map(|target| target.into_os_string().into_string()) {
-                Ok(Ok(target)) => self.listing.entries.push((path, Entry::Symlink { target })),
+                Ok(Ok(target)) => self.entries.push((path, Sight::Symlink { target })),
                 Ok(Err(_)) => {
                     let shown = self.show(path.as_str());
                     self.refuse(
@@ -121,8 +113,15 @@ impl Walk<'_> {
         }
     }
 
+    /// Notes that something can't be part of an image.
     fn refuse(&mut self, diagnostic: Diagnostic, path: &str) {
-        self.listing.diagnostics.push(if path.is_empty() { diagnostic } else { with_ignore_hint(diagnostic, path) });
+        match path.parse::<TreePath>() {
+            Ok(place) => {
+                let Diagnostic { message, hint, .. } = with_ignore_hint(diagnostic, path);
+                self.refused.push((place, Sight::Refused(Refusal { message, hint })));
+            }
+            Err(_) => self.root_refused = Some(Refusal { message: diagnostic.message, hint: diagnostic.hint }),
+        }
     }
 
     fn show(&self, path: &str) -> String {

@@ -226,16 +226,28 @@ fn entries_that_no_image_can_hold() {
     expect![[r#"
         exit 2
         error: `a/fifo` is a fifo, which no image can hold
-         |
-         = hint: if the image does not need it, add a line `fifo` to the context's .dockerignore
+         --> a/Dockerfile:2:6
+          |
+        2 | COPY . /
+          |      ^
+          |
+          = hint: if the image does not need it, add a line `fifo` to the context's .dockerignore
 
         error: `a/socket` is a socket, which no image can hold
-         |
-         = hint: if the image does not need it, add a line `socket` to the context's .dockerignore
+         --> a/Dockerfile:2:6
+          |
+        2 | COPY . /
+          |      ^
+          |
+          = hint: if the image does not need it, add a line `socket` to the context's .dockerignore
 
         error: the name of `a/not-�-utf8` is not UTF-8
-         |
-         = hint: if the image does not need it, add a line `not-?-utf8` to the context's .dockerignore
+         --> a/Dockerfile:2:6
+          |
+        2 | COPY . /
+          |      ^
+          |
+          = hint: if the image does not need it, add a line `not-?-utf8` to the context's .dockerignore
     "#]]
     .assert_eq(&plan(root));
 }

@@ -46,7 +46,8 @@ pub(crate) fn resolved(text: &str, with: &With<'_>) -> (Resolved, String) {
 /// Shows everything that came of a Dockerfile.
 fn check(text: &str, with: &With<'_>, expected: &Expect) {
     let (resolved, mut shown) = resolved(text, with);
-    let Resolved { stages, edges, args, unused_args, sources, secrets, ssh, triggers, diagnostics: _ } = resolved;
+    let Resolved { stages, edges, args, unused_args, sources, secrets, ssh, triggers, triggers_read, diagnostics: _ } =
+        resolved;
     for stage in &stages {
         let name = stage.name.as_deref().unwrap_or("-");
         writeln!(shown, "stage {} {name} line {} {} {:?}", stage.index, stage.line, stage.platform, stage.base)
@@ -62,6 +63,9 @@ fn check(text: &str, with: &With<'_>, expected: &Expect) {
     for source in &sources {
         let written = &text[source.span.range()];
         write!(shown, "{:?} {:?} in {}: {written}", source.reader, source.what, source.stage).unwrap();
+        if let Some(context) = &source.context {
+            write!(shown, " (of {context})").unwrap();
+        }
         if source.parents || source.chmod.is_some() || !source.excludes.is_empty() {
             write!(shown, " (parents {}, chmod {:?}, excludes {:?})", source.parents, source.chmod, source.excludes)
                 .unwrap();
@@ -77,6 +81,9 @@ fn check(text: &str, with: &With<'_>, expected: &Expect) {
     }
     for trigger in &triggers {
         writeln!(shown, "trigger {}", trigger.text).unwrap();
+    }
+    if triggers_read {
+        shown.push_str("triggers read the context\n");
     }
     for (name, value) in &args {
         writeln!(shown, "arg {name}={value}").unwrap();
@@ -618,6 +625,9 @@ fn named_contexts_stand_in_for_stages() {
             CopyFrom base linux/amd64 in 1: base
             CopyFrom docs linux/amd64 in 1: docs
             MountFrom base linux/amd64 in 1: base
+            Copy Path("/") in 1: / (of base)
+            Copy Path("/") in 1: / (of docs)
+            Mount Path("") in 1: from=base (of base)
         "#]],
     );
 }

@@ -9,10 +9,10 @@ use tempfile::TempDir;
 use windlass::hash::{BaseId, Fingerprint, InputHash, argument};
 use windlass::model::{ContentHash, Digest, ImageDigest, ImageId, Platform, Reference};
 use windlass::plan::KnownBase;
-use windlass::source::{ContextRequest, load_contexts};
+use windlass::source::ContextRequest;
 
 use crate::sketch::{Sketch, hashes, project};
-use crate::source::make;
+use crate::source::{load_whole, make};
 
 fn hash(image: &Sketch) -> ContentHash {
     project(std::slice::from_ref(image)).unwrap().images[0].content_hash
@@ -58,7 +58,8 @@ fn neighbouring_values_are_framed() {
     let hashes =
         [with(&[("A", "BC")]), with(&[("AB", "C")]), with(&[("A", "B"), ("C", "")]), with(&[("ABC", "")]), with(&[])];
     assert_eq!(BTreeSet::from(hashes).len(), hashes.len());
-    let files = |paths: &[&str]| paths.iter().fold(Sketch::new("a", "FROM scratch\n"), |s, path| s.file(path, ""));
+    let files =
+        |paths: &[&str]| paths.iter().fold(Sketch::new("a", "FROM scratch\nCOPY . /\n"), |s, path| s.file(path, ""));
     assert_ne!(hash(&files(&["a", "bc"])), hash(&files(&["ab", "c"])));
     let run = |commands: &str| hash(&Sketch::new("a", &format!("FROM scratch\n{commands}")));
     assert_ne!(run("RUN [\"a\", \"b\"]\n"), run("RUN [\"a\\\", \\\"b\"]\n"));
@@ -118,8 +119,8 @@ fn neither_umask_nor_owner_nor_time_nor_place_counts_but_the_executable_bit() {
         let old = fs::File::open(folder.path().join("sub/file")).unwrap();
         old.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(mode))).unwrap();
         let root = folder.path().canonicalize().unwrap();
-        let trees = load_contexts(&[ContextRequest { root, shown: String::new(), ignore: None }]).unwrap();
-        windlass::hash::tree(trees[0].iter())
+        let request = ContextRequest { root, shown: String::new(), ignore: None };
+        windlass::hash::Trees::default().hash(&load_whole(&[request]).unwrap()[0])
     };
     assert_eq!(hash_of(0o644), hash_of(0o600));
     assert_eq!(hash_of(0o644), hash_of(0o666));
@@ -228,7 +229,7 @@ fn projects() -> impl Strategy<Value = (Vec<Sketch>, Vec<BTreeSet<usize>>)> {
         }
         let image = |(i, parents): (usize, &BTreeSet<usize>)| {
             let copies: String = parents.iter().map(|p| format!("COPY --from=shop/i{p} /x /x{p}\n")).collect();
-            let text = format!("FROM scratch\nARG LEVEL\n{copies}");
+            let text = format!("FROM scratch\nARG LEVEL\nCOPY . /\n{copies}");
             Sketch::new(&format!("i{i}"), &text).file("file", "content").arg("LEVEL", "1")
         };
         (parents.iter().enumerate().map(image).collect(), parents)

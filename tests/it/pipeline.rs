@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -64,7 +63,8 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
         content,
         dockerfile: SourceText::new(format!("{name}/Dockerfile"), "FROM scratch\n"),
         context_root: PathBuf::from("/nonexistent"),
-        context: Arc::new(Tree::default()),
+        context: Tree::default(),
+        whole_context: None,
         named_contexts: BTreeMap::new(),
         injected: Vec::new(),
         target: None,

@@ -397,21 +397,16 @@ fn graphs_are_written_for_graphviz_and_mermaid() {
 }
 
 #[test]
-fn contexts_that_cannot_be_read_are_errors_beside_all_others() {
+fn dockerfiles_that_cannot_be_read_are_errors_beside_all_others() {
     let folder = TempDir::new().unwrap();
     make(folder.path(), "a/Dockerfile=RUN b/Dockerfile=FROM");
     std::fs::write(folder.path().join("b/Dockerfile"), b"FROM \xff").unwrap();
-    nix::unistd::mkfifo(&folder.path().join("a/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     expect![[r#"
         error: `b/Dockerfile` is no text in UTF-8
          --> b/Dockerfile:1:6
           |
         1 | FROM 
           |      ^ what follows is no character
-
-        error: `a/pipe` is a fifo, which no image can hold
-         |
-         = hint: if the image does not need it, add a line `pipe` to the context's .dockerignore
 
         error: RUN before the first FROM
          --> a/Dockerfile:1:1

@@ -90,7 +90,7 @@ fn what_is_not_chosen_is_built_only_where_something_is_built_on_it() {
         &["api"],
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                1  api    fresh    dfcbc4c203cdbfed
+                1  api    fresh    d3dffbc0121632a7
 
             nothing to build: 1 image fresh
         "#]],
@@ -100,8 +100,8 @@ fn what_is_not_chosen_is_built_only_where_something_is_built_on_it() {
         &["api"],
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                0  base   build    58f77140eafef97e  never built
-                1  api    fresh    dfcbc4c203cdbfed
+                0  base   build    36c59b5f8e97906d  never built
+                1  api    fresh    d3dffbc0121632a7
 
             1 of 2 images to build
         "#]],
@@ -111,10 +111,10 @@ fn what_is_not_chosen_is_built_only_where_something_is_built_on_it() {
         &["api"],
         expect![[r#"
             LAYER  IMAGE     VERDICT  HASH              WHY
-                0  base      build    58f77140eafef97e  never built
-                1  api       fresh    dfcbc4c203cdbfed
-                1  team/web  build    dfcbc4c203cdbfed  never built
-                2  e2e       build    a9e57c0c0a2ad7ef  never built
+                0  base      build    36c59b5f8e97906d  never built
+                1  api       fresh    d3dffbc0121632a7
+                1  team/web  build    d3dffbc0121632a7  never built
+                2  e2e       build    33c77057e2b4c3e5  never built
 
             3 of 4 images to build
         "#]],

@@ -17,7 +17,7 @@ fn sketches() -> Vec<Sketch> {
     vec![
         Sketch::new("base", "FROM debian:12\nCOPY base /\n").file("base", "1"),
         Sketch::new("api", "FROM shop/base\nARG LEVEL\nCOPY api /\n").file("api", "1").arg("LEVEL", "1"),
-        Sketch::new("docs", "FROM scratch\nCOPY docs /\n").file("docs", "1"),
+        Sketch::new("docs", "FROM scratch\nCOPY docs i* /\n").file("docs", "1"),
     ]
 }
 
@@ -70,9 +70,9 @@ fn what_was_never_built_is_built_and_what_is_there_is_not() {
         &decide(resolved.clone(), &Known::new(), &BTreeSet::new()),
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                0  base   build    47188ca6cfe99410  never built
-                0  docs   build    aeb634d100e168ee  never built
-                1  api    build    fd55a9d9d87dbb3d  never built
+                0  base   build    4aa4138a2b59f472  never built
+                0  docs   build    7c557cae5d77f238  never built
+                1  api    build    3d1cc2c9f18246e4  never built
 
             3 images to build
         "#]],
@@ -82,9 +82,9 @@ fn what_was_never_built_is_built_and_what_is_there_is_not() {
         &decide(resolved, &known, &BTreeSet::new()),
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                0  base   fresh    47188ca6cfe99410
-                0  docs   fresh    aeb634d100e168ee
-                1  api    fresh    fd55a9d9d87dbb3d
+                0  base   fresh    4aa4138a2b59f472
+                0  docs   fresh    7c557cae5d77f238
+                1  api    fresh    3d1cc2c9f18246e4
 
             nothing to build: 3 images fresh
         "#]],
@@ -197,9 +197,9 @@ fn a_built_image_whose_tests_did_not_pass_is_not_fresh() {
         &decide(resolved, &known, &BTreeSet::new()),
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                0  base   fresh    47188ca6cfe99410
-                0  docs   build    aeb634d100e168ee  built, but its tests have not passed
-                1  api    fresh    fd55a9d9d87dbb3d
+                0  base   fresh    4aa4138a2b59f472
+                0  docs   build    7c557cae5d77f238  built, but its tests have not passed
+                1  api    fresh    3d1cc2c9f18246e4
 
             1 of 3 images to build
         "#]],
@@ -219,9 +219,9 @@ fn an_image_that_passed_other_tests_is_not_fresh() {
         &decide(asked, &known, &BTreeSet::new()),
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                0  base   fresh    47188ca6cfe99410
-                0  docs   fresh    aeb634d100e168ee
-                1  api    build    fd55a9d9d87dbb3d  its tests changed
+                0  base   fresh    4aa4138a2b59f472
+                0  docs   fresh    7c557cae5d77f238
+                1  api    build    3d1cc2c9f18246e4  its tests changed
 
             1 of 3 images to build
         "#]],
@@ -237,9 +237,9 @@ fn an_image_of_which_nothing_can_be_compared_is_built() {
         &decide(resolved, &known, &BTreeSet::new()),
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                0  base   build    47188ca6cfe99410  never built
-                0  docs   build    aeb634d100e168ee  built from inputs that are not known
-                1  api    build    fd55a9d9d87dbb3d  never built
+                0  base   build    4aa4138a2b59f472  never built
+                0  docs   build    7c557cae5d77f238  built from inputs that are not known
+                1  api    build    3d1cc2c9f18246e4  never built
 
             3 images to build
         "#]],
@@ -262,9 +262,9 @@ fn what_is_forced_is_built_and_its_children_are_not() {
         &decide(resolved, &known, &BTreeSet::from(["base".parse().unwrap()])),
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                0  base   build    47188ca6cfe99410  asked for
-                0  docs   fresh    aeb634d100e168ee
-                1  api    fresh    fd55a9d9d87dbb3d
+                0  base   build    4aa4138a2b59f472  asked for
+                0  docs   fresh    7c557cae5d77f238
+                1  api    fresh    3d1cc2c9f18246e4
 
             1 of 3 images to build
         "#]],
@@ -364,9 +364,9 @@ fn verdicts_are_drawn() {
     assert!(coloured.contains("\u{1b}["));
     expect![[r#"
         LAYER  IMAGE  VERDICT  HASH              WHY
-            0  base   fresh    47188ca6cfe99410
-            0  docs   fresh    aeb634d100e168ee
-            1  api    build    fd55a9d9d87dbb3d  never built
+            0  base   fresh    4aa4138a2b59f472
+            0  docs   fresh    7c557cae5d77f238
+            1  api    build    3d1cc2c9f18246e4  never built
 
         1 of 3 images to build
     "#]]

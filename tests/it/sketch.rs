@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use windlass::config::{Config, SecretConfig, SecretFrom, Spanned};
+use windlass::config::{Config, FileConfig, FileFrom, SecretConfig, SecretFrom, Spanned};
 use windlass::diag::{Diagnostics, SourceText, Span};
-use windlass::model::{BlobId, ContentHash, ImageName, InjectedFile, Node, Platform, TestSpec, Tree};
-use windlass::plan::{ImageInputs, Inputs, Resolved, resolve};
+use windlass::model::{
+    BlobId, ContentHash, ImageName, InjectedFile, Listing, Node, Nodes, Platform, Sight, TestSpec, TreePath,
+};
+use windlass::plan::{Folder, ImageInputs, Inputs, Resolved, understand};
 
 /// One image.
 #[derive(Debug, Clone)]
@@ -50,11 +52,19 @@ impl Sketch {
         self
     }
 
-    fn inputs(&self, config: &Config) -> ImageInputs {
+    fn inputs(&self, config: &Config, listing: usize) -> ImageInputs {
         let nowhere = Span::new(0, 0);
         let mut image = config.unnamed_image();
         image.args = self.args.iter().map(|(k, v)| (k.clone(), Spanned::new(v.clone(), nowhere))).collect();
         image.labels = self.labels.clone();
+        let file = |(path, ..): &(String, String, u32, u32)| FileConfig {
+            path: Spanned::new(path.parse().unwrap(), nowhere),
+            from: FileFrom::Text(String::new()),
+            mode: 0,
+            uid: 0,
+            gid: 0,
+        };
+        image.files = self.injected.iter().map(file).collect();
         let secret = |id: &String| SecretConfig {
             id: Spanned::new(id.clone(), nowhere),
             from: SecretFrom::Env("SECRET".to_owned()),
@@ -73,38 +83,53 @@ impl Sketch {
             name: self.name.parse().unwrap(),
             config: image,
             dockerfile: SourceText::new(format!("{}/Dockerfile", self.name), self.dockerfile.as_str()),
-            context_root: PathBuf::from("/nowhere"),
-            context: Arc::new(self.tree()),
+            context: Folder { root: PathBuf::from("/nowhere"), listing },
             named_contexts: BTreeMap::new(),
             injected: injected.collect(),
             test: TestSpec::default(),
         }
     }
 
-    fn tree(&self) -> Tree {
-        self.files
-            .iter()
-            .map(|(path, content)| {
+    fn listing(&self) -> Listing {
+        let entry = |path: &String| match path.split_once("->") {
+            Some((path, target)) => (path.parse().unwrap(), Sight::Symlink { target: target.to_owned() }),
+            None => (path.trim_end_matches('*').parse().unwrap(), Sight::File),
+        };
+        Listing::new(self.files.keys().map(entry).collect())
+    }
+
+    /// What a file of the listing holds.
+    fn node(&self, path: &TreePath, sight: Sight) -> Node {
+        let program = format!("{path}*");
+        let content = self.files.get(path.as_str()).or(self.files.get(&program));
+        match sight {
+            Sight::Directory => Node::Directory,
+            Sight::Symlink { target } => Node::Symlink { target },
+            Sight::File => {
+                let content = content.unwrap();
                 let (size, content) = (content.len() as u64, BlobId::of(content.as_bytes()));
-                match path.split_once("->") {
-                    Some((path, target)) => (path.parse().unwrap(), Node::Symlink { target: target.to_owned() }),
-                    None => {
-                        let executable = path.ends_with('*');
-                        let path = path.trim_end_matches('*').parse().unwrap();
-                        (path, Node::File { executable, size, content })
-                    }
-                }
-            })
-            .collect()
+                Node::File { executable: self.files.contains_key(&program), size, content }
+            }
+            Sight::Refused(refusal) => unreachable!("{refusal:?}"),
+        }
     }
 }
 
 /// Resolves a project called `shop`, whose images are named below `shop/`.
 pub(crate) fn project(images: &[Sketch]) -> Result<Resolved, Diagnostics> {
     let config = Config::without_file("windlass.yaml");
-    let images = images.iter().map(|image| image.inputs(&config)).collect();
+    let inputs = images.iter().enumerate().map(|(i, image)| image.inputs(&config, i)).collect();
     let unreadable = BTreeSet::new();
-    resolve(Inputs { project: "shop".parse().unwrap(), config: &config, images, unreadable })
+    let inputs = Inputs { project: "shop".parse().unwrap(), config: &config, images: inputs, unreadable };
+    let listings: Vec<Listing> = images.iter().map(Sketch::listing).collect();
+    let visible = understand(inputs)?.look(&listings)?;
+    let read = images.iter().zip(listings).zip(visible.wanted()).map(|((image, listing), wanted)| {
+        let entries = listing.into_entries().into_iter().enumerate().filter(|(place, _)| wanted.contains(*place));
+        let node = |(_, (path, sight)): (usize, (TreePath, Sight))| (path.clone(), image.node(&path, sight));
+        Arc::new(entries.map(node).collect::<Nodes>())
+    });
+    let read: Vec<Arc<Nodes>> = read.collect();
+    visible.resolve(&read)
 }
 
 /// The content hash of every image.

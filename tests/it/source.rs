@@ -8,13 +8,12 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 use tempfile::TempDir;
-use windlass::diag::{Diagnostic, SourceText};
-use windlass::model::{Node, Tree};
-use windlass::source::{ContextRequest, Declared, discover, load_contexts, revision};
+use windlass::diag::{Diagnostic, Diagnostics, SourceText};
+use windlass::model::{Listing, Node, Ranges, Tree};
+use windlass::source::{ContextRequest, Declared, discover, list_contexts, load_contexts, revision};
 
 /// Makes files below a folder: `path=content`, `path/` for a folder, `path->target` for a link, `path*=content`
 /// for a program.
@@ -34,6 +33,20 @@ pub(crate) fn make(root: &Path, files: &str) {
             fs::set_permissions(&at, fs::Permissions::from_mode(mode)).unwrap();
         }
     }
+}
+
+/// Loads contexts as if somebody wanted all that is in them.
+pub(crate) fn load_whole(requests: &[ContextRequest]) -> Result<Vec<Tree>, Diagnostics> {
+    let listings = list_contexts(requests)?;
+    let refused = listings.iter().filter_map(Listing::refusal).map(|refusal| Diagnostic::error(&refusal.message));
+    let refused: Vec<Diagnostic> = refused.collect();
+    if !refused.is_empty() {
+        return Err(Diagnostics(refused));
+    }
+    let all = |listing: &Listing| Ranges::from(0..listing.entries().len());
+    let wanted: Vec<Ranges> = listings.iter().map(all).collect();
+    let nodes = load_contexts(requests, listings, &wanted)?;
+    Ok(nodes.iter().zip(wanted).map(|(nodes, all)| Tree::part_of(nodes, all, &Ranges::default())).collect())
 }
 
 fn request(root: &Path, shown: &str, ignore: &str) -> ContextRequest {
@@ -57,7 +70,7 @@ fn show_all(diagnostics: &[Diagnostic]) -> String {
 }
 
 fn load(root: &Path, ignore: &str) -> String {
-    match load_contexts(&[request(root, "ctx", ignore)]) {
+    match load_whole(&[request(root, "ctx", ignore)]) {
         Ok(trees) => show(&trees[0]),
         Err(diagnostics) => show_all(&diagnostics.0),
     }
@@ -194,17 +207,17 @@ fn patterns_that_no_engine_takes_are_shown_with_their_place() {
         "f",
         "ok\n  [a\n!\na\\\n[z-a]\n[]\n[-]\n",
         expect![[r#"
+            .dockerignore:2:1: error: `[a` is no pattern: its `[` has no `]`
+              hint: a `\` takes the meaning from the character that follows it
             .dockerignore:3:1: error: `!` is no pattern: nothing follows its `!`
               hint: a `\` takes the meaning from the character that follows it
-            .dockerignore:7:1: error: `[-]` is no pattern: a `-` in `[…]` stands between two characters, or behind `\`
-              hint: a `\` takes the meaning from the character that follows it
-            .dockerignore:6:1: error: `[]` is no pattern: its `[` holds no character
-              hint: a `\` takes the meaning from the character that follows it
-            .dockerignore:2:1: error: `[a` is no pattern: its `[` has no `]`
+            .dockerignore:4:1: error: `a\` is no pattern: nothing follows its last `\`
               hint: a `\` takes the meaning from the character that follows it
             .dockerignore:5:1: error: `[z-a]` is no pattern: `z-a` runs backwards
               hint: a `\` takes the meaning from the character that follows it
-            .dockerignore:4:1: error: `a\` is no pattern: nothing follows its last `\`
+            .dockerignore:6:1: error: `[]` is no pattern: its `[` holds no character
+              hint: a `\` takes the meaning from the character that follows it
+            .dockerignore:7:1: error: `[-]` is no pattern: a `-` in `[…]` stands between two characters, or behind `\`
               hint: a `\` takes the meaning from the character that follows it
         "#]],
     );
@@ -251,7 +264,7 @@ fn a_missing_context_is_an_error() {
     let folder = TempDir::new().unwrap();
     let root = folder.path().join("nowhere");
     let request = ContextRequest { root, shown: "nowhere".to_owned(), ignore: None };
-    let error = load_contexts(&[request]).unwrap_err();
+    let error = load_whole(&[request]).unwrap_err();
     expect![[r#"
         error: `nowhere` does not exist
     "#]]
@@ -301,11 +314,10 @@ fn what_may_not_be_read_is_an_error_and_what_is_ignored_is_not_read() {
 fn contexts_that_share_files_have_equal_trees() {
     let folder = TempDir::new().unwrap();
     make(folder.path(), "a/x=1 a/y*=2 b/x=1 b/y*=2 c/x=1 c/y=2");
-    let requests = ["a", "b", "c", "a"].map(|name| request(&folder.path().join(name), name, ""));
-    let trees = load_contexts(&requests).unwrap();
+    let requests = ["a", "b", "c"].map(|name| request(&folder.path().join(name), name, ""));
+    let trees = load_whole(&requests).unwrap();
     assert_eq!(trees[0], trees[1]);
     assert_ne!(trees[0], trees[2]);
-    assert!(Arc::ptr_eq(&trees[0], &trees[3]));
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "expect-test's own shape")]

@@ -67,7 +67,18 @@ fn a_plan_tells_what_a_build_will_do_and_why() {
         exit 10
     "#]],
     );
+    // No instruction reads it.
     project.write("api/data", "1\n").write("base/more", "");
+    check(
+        &project,
+        &["api"],
+        expect![[r#"
+        base fresh
+        api fresh
+        exit 0
+    "#]],
+    );
+    project.write("base/busybox", "another");
     check(
         &project,
         &["api"],

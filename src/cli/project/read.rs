@@ -9,9 +9,18 @@ use crate::cli::Settings;
 use crate::config::{self, Config, FileConfig, FileFrom, ImageConfig, NamedContext, ProjectPath, Spanned, TestConfig};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use crate::dockerfile::{self, Command, Dockerfile};
-use crate::model::{ImageName, InjectedFile, TestSpec, Tree, TreePath};
-use crate::plan::{ImageInputs, NamedFolder};
-use crate::source::{ContextRequest, load_contexts, read_bytes, read_text};
+use crate::model::{ImageName, InjectedFile, Listing, TestSpec, TreePath};
+use crate::plan::{Folder, ImageInputs, Resolved, Understood};
+use crate::source::{ContextRequest, list_contexts, load_contexts, read_bytes, read_text};
+
+/// The images as they are read, before any of their contexts is looked at.
+pub(super) struct ReadImages {
+    pub(super) images: Vec<ImageInputs>,
+    /// The names of those whose Dockerfile can't be read.
+    pub(super) unreadable: BTreeSet<ImageName>,
+    /// The contexts that they name, no two alike.
+    pub(super) contexts: Vec<ContextRequest>,
+}
 
 /// Reads the images. Of those whose Dockerfile can't be read the name is left; other things that can't be read are
 /// missing, and said.
@@ -20,58 +29,40 @@ pub(super) fn images(
     build_args: &[(String, String)],
     config: &Config,
     settings: &Settings,
-    manifest: &Path,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (Vec<ImageInputs>, BTreeSet<ImageName>) {
-    let mut reader = Reader { config, settings, texts: BTreeMap::new(), requests: Vec::new(), diagnostics };
-    let mut unreadable = BTreeSet::new();
-    let mut read = Vec::new();
+) -> ReadImages {
+    let mut reader =
+        Reader { config, settings, texts: BTreeMap::new(), contexts: Vec::new(), known: BTreeMap::new(), diagnostics };
+    let (mut images, mut unreadable) = (Vec::new(), BTreeSet::new());
     for source in sources {
         match reader.image(source) {
             Ok(mut image) => {
-                set_build_args(&mut image.source.config, &image.dockerfile, build_args);
-                read.push(image);
+                set_build_args(&mut image.config, &image.dockerfile, build_args);
+                images.push(image);
             }
             Err(name) => drop(unreadable.insert(name)),
         }
     }
-    let requests = std::mem::take(&mut reader.requests);
-    let trees = load_contexts(&requests).unwrap_or_else(|Diagnostics(errors)| {
-        reader.diagnostics.extend(errors);
-        requests.iter().map(|_| Arc::default()).collect()
-    });
-    let trees = trees.into_iter().zip(&requests).map(|(tree, request)| without(tree, &request.root, manifest));
-    let trees: Vec<Arc<Tree>> = trees.collect();
-    let folder = |index: usize| (requests[index].root.clone(), Arc::clone(&trees[index]));
-    let inputs = read.into_iter().map(|read| {
-        let (context_root, context): (PathBuf, Arc<Tree>) = folder(read.context);
-        let named_contexts = read.named_contexts.into_iter().map(|(name, index)| {
-            let (root, tree) = folder(index);
-            (name, NamedFolder { root, tree })
-        });
-        ImageInputs {
-            name: read.source.name,
-            config: read.source.config,
-            dockerfile: read.dockerfile,
-            context_root,
-            context,
-            named_contexts: named_contexts.collect(),
-            injected: read.injected,
-            test: read.test,
-        }
-    });
-    (inputs.collect(), unreadable)
+    ReadImages { images, unreadable, contexts: reader.contexts }
 }
 
-/// An image whose contexts are requested.
-struct Read {
-    source: ImageSource,
-    dockerfile: Arc<SourceText>,
-    /// Which request is its context.
-    context: usize,
-    named_contexts: BTreeMap<String, usize>,
-    injected: Vec<InjectedFile>,
-    test: TestSpec,
+/// Looks at the contexts as far as the images need them, and hashes the images. `manifest` belongs to no context.
+pub(super) fn contexts(
+    understood: Understood<'_>,
+    requests: &[ContextRequest],
+    manifest: &Path,
+) -> Result<Resolved, Diagnostics> {
+    let listings = list_contexts(requests)?.into_iter().zip(requests).map(|(listing, request)| {
+        let path = manifest.strip_prefix(&request.root).ok().and_then(Path::to_str);
+        match path.and_then(|path| path.parse::<TreePath>().ok()) {
+            Some(path) => listing.without(&path),
+            None => listing,
+        }
+    });
+    let listings: Vec<Listing> = listings.collect();
+    let visible = understood.look(&listings)?;
+    let nodes = load_contexts(requests, listings, visible.wanted())?;
+    visible.resolve(&nodes)
 }
 
 struct Reader<'a> {
@@ -79,20 +70,22 @@ struct Reader<'a> {
     settings: &'a Settings,
     /// The texts that were read, so that a file that several images share is read, and complained about, once.
     texts: BTreeMap<String, Option<Arc<SourceText>>>,
-    requests: Vec<ContextRequest>,
+    contexts: Vec<ContextRequest>,
+    /// Where in `contexts` that of a folder with an ignore file is.
+    known: BTreeMap<(PathBuf, Option<String>), usize>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
-    fn image(&mut self, source: ImageSource) -> Result<Read, ImageName> {
+    fn image(&mut self, source: ImageSource) -> Result<ImageInputs, ImageName> {
         let dockerfile = self.text(source.dockerfile.as_str());
-        let context = self.request(&source.context, Some(source.dockerfile.as_str()));
+        let context = self.folder(&source.context, Some(source.dockerfile.as_str()));
         let mut named_contexts = BTreeMap::new();
         for (name, context) in &source.config.contexts {
             match &context.value {
                 NamedContext::Image(_) => {}
                 NamedContext::Folder(path) if self.root().join(path.as_str()).is_dir() => {
-                    named_contexts.insert(name.clone(), self.request(path, None));
+                    named_contexts.insert(name.clone(), self.folder(path, None));
                 }
                 NamedContext::Folder(path) => {
                     let message = format!("the context `{path}` is no folder of the project");
@@ -102,9 +95,10 @@ impl Reader<'_> {
         }
         let injected = source.config.files.iter().filter_map(|file| self.injected(file)).collect();
         let test = self.test(&source.config.test);
+        let ImageSource { name, config, .. } = source;
         match dockerfile {
-            Some(dockerfile) => Ok(Read { source, dockerfile, context, named_contexts, injected, test }),
-            None => Err(source.name),
+            Some(dockerfile) => Ok(ImageInputs { name, config, dockerfile, context, named_contexts, injected, test }),
+            None => Err(name),
         }
     }
 
@@ -112,8 +106,8 @@ impl Reader<'_> {
         &self.settings.root
     }
 
-    /// Requests a folder as a context; the `.dockerignore` beside its Dockerfile comes before the folder's own.
-    fn request(&mut self, context: &ProjectPath, dockerfile: Option<&str>) -> usize {
+    /// Notes a folder as a context; the `.dockerignore` beside its Dockerfile comes before the folder's own.
+    fn folder(&mut self, context: &ProjectPath, dockerfile: Option<&str>) -> Folder {
         let beside = dockerfile.map(|dockerfile| format!("{dockerfile}.dockerignore"));
         let own = context.join(".dockerignore").map(|path| path.to_string()).ok();
         let ignore = [beside, own].into_iter().flatten().find(|path| self.root().join(path).is_file());
@@ -122,8 +116,13 @@ impl Reader<'_> {
         let shown = context.below_root().map(ToString::to_string).unwrap_or_default();
         // Loading the context says it, if the folder is gone by now.
         let root = root.canonicalize().unwrap_or(root);
-        self.requests.push(ContextRequest { root, shown, ignore });
-        self.requests.len() - 1
+        let key = (root.clone(), ignore.as_ref().map(|ignore| ignore.text().to_owned()));
+        let contexts = &mut self.contexts;
+        let listing = *self.known.entry(key).or_insert_with(|| {
+            contexts.push(ContextRequest { root: root.clone(), shown, ignore });
+            contexts.len() - 1
+        });
+        Folder { root, listing }
     }
 
     fn text(&mut self, path: &str) -> Option<Arc<SourceText>> {
@@ -191,17 +190,6 @@ fn set_build_args(image: &mut ImageConfig, text: &Arc<SourceText>, build_args: &
     for (name, value) in build_args.iter().filter(|(name, _)| declared.contains(name.as_str())) {
         // No place of the file asks for it.
         image.args.insert(name.clone(), Spanned { value: value.clone(), span: Span::new(0, 0) });
-    }
-}
-
-/// The tree without a file, where that lies in the tree's folder.
-fn without(tree: Arc<Tree>, root: &Path, file: &Path) -> Arc<Tree> {
-    let path = file.strip_prefix(root).ok().and_then(Path::to_str).and_then(|path| path.parse::<TreePath>().ok());
-    match path {
-        Some(path) if tree.get(&path).is_some() => {
-            Arc::new(tree.iter().filter(|(p, _)| **p != path).map(|(p, node)| (p.clone(), node.clone())).collect())
-        }
-        _ => tree,
     }
 }
 

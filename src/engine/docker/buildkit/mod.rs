@@ -2,7 +2,6 @@
 
 mod failure;
 mod file_sync;
-mod pattern;
 mod progress;
 mod selection;
 mod session;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use tonic::metadata::MetadataMap;
 
-use super::pattern::{covers, excludes, name_matches};
 use crate::engine::context::{Entry, Kind};
+use crate::model::wildcard::{covers, excludes, name_matches};
 
 /// What of a folder is asked for.
 #[derive(Debug, Default)]

@@ -1,5 +1,5 @@
-//! One pattern of a `.dockerignore`, matched as the engines match it (moby/patternmatcher): Go's `filepath.Match`
-//! plus `**`, which stands for any number of folders.
+//! One pattern of a `.dockerignore` or of `--exclude`, matched as the engines match it (moby/patternmatcher): Go's
+//! `filepath.Match` plus `**`, which stands for any number of folders.
 
 use regex::Regex;
 

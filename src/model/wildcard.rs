@@ -1,8 +1,22 @@
 //! Patterns over paths: Go's `path.Match` for one component, moby's `**` and `!` for lists (moby `patternmatcher`).
 
+/// Whether a component of a path is a pattern: an `*`, `?` or `[` that no `\` takes the meaning from (fsutil,
+/// `containsWildcards`).
+pub fn has_wildcard(component: &str) -> bool {
+    let mut letters = component.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => drop(letters.next()),
+            '*' | '?' | '[' => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
 /// Whether a component of a path matches a pattern of `*`, `?`, `[a-z]`, `[^a-z]` and `\` before a letter that
 /// means itself. A broken pattern matches nothing.
-pub(super) fn name_matches(pattern: &str, name: &str) -> bool {
+pub fn name_matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     // The last `*` and the first letter that it has not taken.
@@ -66,7 +80,7 @@ fn class_letter(class: &[char], at: &mut usize) -> Option<char> {
 }
 
 /// Whether the path or a folder above it matches the pattern, in which `**` stands for any number of components.
-pub(super) fn covers(pattern: &str, path: &str) -> bool {
+pub fn covers(pattern: &str, path: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('/').filter(|c| !c.is_empty() && *c != ".").collect();
     // Which beginnings of the pattern match the components that were read; a `**` may match none of them.
     let mut reached = vec![false; pattern.len() + 1];
@@ -97,7 +111,7 @@ pub(super) fn covers(pattern: &str, path: &str) -> bool {
 }
 
 /// Whether the list excludes the path: the last pattern that covers it decides, and `!` takes it back in.
-pub(super) fn excludes(patterns: &[String], path: &str) -> bool {
+pub fn excludes(patterns: &[String], path: &str) -> bool {
     patterns.iter().fold(false, |excluded, pattern| match pattern.strip_prefix('!') {
         Some(pattern) => excluded && !covers(pattern, path),
         None => excluded || covers(pattern, path),
