@@ -43,7 +43,7 @@ pub use ast::{
     Stage, Transfer, TransferSource, Word,
 };
 pub use parse::{Parsed, parse};
-pub use pin::pin;
+pub use pin::{only_stages, pin};
 pub use resolve::resolve;
 pub use resolved::{
     Base, ContextSource, Edge, EdgeKind, NeededId, Reader, ResolveInputs, Resolved, ResolvedInstruction, ResolvedStage,

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::path_patterns::PathPatterns;
 use super::tree::{TreePath, walk_order};
 
 /// One entry of a folder whose content was not read.
@@ -31,13 +32,15 @@ pub struct Refusal {
 }
 
 /// The entries of a folder in the order of their paths; every directory that holds an entry is an entry too.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Listing {
     entries: Vec<(TreePath, Sight)>,
     /// The places of what is refused.
     refused: Vec<usize>,
     /// Why there are no entries.
     refusal: Option<Refusal>,
+    shown: String,
+    hidden: PathPatterns,
 }
 
 impl Listing {
@@ -64,7 +67,7 @@ impl Listing {
 
     fn of_all(entries: Vec<(TreePath, Sight)>) -> Self {
         let refused = entries.iter().enumerate().filter(|(_, (_, sight))| matches!(sight, Sight::Refused(_)));
-        Self { refused: refused.map(|(place, _)| place).collect(), entries, refusal: None }
+        Self { refused: refused.map(|(place, _)| place).collect(), entries, ..Self::default() }
     }
 
     /// Why the folder can't be listed, where that is so.
@@ -77,9 +80,26 @@ impl Listing {
     pub fn without(mut self, path: &TreePath) -> Self {
         if self.refusal.is_none() && self.find(path.as_str()).is_some() {
             self.entries.retain(|(other, _)| other != path);
-            return Self::of_all(self.entries);
+            let Self { shown, hidden, .. } = self;
+            return Self { shown, hidden, ..Self::of_all(self.entries) };
         }
         self
+    }
+
+    /// The same with what the user calls the folder, empty for the project's root, and the patterns of what is left out.
+    #[must_use]
+    pub fn called(self, shown: &str, hidden: PathPatterns) -> Self {
+        Self { shown: shown.to_owned(), hidden, ..self }
+    }
+
+    /// What the user calls the folder; empty for the project's root.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Whether something at this path would be left out.
+    pub fn hides(&self, path: &str) -> bool {
+        self.hidden.matches_from_the_root(path)
     }
 
     /// The places of what is refused within a range.

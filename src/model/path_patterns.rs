@@ -48,7 +48,14 @@ impl PathPatterns {
         self.decide(path, above, |_| ())
     }
 
-    /// The same for a folder, with what is to be told of it to everything in it.
+    /// Whether a path or a folder above it is matched, and no later pattern takes it back.
+    pub fn matches_from_the_root(&self, path: &str) -> bool {
+        let folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+        let above = folders.fold(MatchedAbove::default(), |above, folder| self.matches_folder(folder, &above).1);
+        self.matches(path, &above)
+    }
+
+    /// The same as [`Self::matches`] for a folder, with what is to be told of it to everything in it.
     pub fn matches_folder(&self, path: &str, above: &MatchedAbove) -> (bool, MatchedAbove) {
         let mut matched = Vec::with_capacity(self.0.len());
         let matches = self.decide(path, above, |this_does| matched.push(this_does));

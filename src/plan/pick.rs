@@ -22,6 +22,8 @@ pub(super) struct Picked {
     pub(super) injected: BTreeSet<TreePath>,
     /// Why some of it can't be part of an image, each with the source that wants it.
     pub(super) refused: Vec<(Refusal, usize)>,
+    /// The sources that lead to nothing, each with the path that does.
+    pub(super) missing: Vec<(usize, String)>,
 }
 
 /// The whole of a context.
@@ -61,6 +63,14 @@ struct Pick<'a> {
     picked: BTreeSet<TreePath>,
     refused: BTreeSet<(usize, usize)>,
     root_refused: Option<usize>,
+    missing: Vec<(usize, String)>,
+}
+
+/// Why a path leads to nothing.
+enum Lost {
+    Nowhere,
+    /// At this path there is something that can't be part of an image.
+    Refused(String),
 }
 
 /// What stands at a path.
@@ -83,6 +93,7 @@ impl<'a> Pick<'a> {
             picked: BTreeSet::new(),
             refused: BTreeSet::new(),
             root_refused: None,
+            missing: Vec::new(),
         }
     }
 
@@ -110,13 +121,14 @@ impl<'a> Pick<'a> {
             modeless: modeless.without(&counting),
             injected: self.picked,
             refused,
+            missing: self.missing,
         }
     }
 
     /// Picks what one source stands for.
     fn source(&mut self, path: &str, source: &ContextSource) {
         if source.reader == Reader::Mount {
-            if let Some(found) = self.follow("", &components(path)) {
+            if let Some(found) = self.expect(&components(path)) {
                 self.all_of(&found);
             }
             return;
@@ -132,6 +144,10 @@ impl<'a> Pick<'a> {
         for exclude in &source.excludes {
             let _good = filter.exclude.push(exclude);
         }
+        // A path of `--parents` without any wildcard has to be there; BuildKit follows it to see.
+        if include.is_some() && !components(path).iter().any(|part| has_wildcard(part)) {
+            self.expect(&components(path));
+        }
         for path in self.matches(base) {
             match self.look(&path) {
                 Found::Directory if !filter.is_idle() => self.filtered(&path, &filter),
@@ -146,7 +162,10 @@ impl<'a> Pick<'a> {
     fn matches(&mut self, pattern: &str) -> Vec<String> {
         let parts = components(pattern);
         let n_plain = parts.iter().take_while(|part| !has_wildcard(part)).count();
-        let Some(base) = self.follow("", &parts[..n_plain]) else { return Vec::new() };
+        let Some(base) = self.expect(&parts[..n_plain]) else { return Vec::new() };
+        if n_plain < parts.len() && matches!(self.look(&base), Found::File) {
+            self.missing.push((self.number, parts.join("/")));
+        }
         let mut paths = vec![base];
         for (i, part) in parts.iter().enumerate().skip(n_plain) {
             let is_last = i + 1 == parts.len();
@@ -157,7 +176,7 @@ impl<'a> Pick<'a> {
                 let below: Vec<String> = below.collect();
                 for path in below {
                     match self.look(&path) {
-                        _ if is_last => next.extend(self.follow("", &components(&path))),
+                        _ if is_last => next.extend(self.expect(&components(&path))),
                         Found::Directory => next.push(path),
                         Found::Refused => self.refuse(&path),
                         Found::Nothing | Found::File | Found::Symlink(_) => {}
@@ -169,10 +188,23 @@ impl<'a> Pick<'a> {
         paths
     }
 
-    /// Where a path leads, every link on the way picked; none where that is nowhere. Nothing leads out of the context.
-    fn follow(&mut self, folder: &str, parts: &[String]) -> Option<String> {
+    /// Where a path leads that has to lead somewhere: if it does not, that is noted.
+    fn expect(&mut self, parts: &[String]) -> Option<String> {
+        match self.follow(parts) {
+            Ok(path) => return Some(path),
+            Err(Lost::Nowhere) => self.missing.push((self.number, parts.join("/"))),
+            Err(Lost::Refused(path)) => self.refuse(&path),
+        }
+        None
+    }
+
+    /// Where a path leads, every link on the way picked. Nothing leads out of the context.
+    fn follow(&mut self, parts: &[String]) -> Result<String, Lost> {
+        if self.listing.refusal().is_some() && !parts.is_empty() {
+            self.root_refused.get_or_insert(self.number);
+        }
         let mut links_left = LINKS_AT_MOST;
-        let mut at = folder.to_owned();
+        let mut at = String::new();
         let mut rest: Vec<String> = parts.iter().rev().cloned().collect();
         while let Some(part) = rest.pop() {
             match part.as_str() {
@@ -187,13 +219,10 @@ impl<'a> Pick<'a> {
             match self.look(&next) {
                 Found::Directory => at = next,
                 Found::File if rest.is_empty() => at = next,
-                Found::Nothing | Found::File => return None,
-                Found::Refused => {
-                    self.refuse(&next);
-                    return None;
-                }
+                Found::Nothing | Found::File => return Err(Lost::Nowhere),
+                Found::Refused => return Err(Lost::Refused(next)),
                 Found::Symlink(target) => {
-                    links_left = links_left.checked_sub(1)?;
+                    links_left = links_left.checked_sub(1).ok_or(Lost::Nowhere)?;
                     if target.starts_with('/') {
                         at.clear();
                     }
@@ -202,7 +231,7 @@ impl<'a> Pick<'a> {
                 }
             }
         }
-        Some(at)
+        Ok(at)
     }
 
     fn look(&self, path: &str) -> Found<'a> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::diag::{Diagnostic, Diagnostics, Location};
-use crate::model::{ImageName, InjectedFile, Listing, Nodes, Ranges, Refusal, Tree, TreePath};
+use crate::diag::{Diagnostic, Diagnostics, Location, did_you_mean};
+use crate::model::{ImageName, InjectedFile, Listing, Nodes, Ranges, Refusal, Sight, Tree, TreePath};
 
 use super::draft::{Draft, Folder};
 use super::pick::{Picked, everything, pick};
@@ -43,6 +43,8 @@ impl<'a> Understood<'a> {
     /// Everything that an image wants and no image can hold.
     pub fn look(mut self, listings: &[Listing]) -> Result<Visible<'a>, Diagnostics> {
         let (mut picks, mut refusals, mut warnings) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        // By place and message: images that share a Dockerfile and a context share what is missing.
+        let mut missing = BTreeMap::new();
         let mut ranges: Vec<Vec<Range<usize>>> = listings.iter().map(|_| Vec::new()).collect();
         for (draft, wants) in self.images.values().map(|image| (&image.draft, &image.wants)) {
             let injected: BTreeSet<&TreePath> = draft.inputs.injected.iter().map(|file| &file.path).collect();
@@ -53,6 +55,12 @@ impl<'a> Understood<'a> {
                 };
                 for (refusal, number) in &picked.refused {
                     refusals.entry(refusal.clone()).or_insert_with(|| location(draft, wanted, *number));
+                }
+                for (number, path) in &picked.missing {
+                    let Some(location) = location(draft, wanted, *number) else { continue };
+                    let error = not_there(&listings[folder.listing], path, injected, &location);
+                    let place = (location.source.path().to_owned(), location.span, error.message.clone());
+                    missing.entry(place).or_insert(error);
                 }
                 ranges[folder.listing].extend(picked.places.iter());
                 picked
@@ -72,8 +80,8 @@ impl<'a> Understood<'a> {
             picks.insert(draft.inputs.name.clone(), Picks { own, named });
         }
         self.warnings.extend(warnings);
-        if !refusals.is_empty() {
-            let said = self.warnings.into_iter();
+        if !refusals.is_empty() || !missing.is_empty() {
+            let said = self.warnings.into_iter().chain(missing.into_values());
             return Err(Diagnostics(said.chain(refusals.into_iter().map(refused)).collect()));
         }
         let wanted = ranges.into_iter().map(Ranges::from_iter).collect();
@@ -89,6 +97,54 @@ fn location(draft: &Draft, wanted: &Wanted, number: usize) -> Option<Location> {
             sources.get(number).map(|source| Location::new(&draft.inputs.dockerfile, source.span))
         }
     }
+}
+
+/// Among how many entries of a context one of the same name is looked for: arbitrary, for an error is to come soon.
+const ENTRIES_AT_MOST: usize = 10_000;
+
+/// Says that a source leads to nothing, and why.
+fn not_there(
+    listing: &Listing,
+    path: &str,
+    injected: &BTreeSet<&TreePath>,
+    Location { source, span }: &Location,
+) -> Diagnostic {
+    let context = match listing.shown() {
+        "" => "the context".to_owned(),
+        shown => format!("the context `{shown}`"),
+    };
+    if let Some((link, target)) = link_on_the_way(listing, path) {
+        let error = Diagnostic::error(format!("`{path}` leads to nothing in {context}")).at(source, *span, "");
+        return error.hint(format!("the link `{link}` leads to `{target}`, and no link leads out of the context"));
+    }
+    let error = Diagnostic::error(format!("`{path}` is not in {context}")).at(source, *span, "");
+    if listing.hides(path) {
+        return error.hint(match path.split('/').next() {
+            Some(".git") => "`.git` is left out unless the context's .dockerignore has a line `!.git`",
+            _ => "the context's .dockerignore leaves it out",
+        });
+    }
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let injected = injected.iter().map(|file| file.as_str());
+    let meant = did_you_mean(name, listing.names(folder)).map(|name| match folder {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    });
+    let all = || listing.entries().iter().take(ENTRIES_AT_MOST).map(|(path, _)| path.as_str()).chain(injected);
+    let elsewhere = || all().find(|other| other.rsplit('/').next() == Some(name)).map(str::to_owned);
+    match meant.or_else(elsewhere) {
+        Some(meant) => error.hint(format!("did you mean `{meant}`?")),
+        None => error.hint("paths are seen from the context's folder, wherever the Dockerfile lies"),
+    }
+}
+
+/// The first link on the way of a path, and where it leads.
+fn link_on_the_way<'a>(listing: &'a Listing, path: &'a str) -> Option<(&'a str, &'a str)> {
+    let folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+    folders.chain([path]).find_map(|path| match &listing.entries()[listing.find(path)?].1 {
+        Sight::Symlink { target } => Some((path, target.as_str())),
+        Sight::Directory | Sight::File | Sight::Refused(_) => None,
+    })
 }
 
 fn refused((Refusal { message, hint }, location): (Refusal, Option<Location>)) -> Diagnostic {

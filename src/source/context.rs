@@ -32,7 +32,7 @@ pub fn list_contexts(requests: &[ContextRequest]) -> Result<Vec<Listing>, Diagno
     let (mut listings, mut diagnostics) = (Vec::with_capacity(requests.len()), Vec::new());
     for ContextRequest { root, shown, ignore } in requests {
         match ignore.as_ref().map_or_else(|| Ok(IgnoreFile::default()), IgnoreFile::parse) {
-            Ok(ignore) => listings.push(walk(root, shown, &ignore)),
+            Ok(ignore) => listings.push(walk(root, shown, &ignore).called(shown, ignore.into_patterns())),
             Err(Diagnostics(errors)) => diagnostics.extend(errors),
         }
     }

@@ -46,6 +46,11 @@ impl IgnoreFile {
         if diagnostics.is_empty() { Ok(Self { patterns }) } else { Err(Diagnostics(diagnostics)) }
     }
 
+    /// The patterns of what is left out.
+    pub fn into_patterns(self) -> PathPatterns {
+        self.patterns
+    }
+
     /// Whether a path, relative to the context, is left out; `above` tells of the folder that it lies in.
     pub fn hides(&self, path: &str, above: &MatchedAbove) -> bool {
         self.patterns.matches(path, above)

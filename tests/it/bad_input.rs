@@ -261,3 +261,97 @@ fn a_big_sparse_file_and_a_symlink_loop_are_no_mistakes() {
     fs::File::create(root.join("a/big")).unwrap().set_len(64 << 20).unwrap();
     assert!(plan(root).starts_with("exit 0\n"));
 }
+
+#[test]
+fn sources_that_are_not_in_the_context() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let text = "FROM scratch\nCOPY srcc/main.c nothing /\nCOPY a/Dockerfile *.none none* src /\nCOPY out /\nCOPY dir/* /\n\
+        ADD secret.pem .git /\nRUN --mount=source=main.c,target=/m true\nCOPY *.lnk /\nCOPY --parents src/x /\n";
+    write(root, &[("a/Dockerfile", text), ("a/src/main.c", ""), ("a/secret.pem", ""), ("a/.dockerignore", "*.pem\n")]);
+    symlink("../../etc/passwd", root.join("a/out")).unwrap();
+    symlink("nowhere", root.join("a/dangling.lnk")).unwrap();
+    expect![[r#"
+        exit 2
+        error: `srcc/main.c` is not in the context `a`
+         --> a/Dockerfile:2:6
+          |
+        2 | COPY srcc/main.c nothing /
+          |      ^^^^^^^^^^^
+          |
+          = hint: did you mean `src/main.c`?
+
+        error: `nothing` is not in the context `a`
+         --> a/Dockerfile:2:18
+          |
+        2 | COPY srcc/main.c nothing /
+          |                  ^^^^^^^
+          |
+          = hint: paths are seen from the context's folder, wherever the Dockerfile lies
+
+        error: `a/Dockerfile` is not in the context `a`
+         --> a/Dockerfile:3:6
+          |
+        3 | COPY a/Dockerfile *.none none* src /
+          |      ^^^^^^^^^^^^
+          |
+          = hint: did you mean `Dockerfile`?
+
+        error: `out` leads to nothing in the context `a`
+         --> a/Dockerfile:4:6
+          |
+        4 | COPY out /
+          |      ^^^
+          |
+          = hint: the link `out` leads to `../../etc/passwd`, and no link leads out of the context
+
+        error: `dir` is not in the context `a`
+         --> a/Dockerfile:5:6
+          |
+        5 | COPY dir/* /
+          |      ^^^^^
+          |
+          = hint: paths are seen from the context's folder, wherever the Dockerfile lies
+
+        error: `secret.pem` is not in the context `a`
+         --> a/Dockerfile:6:5
+          |
+        6 | ADD secret.pem .git /
+          |     ^^^^^^^^^^
+          |
+          = hint: the context's .dockerignore leaves it out
+
+        error: `.git` is not in the context `a`
+         --> a/Dockerfile:6:16
+          |
+        6 | ADD secret.pem .git /
+          |                ^^^^
+          |
+          = hint: `.git` is left out unless the context's .dockerignore has a line `!.git`
+
+        error: `main.c` is not in the context `a`
+         --> a/Dockerfile:7:13
+          |
+        7 | RUN --mount=source=main.c,target=/m true
+          |             ^^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: did you mean `src/main.c`?
+
+        error: `dangling.lnk` leads to nothing in the context `a`
+         --> a/Dockerfile:8:6
+          |
+        8 | COPY *.lnk /
+          |      ^^^^^
+          |
+          = hint: the link `dangling.lnk` leads to `nowhere`, and no link leads out of the context
+
+        error: `src/x` is not in the context `a`
+         --> a/Dockerfile:9:16
+          |
+        9 | COPY --parents src/x /
+          |                ^^^^^
+          |
+          = hint: paths are seen from the context's folder, wherever the Dockerfile lies
+    "#]]
+    .assert_eq(&plan(root));
+}

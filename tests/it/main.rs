@@ -14,6 +14,7 @@ mod dockerfile_pin;
 mod dockerfile_properties;
 mod dockerfile_size;
 mod dockerfile_testdata;
+mod exact;
 mod hash;
 mod lock;
 mod manifest;

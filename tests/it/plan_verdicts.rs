@@ -16,7 +16,7 @@ use crate::sketch::{Sketch, project};
 fn sketches() -> Vec<Sketch> {
     vec![
         Sketch::new("base", "FROM debian:12\nCOPY base /\n").file("base", "1"),
-        Sketch::new("api", "FROM shop/base\nARG LEVEL\nCOPY api /\n").file("api", "1").arg("LEVEL", "1"),
+        Sketch::new("api", "FROM shop/base\nARG LEVEL\nCOPY api* /\n").file("api", "1").arg("LEVEL", "1"),
         Sketch::new("docs", "FROM scratch\nCOPY docs i* /\n").file("docs", "1"),
     ]
 }
@@ -72,7 +72,7 @@ fn what_was_never_built_is_built_and_what_is_there_is_not() {
             LAYER  IMAGE  VERDICT  HASH              WHY
                 0  base   build    4aa4138a2b59f472  never built
                 0  docs   build    7c557cae5d77f238  never built
-                1  api    build    3d1cc2c9f18246e4  never built
+                1  api    build    c4506f49c9517008  never built
 
             3 images to build
         "#]],
@@ -84,7 +84,7 @@ fn what_was_never_built_is_built_and_what_is_there_is_not() {
             LAYER  IMAGE  VERDICT  HASH              WHY
                 0  base   fresh    4aa4138a2b59f472
                 0  docs   fresh    7c557cae5d77f238
-                1  api    fresh    3d1cc2c9f18246e4
+                1  api    fresh    c4506f49c9517008
 
             nothing to build: 3 images fresh
         "#]],
@@ -199,7 +199,7 @@ fn a_built_image_whose_tests_did_not_pass_is_not_fresh() {
             LAYER  IMAGE  VERDICT  HASH              WHY
                 0  base   fresh    4aa4138a2b59f472
                 0  docs   build    7c557cae5d77f238  built, but its tests have not passed
-                1  api    fresh    3d1cc2c9f18246e4
+                1  api    fresh    c4506f49c9517008
 
             1 of 3 images to build
         "#]],
@@ -221,7 +221,7 @@ fn an_image_that_passed_other_tests_is_not_fresh() {
             LAYER  IMAGE  VERDICT  HASH              WHY
                 0  base   fresh    4aa4138a2b59f472
                 0  docs   fresh    7c557cae5d77f238
-                1  api    build    3d1cc2c9f18246e4  its tests changed
+                1  api    build    c4506f49c9517008  its tests changed
 
             1 of 3 images to build
         "#]],
@@ -239,7 +239,7 @@ fn an_image_of_which_nothing_can_be_compared_is_built() {
             LAYER  IMAGE  VERDICT  HASH              WHY
                 0  base   build    4aa4138a2b59f472  never built
                 0  docs   build    7c557cae5d77f238  built from inputs that are not known
-                1  api    build    3d1cc2c9f18246e4  never built
+                1  api    build    c4506f49c9517008  never built
 
             3 images to build
         "#]],
@@ -264,7 +264,7 @@ fn what_is_forced_is_built_and_its_children_are_not() {
             LAYER  IMAGE  VERDICT  HASH              WHY
                 0  base   build    4aa4138a2b59f472  asked for
                 0  docs   fresh    7c557cae5d77f238
-                1  api    fresh    3d1cc2c9f18246e4
+                1  api    fresh    c4506f49c9517008
 
             1 of 3 images to build
         "#]],
@@ -366,7 +366,7 @@ fn verdicts_are_drawn() {
         LAYER  IMAGE  VERDICT  HASH              WHY
             0  base   fresh    4aa4138a2b59f472
             0  docs   fresh    7c557cae5d77f238
-            1  api    build    3d1cc2c9f18246e4  never built
+            1  api    build    c4506f49c9517008  never built
 
         1 of 3 images to build
     "#]]

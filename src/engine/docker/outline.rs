@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{SourceText, Span};
-use crate::dockerfile::{self, Command, Dockerfile, Instruction, ResolveInputs, TransferSource, parse};
+use crate::dockerfile::{self, Command, Dockerfile, Instruction, ResolveInputs, TransferSource, only_stages, parse};
 use crate::engine::BuildRequest;
 use crate::model::{Platform, Reference};
 
@@ -14,7 +14,7 @@ pub(super) enum Place<'a> {
     Unknown,
     /// A line, from 1.
     Line(usize),
-    /// The first `FROM` is 0, and every instruction behind it counts.
+    /// The first `FROM` is 0, and every instruction behind it counts that is in [`Outline::reached`].
     Nth(usize),
     /// What BuildKit calls a step: `[stage 2/5] RUN make`, or `load metadata for` an image.
     Named(&'a str),
@@ -25,6 +25,8 @@ pub(super) struct Outline {
     dockerfile: Dockerfile,
     /// The images that are read, as references, each with its place.
     images: Vec<(String, Span)>,
+    /// The stages that are built, by index; all where the Dockerfile is not understood.
+    stages: BTreeSet<usize>,
 }
 
 impl Outline {
@@ -42,8 +44,18 @@ impl Outline {
             build_platform: platform,
             contexts: &BTreeSet::new(),
         };
-        let edges = dockerfile::resolve(&dockerfile, &inputs).edges;
-        Self { images: edges.into_iter().map(|edge| (edge.reference, edge.span)).collect(), dockerfile }
+        let resolved = dockerfile::resolve(&dockerfile, &inputs);
+        let images = resolved.edges.into_iter().map(|edge| (edge.reference, edge.span)).collect();
+        let stages = match resolved.stages.as_slice() {
+            [] => (0..dockerfile.stages.len()).collect(),
+            stages => stages.iter().map(|stage| stage.index).collect(),
+        };
+        Self { images, stages, dockerfile }
+    }
+
+    /// The Dockerfile's text with only the stages that are built.
+    pub(super) fn reached(&self) -> String {
+        only_stages(&self.dockerfile, &self.stages)
     }
 
     /// The registries that the images are read from.
@@ -58,8 +70,9 @@ impl Outline {
             Place::Unknown => None,
             Place::Line(line) => Some(line),
             Place::Nth(n) => {
-                let spans = self.dockerfile.stages.iter().flat_map(|stage| {
-                    std::iter::once(stage.span).chain(stage.instructions.iter().map(|instruction| instruction.span))
+                let spans = self.dockerfile.stages.iter().enumerate().flat_map(|(index, stage)| {
+                    let built = stage.instructions.iter().filter(move |_| self.stages.contains(&index));
+                    std::iter::once(stage.span).chain(built.map(|instruction| instruction.span))
                 });
                 spans.into_iter().nth(n).map(|span| self.line_of(span))
             }

@@ -48,7 +48,9 @@ pub(super) async fn build(
         events.send(Event::Warning(format!("{}: {warning}", request.image)));
     }
     let mut context = Context::of(request)?;
-    let dockerfile = add_dockerfile(&mut context, request)?;
+    let outline = Outline::of(request);
+    // It builds stages that nobody needs, whose files are not in the context.
+    let dockerfile = add_dockerfile(&mut context, request, &outline.reached())?;
     let trouble = Trouble::default();
     let tar = bollard::body_try_stream(tarball::stream(Arc::new(context), trouble.clone()));
     let options = BuildImageOptionsBuilder::new()
@@ -62,7 +64,6 @@ pub(super) async fn build(
         .rm(true)
         // Else the containers of a build that fails, or is given up, stay.
         .forcerm(true);
-    let outline = Outline::of(request);
     let mut credentials = BTreeMap::new();
     for registry in outline.registries() {
         if let Some(ours) = images::credentials_for(engine, &registry).await? {
@@ -109,7 +110,7 @@ fn explain(error: bollard::errors::Error, progress: &Progress, outline: &Outline
 
 /// Puts the Dockerfile into the context, and hides it there from `COPY . .`: what the ignore file names besides
 /// itself is taken away when the tar is unpacked, as Docker's own client has it.
-fn add_dockerfile(context: &mut Context, request: &BuildRequest<'_>) -> Result<String, Error> {
+fn add_dockerfile(context: &mut Context, request: &BuildRequest<'_>, text: &str) -> Result<String, Error> {
     let mut name = DOCKERFILE.to_owned();
     while context.get(&name).is_some() {
         name.push('_');
@@ -139,7 +140,7 @@ fn add_dockerfile(context: &mut Context, request: &BuildRequest<'_>) -> Result<S
             }
         },
     };
-    context.inject(file(&name, request.dockerfile.as_bytes().to_owned(), 0o644))?;
+    context.inject(file(&name, text.as_bytes().to_owned(), 0o644))?;
     if let Some((content, mode)) = hidden {
         context.inject(file(IGNORE_FILE, content, mode))?;
     }
