@@ -108,7 +108,7 @@ pub(super) fn show(built: &Built, format: Format, settings: &Settings) -> anyhow
 
 /// Plans, builds, tests, promotes, pushes, and writes the manifest where all is green.
 pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Built> {
-    let Project { resolved, config, lock, names, revision } =
+    let Project { resolved, config, lock, names, revision, commits: _ } =
         project::load(settings, &args.selection, args.manifest.as_deref())?;
     ui::warn(&resolved.warnings, &settings.ui);
     if args.push && config.registry.is_none() {

@@ -6,6 +6,7 @@ use crate::docker::ConnectError;
 use crate::engine;
 use crate::pipeline::LookupError;
 use crate::registry::{self, Again};
+use crate::source::RemoteError;
 
 /// How the program ends. The numbers are an interface: scripts branch on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +110,9 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
             LookupError::Registry(error) => of_registry(error),
         });
     }
+    if let Some(remote) = error.downcast_ref::<RemoteError>() {
+        return Some(of_remote(remote));
+    }
     if let Some((exit, hint)) = deploy::meaning(error) {
         return Some(Meaning { exit, hint });
     }
@@ -124,6 +128,22 @@ fn of_engine(error: &engine::Error) -> Meaning {
             Meaning { exit: Exit::Unreachable, hint: None }
         }
     }
+}
+
+fn of_remote(error: &RemoteError) -> Meaning {
+    let (exit, hint) = match error {
+        RemoteError::NotInstalled => (Exit::Unreachable, Some("install git")),
+        RemoteError::Unreachable { .. } => (
+            Exit::Unreachable,
+            Some("try `git ls-remote` with the same address: credentials and proxies are git's own"),
+        ),
+        RemoteError::NotCached { .. } => (Exit::Usage, Some("without `--offline` it is fetched")),
+        RemoteError::NoCommit { .. } | RemoteError::NoFolder { .. } => (Exit::Usage, None),
+        RemoteError::Failed { .. } => (Exit::Failed, None),
+        RemoteError::Cache { .. } => (Exit::Failed, Some("`WINDLASS_CACHE` names another folder")),
+        RemoteError::Busy { .. } => (Exit::Locked, None),
+    };
+    Meaning { exit, hint: hint.map(str::to_owned) }
 }
 
 fn of_registry(error: &registry::Error) -> Meaning {

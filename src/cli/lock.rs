@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bases::{Now, all_now, at_places, now};
-use super::project::{self, Project, SelectionArgs};
+use super::project::{self, Anew, Project, SelectionArgs};
 use super::{Exit, Refusal, Settings, block_on, connect, lock_file, until_interrupted};
 use crate::config::{Lock, LockedBase};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::engine::Engine as _;
 use crate::event::{Event, Sink};
-use crate::model::Reference;
+use crate::model::{GitCommit, GitPin, Reference};
 use crate::plan::{MovingBase, Resolved};
 use crate::registry::{self, Registry, RemoteManifests, RetryPolicy};
 use crate::ui::{self, Reporter, lock_report};
@@ -26,7 +26,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct LockArgs {
-    /// Look up anew what is there already: all, or what is named, an image of others or one of the project.
+    /// Look up anew what is there already: all, or what is named, an image of others, a ref of a git repository as
+    /// `ADDRESS#REF`, or an image of the project.
     #[arg(long, value_name = "NAME", num_args = 0..)]
     update: Option<Vec<String>>,
 }
@@ -34,16 +35,26 @@ pub(super) struct LockArgs {
 type Bases = BTreeMap<Reference, MovingBase>;
 
 pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let Project { resolved, lock: former, .. } = project::load(settings, &SelectionArgs::default(), None)?;
+    let refresh = match args.update.as_deref() {
+        None => Anew::Nothing,
+        Some([]) => Anew::All,
+        Some(names) => Anew::Named(names),
+    };
+    let Project { resolved, lock: former, commits, .. } =
+        project::load_anew(settings, &SelectionArgs::default(), None, refresh)?;
     ui::notes(&resolved.notes, &settings.ui);
     ui::warn(&resolved.warnings, &settings.ui);
     let bases = resolved.moving_bases();
-    let update = args.update.as_deref().map_or_else(|| Ok(BTreeSet::new()), |names| named(names, &resolved, &bases))?;
+    let update = match refresh {
+        Anew::Nothing => BTreeSet::new(),
+        Anew::All => bases.keys().cloned().collect(),
+        Anew::Named(names) => named(names, &resolved, &bases, &commits)?,
+    };
     let known = former.clone().unwrap_or_default();
     let reporter = Arc::new(Reporter::new(&settings.ui, 0));
     let lock = block_on(until_interrupted(settings, anew(&known, &bases, &update, settings, &reporter)));
     reporter.end();
-    let lock = lock?;
+    let lock = Lock { git: commits, ..lock? };
     // A project that needs no file gets none.
     if former.as_ref() != Some(&lock) && (former.is_some() || lock != Lock::default()) {
         lock_file::write(&settings.root, &lock)?;
@@ -52,18 +63,21 @@ pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-/// The bases that names stand for: names of others' images themselves, or of the project's images made from them. No
-/// name means all.
-fn named(names: &[String], resolved: &Resolved, bases: &Bases) -> Result<BTreeSet<Reference>, Refusal> {
-    if names.is_empty() {
-        return Ok(bases.keys().cloned().collect());
-    }
+/// The bases that names stand for: names of others' images themselves, or of the project's images made from them.
+fn named(
+    names: &[String],
+    resolved: &Resolved,
+    bases: &Bases,
+    commits: &BTreeMap<GitPin, GitCommit>,
+) -> Result<BTreeSet<Reference>, Refusal> {
     let mut chosen = BTreeSet::new();
     for name in names {
         let reference = name.parse::<Reference>().ok().filter(|reference| bases.contains_key(reference));
         let image = resolved.images.iter().find(|image| image.name.as_str() == name);
-        if reference.is_none() && image.is_none() {
-            let texts: Vec<String> = bases.keys().map(ToString::to_string).collect();
+        let is_ref = commits.keys().any(|pin| pin.to_string() == *name);
+        if reference.is_none() && image.is_none() && !is_ref {
+            let texts: Vec<String> =
+                bases.keys().map(ToString::to_string).chain(commits.keys().map(ToString::to_string)).collect();
             let images = resolved.images.iter().map(|image| image.name.as_str());
             let hint = match did_you_mean(name, texts.iter().map(String::as_str).chain(images)) {
                 Some(meant) => format!("did you mean `{meant}`?"),

@@ -3,15 +3,17 @@
 
 mod find;
 mod read;
+mod remotes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use self::find::Sources;
+pub(super) use self::remotes::{Anew, cache};
 use super::{Refusal, Settings, lock_file};
 use crate::config::{Config, Lock};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
-use crate::model::ImageName;
+use crate::model::{GitCommit, GitPin, ImageName};
 use crate::plan::{self, Inputs, Resolved};
 use crate::source::{Revision, revision};
 
@@ -49,6 +51,8 @@ pub(super) struct Project {
     pub(super) lock: Option<Lock>,
     /// The selected images and what they are made from.
     pub(super) resolved: Resolved,
+    /// What each ref of a git repository means, those of images that are not selected too.
+    pub(super) commits: BTreeMap<GitPin, GitCommit>,
     /// The revision that is checked out, if git knows one.
     pub(super) revision: Option<Revision>,
 }
@@ -59,6 +63,19 @@ pub(super) struct Project {
 /// # Errors
 /// [`Diagnostics`]: everything that is wrong with its files, or with the selection.
 pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Option<&Path>) -> anyhow::Result<Project> {
+    load_anew(settings, selection, manifest, Anew::Nothing)
+}
+
+/// The same, where refs of git repositories are looked up though the lock file says what they are.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn load_anew(
+    settings: &Settings,
+    selection: &SelectionArgs,
+    manifest: Option<&Path>,
+    anew: Anew<'_>,
+) -> anyhow::Result<Project> {
     let manifest = settings.root.join(manifest.unwrap_or_else(|| Path::new(MANIFEST)));
     let config = super::config::read(settings)?;
     let project = super::config::project(&config, settings);
@@ -67,7 +84,9 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Opt
         diagnostics.extend(errors);
         None
     });
-    let Sources { images, mut unreadable, notes } = find::sources(&settings.root, &project, &config, &mut diagnostics);
+    let brought = remotes::bring(&config, lock.as_ref(), anew, settings, &mut diagnostics)?;
+    let Sources { images, mut unreadable, notes } =
+        find::sources(&settings.root, &project, &config, &brought, &mut diagnostics);
     let read = read::images(images, &selection.build_args, &config, settings, &mut diagnostics);
     unreadable.extend(read.unreadable);
     let understood = plan::understand(Inputs { project, config: &config, images: read.images, unreadable });
@@ -91,7 +110,14 @@ pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Opt
         resolved.notes.push(error.to_string());
         None
     });
-    Ok(Project { config, names, lock, resolved: resolved.select(&selection.images)?, revision })
+    Ok(Project {
+        config,
+        names,
+        lock,
+        commits: brought.commits,
+        resolved: resolved.select(&selection.images)?,
+        revision,
+    })
 }
 
 /// What was said while the files were read comes before what was said of their meaning; any error is enough to stop.

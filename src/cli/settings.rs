@@ -133,6 +133,8 @@ pub struct Settings {
     pub offline: bool,
     /// Whether the lock file alone may say what the names of others' images stand for.
     pub locked: bool,
+    /// Whether somebody sits at a terminal and can be asked.
+    pub may_prompt: bool,
     /// How things are shown.
     pub ui: Ui,
     /// The environment.
@@ -163,6 +165,7 @@ impl Settings {
             timeout: args.timeout,
             offline: args.offline,
             locked: args.locked,
+            may_prompt: may_prompt(),
             ui: Ui {
                 color: color(args.color, environment),
                 progress: progress(args.progress, args.quiet, environment),
@@ -186,6 +189,16 @@ impl Settings {
             Some(format!("{server}/{repository}"))
         };
         self.environment.get("CI_PROJECT_URL").map(str::to_owned).or_else(github)
+    }
+
+    /// Where what can be fetched again is kept: `WINDLASS_CACHE`, else the user's own cache (XDG Base Directory
+    /// Specification); none where there is no home either.
+    pub fn cache(&self) -> Option<PathBuf> {
+        let get = |name| self.environment.get(name).filter(|value| !value.is_empty());
+        let xdg = || get("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+        let home = || get("HOME").map(|home| Path::new(home).join(".cache"));
+        let own = get("WINDLASS_CACHE").map(|folder| self.root.join(folder));
+        own.or_else(|| xdg().or_else(home).map(|folder| folder.join("windlass")))
     }
 
     /// The folder with Docker's own configuration: `DOCKER_CONFIG`, else `~/.docker`.
@@ -253,6 +266,11 @@ fn hosts(asked: Option<String>, engine: EngineChoice, environment: &Environment)
         EngineChoice::Auto if environment.get("DOCKER_HOST").is_some() => docker(),
         EngineChoice::Auto => [docker(), podman()].concat(),
     }
+}
+
+fn may_prompt() -> bool {
+    use std::io::IsTerminal as _;
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 fn color(choice: ColorChoice, environment: &Environment) -> Color {

@@ -1,17 +1,22 @@
 //! `windlass plan --stale`: which names stand for something else than windlass.lock says.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bases::{Now, all_now};
 use super::plan::Format;
 use super::project::{self, Project, SelectionArgs};
 use super::{Exit, Refusal, Settings, block_on, connect, lock_file, until_interrupted};
+use crate::config::{Config, Lock};
 use crate::event::Sink;
+use crate::model::{GitCommit, GitPin, GitRemote, ImageName};
+use crate::plan::Resolved;
 use crate::registry::RetryPolicy;
+use crate::source::RemoteRefs;
 use crate::ui::{self, Reporter, stale};
 
 pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings) -> anyhow::Result<Exit> {
-    let Project { resolved, lock, .. } = project::load(settings, selection, None)?;
+    let Project { config, resolved, lock, commits, .. } = project::load(settings, selection, None)?;
     ui::warn(&resolved.warnings, &settings.ui);
     ui::notes(&resolved.notes, &settings.ui);
     let Some(lock) = lock else {
@@ -27,10 +32,11 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     let wanted = bases.iter().map(|(reference, base)| (reference, base, lock.bases.get(reference))).collect();
     let found = block_on(until_interrupted(settings, async {
         let registry = connect::registry(settings, RetryPolicy::default(), events)?;
-        Ok(all_now(&registry, wanted).await?)
+        Ok((all_now(&registry, wanted).await?, refs(&config, &resolved, &lock, settings).await?))
     }));
     reporter.end();
-    let names = found?.into_iter().filter_map(|(reference, now)| {
+    let (found, refs) = found?;
+    let names = found.into_iter().filter_map(|(reference, now)| {
         let locked = lock.bases.get(&reference).map(|locked| locked.digest);
         let now = match now {
             Now::Same => return None,
@@ -40,7 +46,14 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
         let images = bases[&reference].images.iter().cloned().collect();
         Some(stale::Stale { name: reference.to_string(), locked: text(locked), now: text(now), images })
     });
-    let names: Vec<stale::Stale> = names.collect();
+    let moved = refs.into_iter().filter_map(|(pin, (now, images))| {
+        let locked = lock.git.get(&pin);
+        // What is not locked was looked up to read the project.
+        let now = locked.map_or_else(|| commits.get(&pin).cloned(), |_| now);
+        let is_same = locked.is_some() && locked == now.as_ref();
+        (!is_same).then(|| stale::Stale { name: pin.to_string(), locked: text(locked), now: text(now), images })
+    });
+    let names: Vec<stale::Stale> = names.chain(moved).collect();
     let answer = match format {
         Format::Text => stale::text(&names, settings.ui.color),
         Format::Json => serde_json::to_string_pretty(&stale::json(&names))? + "\n",
@@ -50,6 +63,25 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     };
     ui::print(answer.as_bytes())?;
     Ok(if names.is_empty() { Exit::Done } else { Exit::Changes })
+}
+
+/// What the refs that the lock file has mean now, none where they mean nothing, and the images that they are for.
+type Refs = BTreeMap<GitPin, (Option<GitCommit>, Vec<ImageName>)>;
+
+async fn refs(config: &Config, resolved: &Resolved, lock: &Lock, settings: &Settings) -> anyhow::Result<Refs> {
+    let mut refs = Refs::new();
+    let mut remotes: BTreeMap<&GitRemote, RemoteRefs> = BTreeMap::new();
+    for image in &resolved.images {
+        let git = config.images.get(&image.name).and_then(|image| image.git.as_ref());
+        let Some((git, pin)) = git.and_then(|git| Some((git, git.pin()?))) else { continue };
+        let remote = &git.remote.value;
+        if lock.git.contains_key(&pin) && !remotes.contains_key(remote) {
+            remotes.insert(remote, project::cache(settings)?.refs(remote).await?);
+        }
+        let now = remotes.get(remote).and_then(|refs| refs.find(&git.reference.value).ok());
+        refs.entry(pin).or_insert_with(|| (now, Vec::new())).1.push(image.name.clone());
+    }
+    Ok(refs)
 }
 
 fn text(digest: Option<impl ToString>) -> Option<String> {

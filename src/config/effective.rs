@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::deploy::Deploy;
+use super::git::GitSource;
 use super::path::ProjectPath;
 use super::value::{
     ChannelTags, Config, Defaults, FileConfig, FileFrom, ImageConfig, NamedContext, SecretConfig, SecretFrom,
@@ -53,6 +54,7 @@ fn image(image: &ImageConfig) -> Node {
     let ImageConfig {
         span: _,
         context,
+        git,
         dockerfile,
         target,
         args,
@@ -68,9 +70,15 @@ fn image(image: &ImageConfig) -> Node {
         test,
     } = image;
     let root = ProjectPath::ROOT;
-    let from = context.as_ref().map_or(&root, |context| &context.value);
+    let from = context.as_ref().or(git.as_ref().map(|git| &git.path)).map_or(&root, |from| &from.value);
     let mut keys = Vec::new();
     keys.extend(context.as_ref().map(|context| entry("context", text(context.value.as_str()))));
+    if let Some(GitSource { remote, reference, path, submodules }) = git {
+        keys.push(entry("git", text(remote.value.to_string())));
+        keys.push(entry("ref", text(reference.value.as_str())));
+        keys.push(entry("path", text(path.value.as_str())));
+        keys.push(entry("submodules", plain(submodules.to_string())));
+    }
     keys.extend(dockerfile.as_ref().map(|file| entry("dockerfile", text(file.value.seen_from(from)))));
     keys.extend(target.as_ref().map(|stage| entry("target", text(stage.value.as_str()))));
     unless_empty(&mut keys, "args", named(args, |value| text(value.value.as_str())));

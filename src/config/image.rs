@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::file::{build_settings, channel_tags, exactly_one};
+use super::git;
 use super::keys;
 use super::path::ProjectPath;
 use super::read::{Fields, Findings, Spanned};
@@ -27,9 +28,12 @@ pub(super) fn read(findings: &mut Findings, entry: &Entry, inherited: &Inherited
     build_settings(findings, &fields, &mut settings);
     let Defaults { platform, timeout, retries } = settings;
     let context = fields.get("context").and_then(|node| project_path(findings, node, &ProjectPath::ROOT));
+    let git = git::read(findings, &fields);
+    let from = context.as_ref().or(git.as_ref().map(|git| &git.path));
     Some(ImageConfig {
         span: entry.key_span,
-        dockerfile: dockerfile(findings, &fields, context.as_ref()),
+        dockerfile: dockerfile(findings, &fields, from),
+        git,
         context,
         target: fields.get("target").and_then(|node| stage(findings, node)),
         args: fields.get("args").map_or_else(BTreeMap::new, |node| variables(findings, node, "build argument")),
@@ -60,7 +64,7 @@ fn dockerfile(
     let node = fields.get("dockerfile")?;
     let Some(context) = context else {
         // A context that is wrong has been spoken of already.
-        if fields.get("context").is_none() {
+        if fields.get("context").is_none() && fields.get("git").is_none() {
             let message = "`dockerfile` is given without `context`, from which it is seen";
             findings.error_with_hint(node.span, message, "", "add `context: .` to see it from the project's root");
         }

@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Formed(&'static str),
     /// The same, or a number that is taken as it is written.
     FormedOrNumber(&'static str),
+    /// `true` or `false`.
+    Boolean,
     /// A number in a range, both ends included.
     Integer(i64, i64),
     /// A regular expression, or a list of such.
@@ -84,6 +86,8 @@ const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 const SECRET_ID: &str = "^[A-Za-z0-9_.-]+$";
 const MODE: &str = "^0?[0-7]{3,4}$";
 const OWNER: &str = "^(root|[0-9]+)$";
+const REMOTE: &str = "^((https?|ssh|git)://[^/#?\\s]+/|file:///|[^/:\\s]+:[^:-])[^#?\\s]*$";
+const REF: &str = "^[^-\\s~^:?*\\[\\\\][^\\s~^:?*\\[\\\\]*$";
 const CONTEXT_NAME: &str = "^[^=\\s]+$";
 
 const A_NAME: Kind = Kind::Formed(IMAGE_NAME);
@@ -176,6 +180,27 @@ pub(super) static IMAGE: Shape = Shape {
             "context",
             A_FOLDER,
             "The folder that is sent to the builder, from the project's root. Default: the folder of the Dockerfile that is found for the image's name.",
+        ),
+        key(
+            "git",
+            Kind::Formed(REMOTE),
+            "The git repository with the files of the image, in place of `context`: `https://…`, `ssh://…`, `file:///…` or `user@host:path`, never with a password.",
+        ),
+        with_default(
+            key(
+                "ref",
+                Kind::FormedOrNumber(REF),
+                "What is built of the repository: a branch, a tag, `refs/…`, or all digits of a commit. windlass.lock says which commit a name means.",
+            ),
+            "\"HEAD\"",
+        ),
+        with_default(
+            key("path", A_FOLDER, "The folder of the repository that is sent to the builder, as `context` is."),
+            "\".\"",
+        ),
+        with_default(
+            key("submodules", Kind::Boolean, "Whether the files of the repository's submodules belong to it."),
+            "false",
         ),
         key(
             "dockerfile",

@@ -8,7 +8,7 @@ use super::file;
 use super::read::{Findings, Spanned};
 use super::yaml::{self, Entry, Node};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
-use crate::model::{ImageDigest, Platform, Reference};
+use crate::model::{GitCommit, GitPin, ImageDigest, Platform, Reference};
 
 /// The version of `windlass.lock` that this program reads and writes.
 pub const LOCK_VERSION: i64 = 1;
@@ -24,6 +24,8 @@ const HEADER: &str = "\
 pub struct Lock {
     /// The images of others, by the names that Dockerfiles give them.
     pub bases: BTreeMap<Reference, LockedBase>,
+    /// The commits of git repositories, by the refs that windlass.yaml names.
+    pub git: BTreeMap<GitPin, GitCommit>,
 }
 
 /// What the name of an image stands for.
@@ -51,12 +53,17 @@ impl Lock {
 
     /// The text of the file: sorted, the same for the same value.
     pub fn to_text(&self) -> String {
-        let Self { bases } = self;
+        let Self { bases, git } = self;
         let mut keys = vec![entry("version", number(LOCK_VERSION))];
         let bases: BTreeMap<String, &LockedBase> =
             bases.iter().map(|(reference, base)| (reference.to_string(), base)).collect();
         if !bases.is_empty() {
             keys.push(entry("bases", map(bases.into_iter().map(|(name, base)| entry(name, base_node(base))))));
+        }
+        let git: BTreeMap<String, &GitCommit> = git.iter().map(|(pin, commit)| (pin.to_string(), commit)).collect();
+        if !git.is_empty() {
+            let commit = |commit: &GitCommit| map([entry("commit", text(commit.as_str()))]);
+            keys.push(entry("git", map(git.into_iter().map(|(pin, locked)| entry(pin, commit(locked))))));
         }
         format!("{HEADER}{}", map(keys).to_yaml())
     }
@@ -87,7 +94,7 @@ fn unfinished_merge(source: &Arc<SourceText>) -> Option<Diagnostic> {
 
 fn read(findings: &mut Findings, root: &Node) -> Option<Lock> {
     file::version(findings, root, LOCK_VERSION, "remove the file: `windlass lock` writes it anew")?;
-    let fields = findings.fields(root, "the file", &["version", "bases"])?;
+    let fields = findings.fields(root, "the file", &["version", "bases", "git"])?;
     let mut lock = Lock::default();
     // Two ways to write one name are one entry, and its second one is no update of the first.
     let mut first_spans: BTreeMap<Reference, Span> = BTreeMap::new();
@@ -103,6 +110,17 @@ fn read(findings: &mut Findings, root: &Node) -> Option<Lock> {
         } else if let Some(base) = base {
             lock.bases.insert(reference, base);
         }
+    }
+    let git = fields.get("git").and_then(|node| findings.map(node, "a map of commits by `REPOSITORY#REF`"));
+    for entry in git.unwrap_or_default() {
+        let pin = findings.refuse_err(entry.key_span, entry.key.parse::<GitPin>());
+        let fields = findings.fields(&entry.value, &format!("`{}`", entry.key), &["commit"]);
+        let commit = fields.and_then(|fields| {
+            let node = fields.required(findings, "commit")?;
+            let text = findings.written(node, "a commit")?;
+            findings.refuse_err(node.span, text.parse::<GitCommit>())
+        });
+        lock.git.extend(pin.zip(commit));
     }
     Some(lock)
 }

@@ -3,6 +3,7 @@
 mod deploy;
 mod effective;
 mod file;
+mod git;
 mod image;
 mod keys;
 mod lock;
@@ -17,6 +18,7 @@ pub mod yaml;
 pub use deploy::Deploy;
 pub use effective::effective;
 pub use file::parse;
+pub use git::GitSource;
 pub use lock::{LOCK_VERSION, Lock, LockedBase};
 pub use path::{ProjectPath, ProjectPathError};
 pub use read::Spanned;

@@ -53,6 +53,7 @@ fn value(kind: &Kind, definitions: &mut Map<String, Json>) -> Json {
         Kind::Written => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Formed(pattern) => json!({ "type": "string", "pattern": pattern }),
         Kind::FormedOrNumber(pattern) => json!({ "type": ["string", "number"], "pattern": pattern }),
+        Kind::Boolean => json!({ "type": "boolean" }),
         Kind::Integer(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Patterns => {
             // Not of the format `regex`: validators take that for the regular expressions of JavaScript.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deploy::Deploy;
+use super::git::GitSource;
 use super::path::ProjectPath;
 use super::read::Spanned;
 use crate::diag::{Diagnostic, SourceText, Span};
@@ -65,7 +66,10 @@ pub struct ImageConfig {
     pub span: Span,
     /// The folder that is sent to the builder; none means that of the Dockerfile that discovery finds for the name.
     pub context: Option<Spanned<ProjectPath>>,
-    /// The Dockerfile, from the project's root; only with a `context`. None means the one that stands in it.
+    /// Where the files are, where that is not in the project; only without a `context`.
+    pub git: Option<GitSource>,
+    /// The Dockerfile, from the project's root, or from that of the git repository; only with `context` or `git`. None
+    /// means the one that stands in the context.
     pub dockerfile: Option<Spanned<ProjectPath>>,
     /// The stage to build; none means the last.
     pub target: Option<Spanned<String>>,
@@ -192,6 +196,7 @@ impl Config {
         ImageConfig {
             span: Span::new(0, 0),
             context: None,
+            git: None,
             dockerfile: None,
             target: None,
             args: BTreeMap::new(),

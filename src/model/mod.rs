@@ -4,6 +4,7 @@
 mod blob;
 mod digest;
 mod duration;
+mod git;
 mod glob;
 mod listing;
 mod name;
@@ -18,6 +19,7 @@ pub mod wildcard;
 pub use blob::{BlobHasher, BlobId};
 pub use digest::{ContentHash, Digest, DigestError, ImageDigest, ImageId};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use git::{GitCommit, GitNameError, GitPin, GitRef, GitRemote};
 pub use listing::{Listing, Ranges, Refusal, Sight};
 pub use name::{ContainerName, ImageName, NameError, ProjectName};
 pub use path_patterns::{MatchedAbove, PathPatterns};

@@ -55,6 +55,23 @@ fn the_file_is_sorted_and_reads_back() {
         "#]],
     );
     check(
+        &format!(
+            "version: 1\ngit:\n  git@host:a/b.git#v1: {{ commit: {} }}\n  'https://host/a#refs/tags/v2': {{ commit: {} }}\n",
+            "1".repeat(40),
+            "ab".repeat(32)
+        ),
+        expect![[r##"
+            # Written by `windlass lock`, which adds what is missing and drops what nothing uses.
+            # `windlass lock --update` looks everything up anew. To be kept in git.
+            version: 1
+            git:
+              "git@host:a/b.git#v1":
+                commit: "1111111111111111111111111111111111111111"
+              "https://host/a#refs/tags/v2":
+                commit: abababababababababababababababababababababababababababababababab
+        "##]],
+    );
+    check(
         "version: 1\n",
         expect![[r#"
             # Written by `windlass lock`, which adds what is missing and drops what nothing uses.
@@ -96,6 +113,18 @@ fn what_is_wrong_is_said_with_its_place() {
         expect![[r#"
         windlass.lock:1:10: error: the file is of a newer version: this windlass reads version 1
     "#]],
+    );
+    check(
+        "version: 1\ngit:\n  host:a: { commit: 1 }\n  'ext::x#v1': {}\n  'host:a#b': { commit: abc }\n  'host:a#c': { comit: x }\n",
+        expect![[r#"
+            windlass.lock:3:3: error: `host:a` is no ref of a repository: expected its address, `#` and the ref
+            windlass.lock:3:21: error: `1` is no commit: expected 40 lower-case hex digits, or 64
+            windlass.lock:4:3: error: `ext::x` is no address of a git repository: expected `https://…`, `ssh://…`, `file:///…` or `user@host:path`
+            windlass.lock:4:16: error: `ext::x#v1` has no `commit`
+            windlass.lock:5:25: error: `abc` is no commit: expected 40 lower-case hex digits, or 64
+            windlass.lock:6:15: error: `host:a#c` has no `commit`
+            windlass.lock:6:17: error: unknown key `comit` of `host:a#c`
+        "#]],
     );
     check(
         "version: 1\nbases:\n<<<<<<< HEAD\n  a: {}\n=======\n  b: {}\n>>>>>>> other\n",

@@ -15,6 +15,7 @@ mod engine_build_limits;
 mod engine_build_registry;
 mod example;
 mod faults;
+mod git_sources;
 mod image_tests;
 mod lock;
 mod parts;

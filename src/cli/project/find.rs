@@ -1,18 +1,57 @@
 //! Which images the project has, and where their Dockerfiles and contexts are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::config::{Config, ImageConfig, ProjectPath};
+use super::remotes::Brought;
+use crate::config::{Config, GitSource, ImageConfig, ProjectPath, Spanned};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::model::{ImageName, ProjectName, TreePath};
 use crate::source::{Declared, Discovered, Found, discover};
+
+/// What paths are relative to: the project's root, or that of a git repository elsewhere.
+#[derive(Debug, Clone)]
+pub(super) struct Home {
+    pub(super) root: PathBuf,
+    /// What stands before a path that is shown; empty for the project.
+    prefix: String,
+}
+
+impl Home {
+    pub(super) fn project(root: &Path) -> Self {
+        Self { root: root.to_owned(), prefix: String::new() }
+    }
+
+    fn elsewhere(git: &GitSource, root: &Path) -> Self {
+        let GitSource { remote, reference, .. } = git;
+        // Whether something leads out of it is seen by real paths.
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        Self { root, prefix: format!("{}#{}:", remote.value, reference.value) }
+    }
+
+    /// The path as people know it.
+    pub(super) fn shown(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+
+    /// Where a path leads; nowhere where that is outside of a repository, which others may write to.
+    fn real(&self, path: &ProjectPath) -> Option<PathBuf> {
+        let path = self.root.join(path.as_str());
+        let is_inside = || path.canonicalize().is_ok_and(|real| real.starts_with(&self.root));
+        (self.prefix.is_empty() || is_inside()).then_some(path)
+    }
+
+    fn has_file(&self, path: &ProjectPath) -> bool {
+        self.real(path).is_some_and(|path| path.is_file())
+    }
+}
 
 /// Where an image comes from.
 pub(super) struct ImageSource {
     pub(super) name: ImageName,
     pub(super) config: ImageConfig,
-    /// Below the root.
+    pub(super) home: Home,
+    /// Below the home's root.
     pub(super) dockerfile: TreePath,
     pub(super) context: ProjectPath,
 }
@@ -30,27 +69,30 @@ pub(super) struct Sources {
 
 /// The images that the configuration declares, and those that are discovered besides them.
 ///
-/// An image that the configuration gives a context is declared; one without takes the Dockerfile that discovery finds
-/// for its name.
+/// An image that the configuration gives a context, or a git repository, is declared; one without takes the Dockerfile
+/// that discovery finds for its name.
 pub(super) fn sources(
     root: &Path,
     project: &ProjectName,
     config: &Config,
+    brought: &Brought,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Sources {
-    let declared: BTreeMap<&ImageName, TreePath> = config
-        .images
-        .iter()
-        .filter_map(|(name, image)| Some((name, declared_dockerfile(root, config, image, diagnostics)?)))
-        .collect();
+    let here = Home::project(root);
+    let mut declared: BTreeMap<&ImageName, Place> = BTreeMap::new();
+    for (name, image) in &config.images {
+        let place = match (&image.git, &image.context) {
+            (Some(git), _) => brought.folders.get(name).map(|folder| (Home::elsewhere(git, folder), &git.path)),
+            (None, context) => context.as_ref().map(|context| (here.clone(), context)),
+        };
+        let place = place.and_then(|(home, context)| declared_place(home, context, config, image, diagnostics));
+        declared.extend(place.map(|place| (name, place)));
+    }
+    let is_declared = |image: &ImageConfig| image.context.is_some() || image.git.is_some();
+    let in_project = declared.values().filter(|place| place.home.prefix.is_empty());
     let to_discover = Declared {
-        dockerfiles: declared.values().map(ToString::to_string).collect(),
-        names: config
-            .images
-            .iter()
-            .filter(|(_, image)| image.context.is_some())
-            .map(|(name, _)| name.clone())
-            .collect(),
+        dockerfiles: in_project.map(|place| place.dockerfile.to_string()).collect(),
+        names: config.images.iter().filter(|(_, image)| is_declared(image)).map(|(name, _)| name.clone()).collect(),
         ignored: config.ignore.clone(),
     };
     let Discovered { found, ambiguous, longer, diagnostics: of_discovery } =
@@ -61,29 +103,28 @@ pub(super) fn sources(
     let mut sources =
         Sources { images: Vec::new(), unreadable: ambiguous, notes: Vec::from_iter(of_longer_names(&longer)) };
     for (name, image) in &config.images {
-        let (dockerfile, context) = match (&image.context, declared.get(name), found.remove(name)) {
-            (Some(context), Some(dockerfile), other) => {
-                let error = other.map(|other| claimed_twice(config, image, name, dockerfile, &other.path));
+        let place = match (is_declared(image), declared.remove(name), found.remove(name)) {
+            (true, Some(declared), other) => {
+                let error = other.map(|other| claimed_twice(config, image, name, &declared, &other.path));
                 diagnostics.extend(error);
-                (dockerfile.clone(), context.value.clone())
+                declared
             }
-            (None, _, Some(found)) => place(&found),
-            (None, _, None) if sources.unreadable.contains(name) => continue,
-            (None, _, None) => {
+            (false, _, Some(found)) => place(&here, &found),
+            (false, _, None) if sources.unreadable.contains(name) => continue,
+            (false, _, None) => {
                 diagnostics.push(not_found(config, image, name, &found_names));
                 sources.unreadable.insert(name.clone());
                 continue;
             }
-            (Some(_), None, _) => {
+            (true, None, _) => {
                 sources.unreadable.insert(name.clone());
                 continue;
             }
         };
-        sources.images.push(ImageSource { name: name.clone(), config: image.clone(), dockerfile, context });
+        sources.images.push(place.of(name, image.clone()));
     }
     for (name, found) in found {
-        let (dockerfile, context) = place(&found);
-        sources.images.push(ImageSource { name, config: config.unnamed_image(), dockerfile, context });
+        sources.images.push(place(&here, &found).of(&name, config.unnamed_image()));
     }
     sources
 }
@@ -96,52 +137,64 @@ fn of_longer_names(names: &[ImageName]) -> Option<String> {
     (!names.is_empty()).then_some(what)
 }
 
+/// Where a Dockerfile and its context are.
+struct Place {
+    home: Home,
+    dockerfile: TreePath,
+    context: ProjectPath,
+}
+
+impl Place {
+    fn of(self, name: &ImageName, config: ImageConfig) -> ImageSource {
+        let Self { home, dockerfile, context } = self;
+        ImageSource { name: name.clone(), config, home, dockerfile, context }
+    }
+}
+
 /// The Dockerfile, and its folder as the context.
-fn place(found: &Found) -> (TreePath, ProjectPath) {
+fn place(here: &Home, found: &Found) -> Place {
     let dockerfile = found.path.parse().expect("what a walk finds has a plain path");
-    (dockerfile, found.folder().parse::<TreePath>().map_or(ProjectPath::ROOT, ProjectPath::from))
+    let context = found.folder().parse::<TreePath>().map_or(ProjectPath::ROOT, ProjectPath::from);
+    Place { home: here.clone(), dockerfile, context }
 }
 
 /// The Dockerfile of an image with a context: the one that is named, else the one that stands in the context.
-fn declared_dockerfile(
-    root: &Path,
+fn declared_place(
+    home: Home,
+    context: &Spanned<ProjectPath>,
     config: &Config,
     image: &ImageConfig,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Option<TreePath> {
-    let context = image.context.as_ref()?;
-    let is_file = |path: &ProjectPath| root.join(path.as_str()).is_file();
-    if !root.join(context.value.as_str()).is_dir() {
+) -> Option<Place> {
+    if !home.real(&context.value).is_some_and(|path| path.is_dir()) {
         let message = format!("the context `{}` is no folder of the project", context.value);
         diagnostics.push(Diagnostic::error(message).at(&config.source, context.span, ""));
         return None;
     }
-    if let Some(dockerfile) = &image.dockerfile {
-        if !is_file(&dockerfile.value) {
-            let message = format!("the Dockerfile `{}` does not exist", dockerfile.value);
+    let dockerfile = match &image.dockerfile {
+        Some(dockerfile) if !home.has_file(&dockerfile.value) => {
+            let message = format!("the Dockerfile `{}` does not exist", home.shown(dockerfile.value.as_str()));
             let hint = format!("the path is seen from the context, `{}`", context.value);
             diagnostics.push(Diagnostic::error(message).at(&config.source, dockerfile.span, "").hint(hint));
             return None;
         }
-        return dockerfile.value.below_root().cloned();
-    }
-    let candidates = ["Dockerfile", "Containerfile"].map(|file| context.value.join(file));
-    let found = candidates.into_iter().filter_map(Result::ok).find(is_file);
-    if found.is_none() {
-        let message = format!("the context `{}` has no Dockerfile", context.value);
+        Some(dockerfile) => Some(dockerfile.value.clone()),
+        None => {
+            let candidates = ["Dockerfile", "Containerfile"].map(|file| context.value.join(file));
+            candidates.into_iter().filter_map(Result::ok).find(|path| home.has_file(path))
+        }
+    };
+    let Some(dockerfile) = dockerfile.as_ref().and_then(ProjectPath::below_root) else {
+        let message = format!("the context `{}` has no Dockerfile", home.shown(context.value.as_str()));
         let error = Diagnostic::error(message).at(&config.source, context.span, "");
-        diagnostics.push(error.hint("`dockerfile` beside `context` names one that is called otherwise"));
-    }
-    found.and_then(|path| path.below_root().cloned())
+        diagnostics.push(error.hint("`dockerfile` beside it names one that is called otherwise"));
+        return None;
+    };
+    Some(Place { dockerfile: dockerfile.clone(), context: context.value.clone(), home })
 }
 
-fn claimed_twice(
-    config: &Config,
-    image: &ImageConfig,
-    name: &ImageName,
-    dockerfile: &TreePath,
-    other: &str,
-) -> Diagnostic {
+fn claimed_twice(config: &Config, image: &ImageConfig, name: &ImageName, declared: &Place, other: &str) -> Diagnostic {
+    let dockerfile = declared.home.shown(declared.dockerfile.as_str());
     Diagnostic::error(format!("the image name `{name}` is claimed by `{dockerfile}` and `{other}`"))
         .at(&config.source, image.span, format!("declared with `{dockerfile}`"))
         .hint(format!("declare `{other}` below `images` under a name of its own"))

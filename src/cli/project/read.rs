@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::find::ImageSource;
+use super::find::{Home, ImageSource};
 use crate::cli::Settings;
 use crate::config::{self, Config, FileConfig, FileFrom, ImageConfig, NamedContext, ProjectPath, Spanned, TestConfig};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
@@ -31,8 +31,15 @@ pub(super) fn images(
     settings: &Settings,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> ReadImages {
-    let mut reader =
-        Reader { config, settings, texts: BTreeMap::new(), contexts: Vec::new(), known: BTreeMap::new(), diagnostics };
+    let mut reader = Reader {
+        here: Home::project(&settings.root),
+        config,
+        settings,
+        texts: BTreeMap::new(),
+        contexts: Vec::new(),
+        known: BTreeMap::new(),
+        diagnostics,
+    };
     let (mut images, mut unreadable) = (Vec::new(), BTreeSet::new());
     for source in sources {
         match reader.image(source) {
@@ -66,6 +73,7 @@ pub(super) fn contexts(
 }
 
 struct Reader<'a> {
+    here: Home,
     config: &'a Config,
     settings: &'a Settings,
     /// The texts that were read, so that a file that several images share is read, and complained about, once.
@@ -78,14 +86,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn image(&mut self, source: ImageSource) -> Result<ImageInputs, ImageName> {
-        let dockerfile = self.text(source.dockerfile.as_str());
-        let context = self.folder(&source.context, Some(source.dockerfile.as_str()));
+        let dockerfile = self.text(&source.home, source.dockerfile.as_str());
+        let context = self.folder(&source.home, &source.context, Some(source.dockerfile.as_str()));
         let mut named_contexts = BTreeMap::new();
         for (name, context) in &source.config.contexts {
             match &context.value {
                 NamedContext::Image(_) => {}
                 NamedContext::Folder(path) if self.root().join(path.as_str()).is_dir() => {
-                    named_contexts.insert(name.clone(), self.folder(path, None));
+                    named_contexts.insert(name.clone(), self.folder(&self.here.clone(), path, None));
                 }
                 NamedContext::Folder(path) => {
                     let message = format!("the context `{path}` is no folder of the project");
@@ -107,13 +115,13 @@ impl Reader<'_> {
     }
 
     /// Notes a folder as a context; the `.dockerignore` beside its Dockerfile comes before the folder's own.
-    fn folder(&mut self, context: &ProjectPath, dockerfile: Option<&str>) -> Folder {
+    fn folder(&mut self, home: &Home, context: &ProjectPath, dockerfile: Option<&str>) -> Folder {
         let beside = dockerfile.map(|dockerfile| format!("{dockerfile}.dockerignore"));
         let own = context.join(".dockerignore").map(|path| path.to_string()).ok();
-        let ignore = [beside, own].into_iter().flatten().find(|path| self.root().join(path).is_file());
-        let ignore = ignore.and_then(|path| self.text(&path));
-        let root = self.root().join(context.below_root().map_or("", |path| path.as_str()));
-        let shown = context.below_root().map(ToString::to_string).unwrap_or_default();
+        let ignore = [beside, own].into_iter().flatten().find(|path| home.root.join(path).is_file());
+        let ignore = ignore.and_then(|path| self.text(home, &path));
+        let root = home.root.join(context.below_root().map_or("", |path| path.as_str()));
+        let shown = home.shown(context.below_root().map_or("", |path| path.as_str()));
         // Loading the context says it, if the folder is gone by now.
         let root = root.canonicalize().unwrap_or(root);
         let key = (root.clone(), ignore.as_ref().map(|ignore| ignore.text().to_owned()));
@@ -125,12 +133,13 @@ impl Reader<'_> {
         Folder { root, listing }
     }
 
-    fn text(&mut self, path: &str) -> Option<Arc<SourceText>> {
-        if !self.texts.contains_key(path) {
-            let text = self.told(read_text(&self.settings.root.join(path), path));
-            self.texts.insert(path.to_owned(), text);
+    fn text(&mut self, home: &Home, path: &str) -> Option<Arc<SourceText>> {
+        let shown = home.shown(path);
+        if !self.texts.contains_key(&shown) {
+            let text = self.told(read_text(&home.root.join(path), &shown));
+            self.texts.insert(shown.clone(), text);
         }
-        self.texts[path].clone()
+        self.texts[&shown].clone()
     }
 
     fn injected(&mut self, file: &FileConfig) -> Option<InjectedFile> {
