@@ -135,6 +135,8 @@ pub struct Settings {
     pub locked: bool,
     /// Whether somebody sits at a terminal and can be asked.
     pub may_prompt: bool,
+    /// Whether this run belongs to a terminal, whatever its input and output are.
+    pub has_terminal: bool,
     /// How things are shown.
     pub ui: Ui,
     /// The environment.
@@ -166,6 +168,7 @@ impl Settings {
             offline: args.offline,
             locked: args.locked,
             may_prompt: may_prompt(),
+            has_terminal: std::fs::File::open("/dev/tty").is_ok(),
             ui: Ui {
                 color: color(args.color, environment),
                 progress: progress(args.progress, args.quiet, environment),

@@ -105,8 +105,12 @@ pub(in crate::cli) fn cache(settings: &Settings) -> Result<Cache, Refusal> {
         Refusal::usage_with_hint(message, "name one in `WINDLASS_CACHE`, or set `HOME`")
     })?;
     let count = settings.environment.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok());
-    let settings =
-        GitSettings { may_prompt: settings.may_prompt, offline: settings.offline, config_count: count.unwrap_or(0) };
+    let settings = GitSettings {
+        may_prompt: settings.may_prompt,
+        has_terminal: settings.has_terminal,
+        offline: settings.offline,
+        config_count: count.unwrap_or(0),
+    };
     Ok(Cache::new(folder.join("git"), settings))
 }
 

@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -18,14 +18,13 @@ use crate::model::GitRemote;
 pub struct GitSettings {
     /// Whether somebody is there to be asked for a password; helpers are asked in any case.
     pub may_prompt: bool,
+    /// Whether this run belongs to a terminal, whose Ctrl-C reaches git too.
+    pub has_terminal: bool,
     /// Whether no repository elsewhere may be asked.
     pub offline: bool,
     /// `GIT_CONFIG_COUNT` as it is set: how many settings the environment makes already.
     pub config_count: usize,
 }
-
-/// Whether git may ask at a terminal.
-const PROMPT: &str = "GIT_TERMINAL_PROMPT";
 
 /// What says to git where it is: windlass may itself be run by git, as a hook.
 const PLACES: [&str; 9] = [
@@ -75,8 +74,11 @@ impl GitSettings {
         let protocols = if remote.is_file() { "file:git:http:https:ssh" } else { "git:http:https:ssh" };
         command.env("GIT_ALLOW_PROTOCOL", protocols);
         if !self.may_prompt {
-            // Who is asked at a terminal has to be of the group that the terminal belongs to.
-            command.env(PROMPT, "0").process_group(0);
+            command.env("GIT_TERMINAL_PROMPT", "0");
+        }
+        if !self.has_terminal {
+            // At a terminal, ssh in a group of its own would be stopped where it asks for something.
+            command.process_group(0);
         }
         if self.offline {
             command.env("GIT_NO_LAZY_FETCH", "1");
@@ -112,11 +114,10 @@ pub(super) async fn output_of_input(
     if !input.is_empty() {
         command.stdin(Stdio::piped());
     }
-    let is_group = command.as_std().get_envs().any(|(name, value)| name == PROMPT && value.is_some());
     let run = async {
         let mut child = command.spawn()?;
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).filter(|_| is_group);
-        let mut group = Group(pid.map(Pid::from_raw));
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
+        let mut group = Group(pid.filter(|pid| getpgid(Some(*pid)) == Ok(*pid)));
         if let Some(mut stdin) = child.stdin.take() {
             // Git reads all of it before it does anything; one that ends early tells why itself.
             let _closed = stdin.write_all(input.as_bytes()).await;
