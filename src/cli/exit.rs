@@ -6,7 +6,7 @@ use crate::docker::ConnectError;
 use crate::engine;
 use crate::pipeline::LookupError;
 use crate::registry::{self, Again};
-use crate::source::RemoteError;
+use crate::source::{CommitError, RemoteError};
 
 /// How the program ends. The numbers are an interface: scripts branch on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,10 +113,27 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     if let Some(remote) = error.downcast_ref::<RemoteError>() {
         return Some(of_remote(remote));
     }
+    if let Some(commit) = error.downcast_ref() {
+        return Some(of_commit(commit));
+    }
     if let Some((exit, hint)) = deploy::meaning(error) {
         return Some(Meaning { exit, hint });
     }
     error.downcast_ref().map(of_engine).or_else(|| error.downcast_ref().map(of_registry))
+}
+
+fn of_commit(error: &CommitError) -> Meaning {
+    let hint = match error {
+        CommitError::NoGit(_) => None,
+        CommitError::Unknown(_) => Some("`git fetch` brings what is not here; `git branch --all` lists what is"),
+        CommitError::Ambiguous { .. } => Some("write the whole name"),
+        CommitError::Shallow(_) => Some(
+            "`git fetch --deepen=100` brings more of the history, `git fetch --unshallow` all of it; in GitHub Actions set \
+             `fetch-depth: 0` of actions/checkout, in GitLab CI `GIT_DEPTH: 0`, in Travis CI `git: {depth: false}`",
+        ),
+        CommitError::Refused(_) => return Meaning { exit: Exit::Unreachable, hint: None },
+    };
+    Meaning { exit: Exit::Usage, hint: hint.map(str::to_owned) }
 }
 
 fn of_engine(error: &engine::Error) -> Meaning {

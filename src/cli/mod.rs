@@ -20,6 +20,7 @@ mod lock_file;
 mod lookups;
 mod man;
 mod manifest_file;
+mod past;
 mod plan;
 mod project;
 mod rollback;

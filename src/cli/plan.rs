@@ -8,19 +8,24 @@ use std::sync::Arc;
 use super::deploy::StateArgs;
 use super::jobs::{self, Service};
 use super::project::{self, Project, SelectionArgs};
-use super::{Exit, Settings, bases, block_on, connect, lookups, stale, until_interrupted};
+use super::{Exit, Settings, bases, block_on, connect, lookups, past, stale, until_interrupted};
 use crate::ci::{github, gitlab, travis};
 use crate::config::{Config, Lock};
 use crate::event::{Event, Sink as _};
 use crate::model::ImageName;
 use crate::plan::{self, Plan, Resolved};
-use crate::ui::{self, Graph, Progress, Reporter, Ui, plan_json};
+use crate::ui::plan_json::{self, PlanJson};
+use crate::ui::{self, Graph, Progress, Reporter, Ui};
 
 /// What `windlass plan` is asked.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
     pub(super) selection: SelectionArgs,
+    /// Only images that are not the same as they were at this commit, or where the branch parted from it; changes that
+    /// are not committed count too.
+    #[arg(long, value_name = "REF")]
+    since: Option<String>,
     /// Plan as `build --force` would build.
     #[arg(long)]
     pub(super) force: bool,
@@ -66,14 +71,26 @@ pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> 
     if args.stale {
         return stale::run(&args.selection, args.format, settings);
     }
-    let plan = plan(&args.selection, args.force, args.manifest.as_deref(), settings)?;
+    let manifest = args.manifest.as_deref();
+    let project = project::load(settings, &args.selection, manifest)?;
+    let (project, since) = match &args.since {
+        Some(name) => {
+            let (project, commit) = past::since(project, name, &args.selection, manifest, settings)?;
+            (project, Some(commit))
+        }
+        None => (project, None),
+    };
+    let plan = decided(project, args.force, settings)?;
     // Where nobody says where state is, nothing is remembered.
     let state = args.state.folder(settings).ok();
     let jobs = |service| jobs::jobs(&plan, args.shards, service, state.as_deref(), settings);
     let invocation = || jobs::invocation(&args.selection, settings);
     let answer = match args.format {
         Format::Text => ui::table(&plan, settings.ui.color),
-        Format::Json => serde_json::to_string_pretty(&plan_json::json(&plan))? + "\n",
+        Format::Json => {
+            let json = PlanJson { since: since.as_ref().map(plan_json::since), ..plan_json::json(&plan) };
+            serde_json::to_string_pretty(&json)? + "\n"
+        }
         Format::Dot => Graph::from(&plan).dot(),
         Format::Mermaid => Graph::from(&plan).mermaid(),
         Format::GithubMatrix => github::matrix(&jobs(Service::Github)?) + "\n",
@@ -91,7 +108,12 @@ pub(super) fn plan(
     manifest: Option<&Path>,
     settings: &Settings,
 ) -> anyhow::Result<Plan> {
-    let Project { resolved, config, lock, .. } = project::load(settings, selection, manifest)?;
+    decided(project::load(settings, selection, manifest)?, force, settings)
+}
+
+/// Says what there is to say of a project, and decides what would be built of it.
+fn decided(project: Project, force: bool, settings: &Settings) -> anyhow::Result<Plan> {
+    let Project { resolved, config, lock, .. } = project;
     ui::warn(&resolved.warnings, &settings.ui);
     let forced = if force { resolved.chosen.clone() } else { BTreeSet::new() };
     let plan = decide(resolved, &config, lock.as_ref(), &forced, settings)?;

@@ -112,6 +112,7 @@ enum ColorChoice {
 }
 
 /// Everything that a command needs to know besides its own flags.
+#[derive(Clone)]
 pub struct Settings {
     /// The project's root, absolute.
     pub root: PathBuf,

@@ -63,8 +63,7 @@ impl Resolved {
         if words.is_empty() {
             return Ok(self);
         }
-        let parents: Dependencies<ImageName> =
-            self.images.iter().map(|image| (image.name.clone(), image.parents.clone())).collect();
+        let parents = self.parents();
         let mut diagnostics = Vec::new();
         let mut chosen = BTreeSet::new();
         for word in words {
@@ -94,6 +93,19 @@ impl Resolved {
         self.images.retain(|image| looked_at.contains(&image.name));
         self.chosen = chosen;
         Ok(self)
+    }
+
+    /// The same with some images chosen no more. Of what nobody chose, what chosen ones may need stays.
+    #[must_use]
+    pub fn without(mut self, names: &BTreeSet<ImageName>) -> Self {
+        self.chosen.retain(|name| !names.contains(name));
+        let looked_at = graph::closure(&self.parents(), self.chosen.iter().cloned());
+        self.images.retain(|image| looked_at.contains(&image.name));
+        self
+    }
+
+    fn parents(&self) -> Dependencies<ImageName> {
+        self.images.iter().map(|image| (image.name.clone(), image.parents.clone())).collect()
     }
 
     fn nothing_for(&self, selector: &Selector<'_>) -> Diagnostic {

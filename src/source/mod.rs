@@ -1,6 +1,7 @@
 //! Reads what images are made from: folders, `.gitignore`, `.dockerignore`, git's revision. Decides nothing about
 //! images, and reads neither clock nor environment.
 
+mod checkout;
 mod context;
 mod digest;
 mod discover;
@@ -11,6 +12,7 @@ mod revision;
 mod text;
 mod walk;
 
+pub use checkout::{Checkout, Commit, CommitError, check_out};
 pub use context::{ContextRequest, list_contexts, load_contexts};
 pub use discover::{Declared, Discovered, Found, discover};
 pub use ignore_file::IgnoreFile;

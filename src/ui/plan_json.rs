@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::plan_reasons;
 use crate::diag::{Diagnostic, Location, Severity};
 use crate::plan::{BaseId, Edge, EdgeKind, Plan, PlannedImage, Reason, Verdict};
+use crate::source::Commit;
 
 /// The version of the shape. It grows when something that is there changes its meaning or leaves, not when something
 /// is added.
@@ -18,6 +19,9 @@ pub struct PlanJson {
     pub version: u32,
     /// The project's name.
     pub project: String,
+    /// What the images were compared with; left away without `--since`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<CommitJson>,
     /// How many images have the verdict `build`.
     pub to_build: usize,
     /// The images: every one after its parents, one layer after another, by name within a layer.
@@ -26,6 +30,15 @@ pub struct PlanJson {
     pub notes: Vec<String>,
     /// What is likely not meant as it is written.
     pub warnings: Vec<WarningJson>,
+}
+
+/// A commit.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CommitJson {
+    /// What it was called.
+    pub name: String,
+    /// Its id in hex; where the branch parted from the commit that was named.
+    pub commit: String,
 }
 
 /// An image of the project.
@@ -212,11 +225,17 @@ pub fn json(plan: &Plan) -> PlanJson {
     PlanJson {
         version: VERSION,
         project: project.to_string(),
+        since: None,
         to_build: plan.to_build(),
         images: images.iter().map(image).collect(),
         notes: notes.clone(),
         warnings: warnings.iter().filter(|warning| warning.severity == Severity::Warning).map(warning).collect(),
     }
+}
+
+/// A commit in its wire form.
+pub fn since(commit: &Commit) -> CommitJson {
+    CommitJson { name: commit.name.clone(), commit: commit.id.clone() }
 }
 
 /// The JSON Schema of [`PlanJson`].

@@ -14,7 +14,7 @@ use expect_test::{Expect, expect};
 const BASE: &str = "FROM scratch\nCOPY . /\n";
 
 /// Writes files below a folder: paths with their texts.
-fn write(root: &Path, files: &[(&str, &str)]) {
+pub(crate) fn write(root: &Path, files: &[(&str, &str)]) {
     for (path, text) in files {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -23,6 +23,7 @@ mod pipeline;
 mod plan;
 mod plan_jobs;
 mod plan_select;
+mod plan_since;
 mod plan_verdicts;
 mod registry_credentials;
 mod registry_faults;

@@ -1,0 +1,233 @@
+//! The files of a commit in a folder of their own, written by the `git` program: the work tree and its index are only
+//! read.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What git does not tell.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The folder lies in no work tree, or there is no `git` program.
+    #[error("`{0}` is in no git repository, or git is not installed")]
+    NoGit(PathBuf),
+    /// No commit has this name.
+    #[error("git knows no commit `{0}`")]
+    Unknown(String),
+    /// Several commits have this name.
+    #[error("`{name}` is the name of several commits: {candidates}")]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// By which longer names git knows them.
+        candidates: String,
+    },
+    /// The commits that are here do not reach so far back.
+    #[error("this clone is shallow, and does not reach back to `{0}`")]
+    Shallow(String),
+    /// Git refused something, or could not be run.
+    #[error("git: {0}")]
+    Refused(String),
+}
+
+/// A commit whose files can be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// What it was called.
+    pub name: String,
+    /// Its id in hex.
+    pub id: String,
+}
+
+impl Commit {
+    /// The commit of a name: a branch, a tag, an id, or anything else that git understands.
+    ///
+    /// # Errors
+    /// When there is none or more than one.
+    pub fn find(folder: &Path, name: &str) -> Result<Self, CommitError> {
+        if name.is_empty() || name.starts_with('-') {
+            return Err(CommitError::Unknown(name.to_owned()));
+        }
+        ambiguous(folder, name)?;
+        let said = git(folder, &["rev-parse", "--verify", &format!("{name}^{{commit}}")], Stdio::null(), None)?;
+        match said.ok {
+            true => Ok(Self { name: name.to_owned(), id: said.line() }),
+            false if said.stderr.contains("ambiguous") => {
+                let candidates: Vec<&str> =
+                    said.stderr.lines().filter_map(|line| line.strip_prefix("hint:   ")).collect();
+                Err(CommitError::Ambiguous { name: name.to_owned(), candidates: candidates.join(", ") })
+            }
+            false if is_shallow(folder)? => Err(CommitError::Shallow(name.to_owned())),
+            false => Err(CommitError::Unknown(name.to_owned())),
+        }
+    }
+
+    /// Where what is checked out parted from this commit: this commit itself, if it is an ancestor, or has nothing in
+    /// common with it.
+    ///
+    /// # Errors
+    /// When too little of the history is here to tell.
+    pub fn parted(self, folder: &Path) -> Result<Self, CommitError> {
+        let said = git(folder, &["merge-base", "HEAD", &self.id], Stdio::null(), None)?;
+        match said.ok {
+            true => Ok(Self { id: said.line(), ..self }),
+            false if is_shallow(folder)? => Err(CommitError::Shallow(self.name)),
+            false => Ok(self),
+        }
+    }
+}
+
+/// The files of a commit below a folder of the work tree.
+#[derive(Debug)]
+pub struct Checkout {
+    /// Where that folder is in the copy. It has the same name.
+    pub root: PathBuf,
+    /// Removed with the value.
+    _folder: tempfile::TempDir,
+}
+
+/// Writes the files of a commit below `root` into a folder of their own. Of what git does not know, because it is
+/// ignored or an empty folder, nothing can be said: of `inputs`, paths below `root`, such ones are taken over as they
+/// are. What lies in submodules is not there.
+///
+/// # Errors
+/// When git or the file system refuses.
+pub fn check_out(root: &Path, commit: &Commit, inputs: &BTreeSet<PathBuf>) -> Result<Checkout, CommitError> {
+    let top = git(root, &["rev-parse", "--show-toplevel"], Stdio::null(), None)?.all_well()?;
+    let top = Path::new(&top).to_owned();
+    let below = git(root, &["rev-parse", "--show-prefix"], Stdio::null(), None)?.all_well()?;
+    let folder = tempfile::tempdir().map_err(|error| refused(&error))?;
+    let index = folder.path().join("index");
+    let out = folder.path().join("tree").join(top.file_name().unwrap_or_else(|| OsStr::new("root")));
+    let copy = out.join(&below);
+    fs::create_dir_all(&copy).map_err(|error| refused(&error))?;
+    // What is above the root can hide files from the search for Dockerfiles, which heeds it in repositories alone.
+    git(&out, &["init", "--quiet", "."], Stdio::null(), None)?.all_well()?;
+    git(&top, &["read-tree", &commit.id], Stdio::null(), Some(&index))?.all_well()?;
+    let above = Path::new(&below).ancestors().skip(1).map(|above| above.join(".gitignore").display().to_string());
+    let paths: Vec<String> = above.chain([below.clone()]).map(|path| format!(":(top,literal){path}")).collect();
+    let mut list = vec!["ls-files", "-z", "--"];
+    list.extend(paths.iter().map(String::as_str));
+    let files = git(&top, &list, Stdio::null(), Some(&index))?.all_well_bytes()?;
+    let prefix = format!("--prefix={}/", out.display());
+    git(&top, &["checkout-index", "-z", "--stdin", &prefix], stdin(&files)?, Some(&index))?.all_well()?;
+    take_over(root, &copy, inputs)?;
+    Ok(Checkout { root: copy, _folder: folder })
+}
+
+/// Copies what git ignores, and empty folders.
+fn take_over(root: &Path, copy: &Path, inputs: &BTreeSet<PathBuf>) -> Result<(), CommitError> {
+    let mut names = Vec::new();
+    for input in inputs {
+        names.extend_from_slice(input.as_os_str().as_bytes());
+        names.push(0);
+        let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+        if is_empty(&root.join(input)) {
+            fs::create_dir_all(copy.join(input)).map_err(|error| refused(&error))?;
+        }
+    }
+    // It fails where nothing is ignored, without a word.
+    let ignored = git(root, &["check-ignore", "-z", "--stdin"], stdin(&names)?, None)?.stdout;
+    for path in ignored.split(|byte| *byte == 0).filter(|path| !path.is_empty()) {
+        let path = Path::new(OsStr::from_bytes(path));
+        let (from, to) = (root.join(path), copy.join(path));
+        let Ok(metadata) = from.symlink_metadata() else { continue };
+        if to.symlink_metadata().is_ok() || metadata.is_dir() {
+            continue;
+        }
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).map_err(|error| refused(&error))?;
+        }
+        let copied = if metadata.is_symlink() {
+            fs::read_link(&from).and_then(|target| std::os::unix::fs::symlink(target, &to))
+        } else {
+            fs::copy(&from, &to).map(drop)
+        };
+        copied.map_err(|error| refused(&error))?;
+    }
+    Ok(())
+}
+
+/// Refuses a name that is both a branch and a tag, or the like, where those are different commits: git itself takes
+/// one of them, with a warning that nobody reads in a CI job.
+fn ambiguous(folder: &Path, name: &str) -> Result<(), CommitError> {
+    let full: Vec<String> = ["tags", "heads", "remotes"].map(|kind| format!("refs/{kind}/{name}")).into();
+    let mut args = vec!["for-each-ref", "--format=%(objectname) %(*objectname) %(refname)"];
+    args.extend(full.iter().map(String::as_str));
+    let said = git(folder, &args, Stdio::null(), None)?.all_well()?;
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    for line in said.lines() {
+        let Some((objects, reference)) = line.rsplit_once(' ') else { continue };
+        // An annotated tag is an object of its own, that names the commit.
+        let commit = objects.split(' ').rfind(|object| !object.is_empty()).unwrap_or_default();
+        if full.iter().any(|full| full == reference) {
+            found.push((commit, reference));
+        }
+    }
+    if found.iter().all(|(commit, _)| *commit == found[0].0) {
+        return Ok(());
+    }
+    let candidates = found.iter().map(|(_, reference)| format!("`{reference}`")).collect::<Vec<_>>().join(", ");
+    Err(CommitError::Ambiguous { name: name.to_owned(), candidates })
+}
+
+fn is_shallow(folder: &Path) -> Result<bool, CommitError> {
+    Ok(git(folder, &["rev-parse", "--is-shallow-repository"], Stdio::null(), None)?.line() == "true")
+}
+
+/// What git answered.
+struct Said {
+    ok: bool,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+impl Said {
+    fn line(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim_end_matches('\n').to_owned()
+    }
+
+    fn all_well(self) -> Result<String, CommitError> {
+        if self.ok { Ok(self.line()) } else { Err(CommitError::Refused(self.stderr.trim().to_owned())) }
+    }
+
+    fn all_well_bytes(self) -> Result<Vec<u8>, CommitError> {
+        if self.ok { Ok(self.stdout) } else { Err(CommitError::Refused(self.stderr.trim().to_owned())) }
+    }
+}
+
+/// Runs git in a folder, if that lies in a work tree; `index` stands in for the work tree's own.
+fn git(folder: &Path, args: &[&str], stdin: Stdio, index: Option<&Path>) -> Result<Said, CommitError> {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(folder).args(args).stdin(stdin);
+    // Without the lock, nobody who works in the tree is disturbed; what git says is read, so it says it in English.
+    command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
+    if let Some(index) = index {
+        command.env("GIT_INDEX_FILE", index);
+    }
+    let output = match command.output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(CommitError::NoGit(folder.to_owned())),
+        output => output.map_err(|error| refused(&error))?,
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    if stderr.contains("not a git repository") {
+        return Err(CommitError::NoGit(folder.to_owned()));
+    }
+    Ok(Said { ok: output.status.success(), stdout: output.stdout, stderr })
+}
+
+/// A file to read standard input from: a pipe would have to be fed while the answer is read.
+fn stdin(bytes: &[u8]) -> Result<Stdio, CommitError> {
+    let mut file = tempfile::tempfile().map_err(|error| refused(&error))?;
+    let written = file.write_all(bytes).and_then(|()| io::Seek::rewind(&mut file));
+    written.map_err(|error| refused(&error))?;
+    Ok(Stdio::from(file))
+}
+
+fn refused(error: &io::Error) -> CommitError {
+    CommitError::Refused(error.to_string())
+}

@@ -1,0 +1,251 @@
+//! Which images changed since a commit, in repositories that the `git` program makes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use expect_test::{Expect, expect};
+use tempfile::TempDir;
+
+use crate::bad_input::write;
+use crate::plan::windlass;
+
+/// Runs git as nobody in particular; it has to succeed.
+fn git(folder: &Path, args: &[&str]) -> String {
+    let settings = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "protocol.file.allow=always"];
+    let mut command = Command::new("git");
+    command.env_remove("GIT_DIR").env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    let output = command.arg("-C").arg(folder).args(settings).args(args).output().unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn commit(folder: &Path) -> String {
+    git(folder, &["add", "--all"]);
+    git(folder, &["commit", "--quiet", "--allow-empty", "--message", "work"]);
+    git(folder, &["rev-parse", "HEAD"])
+}
+
+/// `base`; `api` made from it; `docs` beside both; what is in `cache` folders is ignored. All is committed, on `main`.
+fn shop() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        &[
+            (".gitignore", "cache/\n*.key\n"),
+            ("base/Dockerfile", "FROM scratch\nCOPY . /\n"),
+            ("base/file", "1"),
+            ("api/Dockerfile", "FROM base\nARG LEVEL=1\nCOPY . /$LEVEL\n"),
+            ("api/src/main", "1"),
+            ("api/src/other", "2"),
+            ("docs/Dockerfile", "FROM scratch\nCOPY . /\n"),
+            ("docs/page", "1"),
+        ],
+    );
+    git(folder.path(), &["init", "--quiet", "--initial-branch", "main", "."]);
+    commit(folder.path());
+    folder
+}
+
+/// The images that changed since a commit: those that `--force` would build.
+fn changed(folder: &Path, name: &str, words: &[&str]) -> String {
+    let args = ["plan", "--offline", "-q", "--host", "unix:///nowhere", "--force", "--format", "json", "--since", name];
+    let mut command = assert_cmd::Command::cargo_bin("windlass").unwrap();
+
+    let output = command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    let output = output.arg("-C").arg(folder).args(args).args(words).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+    let is_forced = |image: &&serde_json::Value| image["reasons"][0]["kind"] == "forced";
+    let images = json["images"].as_array().unwrap().iter().filter(is_forced);
+    images.map(|image| image["name"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+/// Checks what a change to the committed project changes, committed or not.
+fn check(change: impl Fn(&Path), expected: &str) {
+    let folder = shop();
+    change(folder.path());
+    assert_eq!(changed(folder.path(), "HEAD", &[]), expected, "not committed");
+    commit(folder.path());
+    assert_eq!(changed(folder.path(), "HEAD~1", &[]), expected, "committed");
+    assert_eq!(changed(folder.path(), "HEAD", &[]), "", "nothing since");
+    assert_eq!(git(folder.path(), &["status", "--porcelain"]), "", "the work tree is as it was");
+}
+
+#[test]
+fn an_image_changed_when_what_it_is_made_from_did() {
+    check(|_| {}, "");
+    check(|root| write(root, &[("docs/page", "2")]), "docs");
+    check(|root| write(root, &[("base/file", "2")]), "base api");
+    check(|root| write(root, &[("api/new", "")]), "api");
+    check(|root| fs::remove_file(root.join("api/src/other")).unwrap(), "api");
+    check(|root| fs::rename(root.join("api/src/other"), root.join("api/src/another")).unwrap(), "api");
+    check(|root| fs::set_permissions(root.join("docs/page"), fs::Permissions::from_mode(0o755)).unwrap(), "docs");
+    check(|root| fs::set_permissions(root.join("docs/page"), fs::Permissions::from_mode(0o600)).unwrap(), "");
+    check(|root| write(root, &[("api/Dockerfile", "# why\nFROM base\n\nARG LEVEL=1\nCOPY . /$LEVEL\n")]), "api");
+    check(|root| write(root, &[("windlass.yaml", "version: 1\nimages:\n  api: { args: { LEVEL: \"2\" } }\n")]), "api");
+    check(|root| write(root, &[("windlass.yaml", "version: 1\nimages:\n  api: { args: { LEVEL: \"1\" } }\n")]), "");
+    check(|root| write(root, &[("web/Dockerfile", "FROM api\n"), ("README", "")]), "web");
+    check(|root| fs::remove_dir_all(root.join("docs")).unwrap(), "");
+    check(|root| fs::rename(root.join("docs"), root.join("pages")).unwrap(), "pages");
+}
+
+#[test]
+fn what_git_ignores_is_the_same_at_every_commit() {
+    check(|root| write(root, &[("api/cache/object", "1"), ("api/secret.key", "2")]), "");
+    check(|root| fs::create_dir_all(root.join("api/empty")).unwrap(), "");
+}
+
+#[test]
+fn a_branch_is_compared_with_where_it_parted() {
+    let folder = shop();
+    let root = folder.path();
+    git(root, &["checkout", "--quiet", "-b", "topic"]);
+    write(root, &[("api/src/main", "2")]);
+    commit(root);
+    git(root, &["checkout", "--quiet", "main"]);
+    write(root, &[("docs/page", "2")]);
+    commit(root);
+    git(root, &["checkout", "--quiet", "topic"]);
+    assert_eq!(changed(root, "main", &[]), "api");
+    assert_eq!(changed(root, "main", &["docs"]), "");
+    assert_eq!(changed(root, "main", &["base+"]), "api");
+    write(root, &[("base/file", "3")]);
+    assert_eq!(changed(root, "main", &["base"]), "base");
+}
+
+#[test]
+fn a_project_may_lie_below_the_top_of_its_repository() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("examples/shop");
+    write(
+        folder.path(),
+        &[
+            (".gitignore", "/examples/*/hidden\n"),
+            ("examples/shop/Dockerfile", "FROM scratch\nCOPY page /\n"),
+            ("examples/shop/page", "1"),
+            ("examples/shop/hidden/Dockerfile", "FROM scratch\n"),
+            ("elsewhere", "1"),
+        ],
+    );
+    git(folder.path(), &["init", "--quiet", "."]);
+    commit(folder.path());
+    write(folder.path(), &[("elsewhere", "2")]);
+    assert_eq!(changed(&root, "HEAD", &[]), "");
+    write(folder.path(), &[("examples/shop/page", "2")]);
+    assert_eq!(changed(&root, "HEAD", &[]), "shop");
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "expect-test's own shape")]
+fn refused(folder: &Path, name: &str, expected: Expect) {
+    let said = windlass(folder, &["plan", "--offline", "--host", "unix:///nowhere", "--since", name]);
+    expected.assert_eq(&said.replace(folder.to_str().unwrap(), "FOLDER"));
+}
+
+#[test]
+fn commits_that_are_not_here_are_refused_with_the_way_to_bring_them() {
+    let folder = shop();
+    let root = folder.path();
+    refused(
+        root,
+        "v1",
+        expect![[r#"
+        error: git knows no commit `v1`
+        hint: `git fetch` brings what is not here; `git branch --all` lists what is
+        ---
+        exit 2
+    "#]],
+    );
+    refused(
+        root,
+        "--all",
+        expect![[r#"
+        error: unexpected argument '--all' found
+
+          tip: to pass '--all' as a value, use '-- --all'
+
+        Usage: windlass plan --offline --host <ADDRESS> [IMAGE]...
+
+        For more information, try '--help'.
+        ---
+        exit 2
+    "#]],
+    );
+    git(root, &["tag", "v1"]);
+    write(root, &[("docs/page", "2")]);
+    commit(root);
+    git(root, &["branch", "v1"]);
+    refused(
+        root,
+        "v1",
+        expect![[r#"
+        error: `v1` is the name of several commits: `refs/heads/v1`, `refs/tags/v1`
+        hint: write the whole name
+        ---
+        exit 2
+    "#]],
+    );
+    write(root, &[("docs/page", "3")]);
+    commit(root);
+    let clone = tempfile::tempdir().unwrap();
+    let from = format!("file://{}", root.display());
+    git(clone.path(), &["clone", "--quiet", "--depth", "1", "--branch", "main", &from, "shop"]);
+    refused(
+        &clone.path().join("shop"),
+        "HEAD~1",
+        expect![[r#"
+        error: this clone is shallow, and does not reach back to `HEAD~1`
+        hint: `git fetch --deepen=100` brings more of the history, `git fetch --unshallow` all of it; in GitHub Actions set `fetch-depth: 0` of actions/checkout, in GitLab CI `GIT_DEPTH: 0`, in Travis CI `git: {depth: false}`
+        ---
+        exit 2
+    "#]],
+    );
+    git(&clone.path().join("shop"), &["fetch", "--quiet", "--depth", "1", "origin", "refs/tags/v1:refs/tags/old"]);
+    refused(
+        &clone.path().join("shop"),
+        "old",
+        expect![[r#"
+        error: this clone is shallow, and does not reach back to `old`
+        hint: `git fetch --deepen=100` brings more of the history, `git fetch --unshallow` all of it; in GitHub Actions set `fetch-depth: 0` of actions/checkout, in GitLab CI `GIT_DEPTH: 0`, in Travis CI `git: {depth: false}`
+        ---
+        exit 2
+    "#]],
+    );
+    let nowhere = tempfile::tempdir().unwrap();
+    write(nowhere.path(), &[("Dockerfile", "FROM scratch\n")]);
+    refused(
+        nowhere.path(),
+        "HEAD",
+        expect![[r#"
+        error: `FOLDER` is in no git repository, or git is not installed
+        ---
+        exit 2
+    "#]],
+    );
+}
+
+#[test]
+fn where_the_project_was_not_right_all_counts_as_changed() {
+    let folder = shop();
+    write(folder.path(), &[("docs/Dockerfile", "FORM scratch\n")]);
+    commit(folder.path());
+    write(folder.path(), &[("docs/Dockerfile", "FROM scratch\n")]);
+    refused(
+        folder.path(),
+        "HEAD",
+        expect![[r#"
+            note: all images count as changed since `HEAD`, because it has errors: docs/Dockerfile:1:1: error: unknown instruction `FORM`
+            note: no engine answers at `unix:///nowhere`: Socket not found: /nowhere; the plan is made without an engine
+            note: `base` is taken for the project's image, not for Docker Hub's: api/Dockerfile:1:6
+            ---
+            LAYER  IMAGE  VERDICT  HASH              WHY
+                0  base   build    6ffff469bd941743  never built
+                0  docs   build    cef682732b70f337  never built
+                1  api    build    1f2981df70cc7fe5  never built
+
+            3 images to build
+            exit 0
+        "#]],
+    );
+}
