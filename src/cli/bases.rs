@@ -56,6 +56,13 @@ pub(super) async fn settle(
     Ok(resolved.with_bases(&known))
 }
 
+/// The same by windlass.lock alone: nobody is asked.
+pub(super) fn by_lock(resolved: Resolved, lock: Option<&Lock>) -> Resolved {
+    let locked = lock.iter().flat_map(|lock| &lock.bases);
+    let known = locked.map(|(reference, base)| (reference.clone(), pinned(base.digest))).collect();
+    resolved.with_bases(&known)
+}
+
 fn pinned(digest: ImageDigest) -> KnownBase {
     KnownBase { id: BaseId::Registry(digest), pinned: true }
 }

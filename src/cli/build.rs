@@ -18,7 +18,7 @@ use crate::event::{Event, Outcome, Sink};
 use crate::manifest::{ContainerSpec, ImageSource};
 use crate::model::ContainerName;
 use crate::pipeline::{self, About, Report, Run};
-use crate::plan::{self, Plan, Resolved};
+use crate::plan::{self, Facts, Plan, Resolved};
 use crate::registry::RetryPolicy;
 use crate::source::Revision;
 use crate::ui::{self, Record, Reporter, build_report};
@@ -188,6 +188,7 @@ fn remember(built: &Built, state: &StateArgs, settings: &Settings) -> anyhow::Re
             image: image.name.clone(),
             content_hash: image.content_hash,
             took: recorded.took,
+            facts: Facts::of(image),
         })
     });
     last_build::write(&folder, &built_now.collect::<Vec<_>>())

@@ -29,6 +29,7 @@ mod secrets;
 mod settings;
 mod stale;
 mod status;
+mod why;
 
 use std::ffi::OsString;
 use std::sync::Arc;

@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use super::deploy::StateArgs;
 use super::jobs::{self, Service};
+use super::past::Present;
 use super::project::{self, Project, SelectionArgs};
-use super::{Exit, Settings, bases, block_on, connect, lookups, past, stale, until_interrupted};
+use super::{Exit, Refusal, Settings, bases, block_on, connect, lookups, stale, until_interrupted, why};
 use crate::ci::{github, gitlab, travis};
 use crate::config::{Config, Lock};
 use crate::event::{Event, Sink as _};
 use crate::model::ImageName;
-use crate::plan::{self, Plan, Resolved};
+use crate::plan::{self, Known, Plan, Resolved};
+use crate::source::Commit;
 use crate::ui::plan_json::{self, PlanJson};
+use crate::ui::plan_why;
 use crate::ui::{self, Graph, Progress, Reporter, Ui};
 
 /// What `windlass plan` is asked.
@@ -22,9 +25,16 @@ use crate::ui::{self, Graph, Progress, Reporter, Ui};
 pub(super) struct PlanArgs {
     #[command(flatten)]
     pub(super) selection: SelectionArgs,
+    /// Tell what of an image changed since it was built last, down to the instruction and the file, and which of the
+    /// images that it is made from changed before it.
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["images", "since", "force", "exit_code", "shards", "stale"])]
+    why: Option<String>,
+    /// Compare it with this commit instead.
+    #[arg(long, value_name = "REF", requires = "why")]
+    against: Option<String>,
     /// Only images that are not the same as they were at this commit, or where the branch parted from it; changes that
     /// are not committed count too.
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", conflicts_with = "stale")]
     since: Option<String>,
     /// Plan as `build --force` would build.
     #[arg(long)]
@@ -71,18 +81,22 @@ pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> 
     if args.stale {
         return stale::run(&args.selection, args.format, settings);
     }
-    let manifest = args.manifest.as_deref();
-    let project = project::load(settings, &args.selection, manifest)?;
-    let (project, since) = match &args.since {
-        Some(name) => {
-            let (project, commit) = past::since(project, name, &args.selection, manifest, settings)?;
-            (project, Some(commit))
-        }
-        None => (project, None),
-    };
-    let plan = decided(project, args.force, settings)?;
     // Where nobody says where state is, nothing is remembered.
     let state = args.state.folder(settings).ok();
+    if let Some(image) = &args.why {
+        return explain(image, args, state.as_deref(), settings);
+    }
+    let manifest = args.manifest.as_deref();
+    let mut project = project::load(settings, &args.selection, manifest)?;
+    let mut since = None;
+    if let Some(name) = &args.since {
+        let commit = Commit::find(&settings.root, name)?.parted(&settings.root)?;
+        let present = Present { project: &project, selection: &args.selection, manifest, settings };
+        let same = present.same_since(&commit)?;
+        project.resolved = project.resolved.without(&same);
+        since = Some(commit);
+    }
+    let (plan, _) = decided(project, args.force, settings)?;
     let jobs = |service| jobs::jobs(&plan, args.shards, service, state.as_deref(), settings);
     let invocation = || jobs::invocation(&args.selection, settings);
     let answer = match args.format {
@@ -101,6 +115,48 @@ pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> 
     Ok(if args.exit_code && plan.to_build() > 0 { Exit::Changes } else { Exit::Done })
 }
 
+/// Tells why an image is not what it was.
+fn explain(image: &str, args: &PlanArgs, state: Option<&Path>, settings: &Settings) -> anyhow::Result<Exit> {
+    let manifest = args.manifest.as_deref();
+    if !matches!(args.format, Format::Text | Format::Json) {
+        return Err(Refusal::usage("`--why` is told as text or JSON").into());
+    }
+    let selection = SelectionArgs { images: vec![image.to_owned()], ..args.selection.clone() };
+    let project = project::load(settings, &selection, manifest)?;
+    let [image] = project.resolved.chosen.iter().collect::<Vec<_>>()[..] else {
+        return Err(Refusal::usage(format!("`--why` explains one image, and `{image}` chooses several")).into());
+    };
+    let present = Present { project: &project, selection: &selection, manifest, settings };
+    let against = args.against.as_ref().map(|name| Commit::find(&settings.root, name)).transpose()?;
+    let of_commit = against.map(|commit| why::since_commit(image, &commit, present)).transpose()?;
+    let dockerfile = |name: &ImageName| {
+        let images = &project.resolved.images;
+        images.iter().find(|image| image.name == *name).map_or("", |image| image.dockerfile.path())
+    };
+    let answer = match (of_commit, args.format) {
+        // No engine and no registry has to be asked for what git knows.
+        (Some((explained, against)), Format::Text) => {
+            plan_why::why(&explained, &against, dockerfile, settings.ui.color)
+        }
+        (of_commit, format) => {
+            let (plan, known) = decided(project.clone(), false, settings)?;
+            let (explained, against) = match of_commit {
+                Some(explained) => explained,
+                None => why::since_last_build(image, &plan, &known, state, present)?,
+            };
+            match format {
+                Format::Json => {
+                    let json = PlanJson { why: Some(plan_why::json(&explained, &against)), ..plan_json::json(&plan) };
+                    serde_json::to_string_pretty(&json)? + "\n"
+                }
+                _ => plan_why::why(&explained, &against, dockerfile, settings.ui.color),
+            }
+        }
+    };
+    ui::print(answer.as_bytes())?;
+    Ok(Exit::Done)
+}
+
 /// Loads the project and decides what would be built, by what is there already.
 pub(super) fn plan(
     selection: &SelectionArgs,
@@ -108,17 +164,17 @@ pub(super) fn plan(
     manifest: Option<&Path>,
     settings: &Settings,
 ) -> anyhow::Result<Plan> {
-    decided(project::load(settings, selection, manifest)?, force, settings)
+    Ok(decided(project::load(settings, selection, manifest)?, force, settings)?.0)
 }
 
 /// Says what there is to say of a project, and decides what would be built of it.
-fn decided(project: Project, force: bool, settings: &Settings) -> anyhow::Result<Plan> {
+fn decided(project: Project, force: bool, settings: &Settings) -> anyhow::Result<(Plan, Known)> {
     let Project { resolved, config, lock, .. } = project;
     ui::warn(&resolved.warnings, &settings.ui);
     let forced = if force { resolved.chosen.clone() } else { BTreeSet::new() };
-    let plan = decide(resolved, &config, lock.as_ref(), &forced, settings)?;
+    let (plan, known) = decide(resolved, &config, lock.as_ref(), &forced, settings)?;
     ui::notes(&plan.notes, &settings.ui);
-    Ok(plan)
+    Ok((plan, known))
 }
 
 /// Decides by what the engine and the registry have. Where no engine answers, the plan is made without one.
@@ -128,7 +184,7 @@ fn decide(
     lock: Option<&Lock>,
     forced: &BTreeSet<ImageName>,
     settings: &Settings,
-) -> anyhow::Result<Plan> {
+) -> anyhow::Result<(Plan, Known)> {
     // A plan is there before a live view could be looked at.
     let progress = if settings.ui.progress == Progress::Tty { Progress::Plain } else { settings.ui.progress };
     let reporter = Arc::new(Reporter::new(&Ui { progress, ..settings.ui.clone() }, resolved.images.len()));
@@ -143,6 +199,6 @@ fn decide(
         let resolved = bases::settle(resolved, lock, engine.as_ref(), settings, &reporter).await?;
         let registry = lookups::registry(settings, config, lookups::impatient(), &reporter)?;
         let known = lookups::known(&resolved, engine.as_ref(), registry.as_ref(), false, &*reporter).await?;
-        Ok(plan::decide(resolved, &known, forced))
+        Ok((plan::decide(resolved, &known, forced), known))
     }))
 }

@@ -42,6 +42,7 @@ pub(super) fn build_arg(text: &str) -> Result<(String, String), &'static str> {
 }
 
 /// A project as a command works on it.
+#[derive(Clone)]
 pub(super) struct Project {
     /// What `windlass.yaml` says.
     pub(super) config: Config,

@@ -34,6 +34,9 @@ pub use tree::{InjectedFile, Node, Nodes, Tree, TreePath, TreePathError};
 
 /// The label under which an image carries its [`ContentHash`].
 pub const LABEL_CONTENT_HASH: &str = "dev.windlass.content-hash";
+/// The label under which an image carries the revision of its source (OCI image specification, "Pre-Defined Annotation
+/// Keys").
+pub const LABEL_REVISION: &str = "org.opencontainers.image.revision";
 /// The label under which an image carries its [`ImageName`].
 pub const LABEL_IMAGE: &str = "dev.windlass.image";
 /// The label under which an image carries the fingerprint that its content hash was made of.

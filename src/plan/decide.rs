@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Diagnostic;
 use crate::hash::{Fingerprint, Reason};
-use crate::model::{ContentHash, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, Platform, ProjectName, Reference};
+use crate::model::{
+    ContentHash, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_REVISION, Platform, ProjectName, Reference,
+};
 
 use super::{Image, Resolved};
 
@@ -24,6 +26,8 @@ pub struct Labelled {
     pub content_hash: ContentHash,
     /// What the hash was made of, where this version can read it.
     pub fingerprint: Option<Fingerprint>,
+    /// The commit that it was built from, where the work tree was as the commit.
+    pub commit: Option<String>,
 }
 
 impl Labelled {
@@ -32,6 +36,7 @@ impl Labelled {
         Some(Self {
             content_hash: labels.get(LABEL_CONTENT_HASH)?.parse().ok()?,
             fingerprint: labels.get(LABEL_FINGERPRINT).and_then(|text| Fingerprint::from_label(text)),
+            commit: labels.get(LABEL_REVISION).filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit())).cloned(),
         })
     }
 }

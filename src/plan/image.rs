@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::diag::{Diagnostic, Location, SourceText, Span};
 use crate::dockerfile::pin;
-use crate::hash::Fingerprint;
+use crate::hash::{Fingerprint, InputHash};
 use crate::model::{
     ContentHash, ImageDigest, ImageName, InjectedFile, Platform, ProjectName, Reference, Repository, Tag, TestSpec,
     Tree,
@@ -141,6 +141,10 @@ pub struct Image {
     pub injected: Vec<InjectedFile>,
     /// The stage that is built; none means the last.
     pub target: Option<String>,
+    /// The instructions that count, in order: the hash of what each means, and its place in the Dockerfile.
+    pub instructions: Vec<(InputHash, Span)>,
+    /// The variables that the instructions use, with their values.
+    pub used_args: BTreeMap<String, String>,
     /// Build arguments as the configuration gives them.
     pub args: BTreeMap<String, String>,
     /// What it is for.

@@ -8,6 +8,7 @@
 mod bases;
 mod decide;
 mod draft;
+mod facts;
 mod fingerprint;
 mod image;
 mod meaning;
@@ -19,13 +20,16 @@ mod select;
 mod shard;
 mod visible;
 mod wanted;
+mod why;
 
 pub use crate::hash::{BaseId, Reason};
 pub use bases::{KnownBase, MovingBase};
 pub use decide::{Known, KnownImage, Labelled, Lookup, Plan, PlannedImage, Verdict, decide};
 pub use draft::{Folder, ImageInputs, Inputs};
+pub use facts::{Details, Facts, InstructionFact, Listing, is_secretive};
 pub use image::{Edge, EdgeKind, Image, NamedFolder, PinTo, PinnedReference, Resolved, SecretSource, SecretValue};
 pub use resolve::{Understood, understand};
 pub use shard::{Job, Jobs, Packing, jobs};
 pub use visible::Visible;
 pub use wanted::WhyWhole;
+pub use why::{ArgValue, Change, Explained, How, why};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::{Config, SecretFrom};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::graph::{self, Cycle, Dependencies};
-use crate::hash::Trees;
+use crate::hash::{self, Trees};
 use crate::model::{ImageName, Nodes, ProjectName, ReferenceError, RepositoryPrefix};
 
 use super::draft::{Draft, Folder, Inputs, drafts};
@@ -177,7 +177,8 @@ fn image(
 ) -> Result<Image, ReferenceError> {
     let repository = prefix.repository(&draft.inputs.name)?;
     let fingerprint = own(&draft, &meaning.bases, &trees, hashed);
-    let Draft { inputs, args, syntax: _, resolved: _ } = draft;
+    let Draft { inputs, args, syntax: _, resolved } = draft;
+    let instructions = resolved.stages.iter().flat_map(|stage| &stage.instructions).chain(&resolved.triggers);
     let Meaning { references, edges, bases: _ } = meaning;
     let ImageTrees { context, mut named, injected } = trees;
     let named_folder = |(name, folder): (String, Folder)| {
@@ -205,6 +206,8 @@ fn image(
         named_contexts: inputs.named_contexts.into_iter().map(named_folder).collect(),
         injected,
         target: config.target.map(|target| target.value),
+        instructions: instructions.map(|i| (hash::instructions([i.text.as_str()]), i.span)).collect(),
+        used_args: resolved.args,
         args,
         platform: config.platform,
         secrets: config

@@ -9,6 +9,7 @@ mod plan_graph;
 pub mod plan_json;
 mod plan_reasons;
 mod plan_table;
+pub mod plan_why;
 mod progress;
 pub mod stale;
 pub mod words;

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use super::plan_reasons;
+use super::plan_why::WhyJson;
 use crate::diag::{Diagnostic, Location, Severity};
 use crate::plan::{BaseId, Edge, EdgeKind, Plan, PlannedImage, Reason, Verdict};
 use crate::source::Commit;
@@ -22,6 +23,9 @@ pub struct PlanJson {
     /// What the images were compared with; left away without `--since`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<CommitJson>,
+    /// What of one image changed; left away without `--why`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<WhyJson>,
     /// How many images have the verdict `build`.
     pub to_build: usize,
     /// The images: every one after its parents, one layer after another, by name within a layer.
@@ -226,6 +230,7 @@ pub fn json(plan: &Plan) -> PlanJson {
         version: VERSION,
         project: project.to_string(),
         since: None,
+        why: None,
         to_build: plan.to_build(),
         images: images.iter().map(image).collect(),
         notes: notes.clone(),
@@ -302,7 +307,7 @@ fn place(location: &Location) -> (String, usize, usize) {
 }
 
 /// A reason as one object for each thing that changed.
-fn reason(reason: &Reason) -> Vec<ReasonJson> {
+pub(super) fn reason(reason: &Reason) -> Vec<ReasonJson> {
     use ReasonKind as Kind;
     let text = plan_reasons::reason(reason);
     let about = |kind, subject: Option<String>, old: Option<String>, new: Option<String>| {

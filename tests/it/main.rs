@@ -25,6 +25,7 @@ mod plan_jobs;
 mod plan_select;
 mod plan_since;
 mod plan_verdicts;
+mod plan_why;
 mod registry_credentials;
 mod registry_faults;
 mod registry_server;

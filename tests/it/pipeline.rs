@@ -67,6 +67,8 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
         whole_context: None,
         named_contexts: BTreeMap::new(),
         injected: Vec::new(),
+        instructions: Vec::new(),
+        used_args: BTreeMap::new(),
         target: None,
         args: BTreeMap::new(),
         platform: Platform::linux_amd64(),

@@ -249,3 +249,145 @@ fn where_the_project_was_not_right_all_counts_as_changed() {
         "#]],
     );
 }
+
+/// What `plan --why` says, the ids of commits aside.
+#[expect(clippy::needless_pass_by_value, reason = "expect-test's own shape")]
+fn check_why(folder: &Path, args: &[&str], expected: Expect) {
+    let said = windlass(folder, &[&["plan", "--offline", "-q", "--host", "unix:///nowhere", "--why"], args].concat());
+    let ids = regex::Regex::new("[0-9a-f]{12}").unwrap();
+    expected.assert_eq(&ids.replace_all(&said, "COMMIT"));
+}
+
+#[test]
+fn what_changed_since_a_commit_is_told_down_to_line_and_file() {
+    let folder = shop();
+    let root = folder.path();
+    git(root, &["tag", "v1"]);
+    check_why(
+        root,
+        &["api", "--against", "v1"],
+        expect![[r#"
+        ---
+        `api` is the same as at `v1` (COMMIT)
+        exit 0
+    "#]],
+    );
+    write(root, &[("base/file", "2"), ("base/new", "1"), ("api/cache/ignored", "1")]);
+    commit(root);
+    fs::remove_file(root.join("api/src/other")).unwrap();
+    write(
+        root,
+        &[("api/Dockerfile", "FROM base\nARG LEVEL=2\nENV A=b\nCOPY . /$LEVEL\n"), ("web/Dockerfile", "FROM api\n")],
+    );
+    check_why(
+        root,
+        &["api", "--against", "v1"],
+        expect![[r#"
+            ---
+            `api` is not the same as at `v1` (COMMIT)
+
+            api
+              api/Dockerfile:3: + ENV A=b
+              api/Dockerfile:4: COPY . /$LEVEL (its variables changed)
+              file changed: Dockerfile
+              file removed: src/other
+              argument LEVEL: "1" -> "2"
+              base changed
+
+            base
+              file changed: file
+              file added: new
+            exit 0
+        "#]],
+    );
+    check_why(
+        root,
+        &["api", "--against", "HEAD"],
+        expect![[r#"
+            ---
+            `api` is not the same as at `HEAD` (COMMIT)
+
+            api
+              api/Dockerfile:3: + ENV A=b
+              api/Dockerfile:4: COPY . /$LEVEL (its variables changed)
+              file changed: Dockerfile
+              file removed: src/other
+              argument LEVEL: "1" -> "2"
+            exit 0
+        "#]],
+    );
+    check_why(
+        root,
+        &["web", "--against", "v1"],
+        expect![[r#"
+        ---
+        `web` was not there at `v1`
+        exit 0
+    "#]],
+    );
+    check_why(
+        root,
+        &["docs", "--against", "v1"],
+        expect![[r#"
+        ---
+        `docs` is the same as at `v1` (COMMIT)
+        exit 0
+    "#]],
+    );
+    check_why(
+        root,
+        &["docs"],
+        expect![[r#"
+        ---
+        `docs` was never built, as far as this machine and its registry tell
+        exit 0
+    "#]],
+    );
+    check_why(
+        root,
+        &["dogs"],
+        expect![[r#"
+        error: the project has no image `dogs`
+         |
+         = hint: did you mean `docs`?
+        ---
+        exit 2
+    "#]],
+    );
+    check_why(
+        root,
+        &["*"],
+        expect![[r#"
+        error: `--why` explains one image, and `*` chooses several
+        ---
+        exit 2
+    "#]],
+    );
+    check_why(
+        root,
+        &["api", "--format", "dot"],
+        expect![[r#"
+        error: `--why` is told as text or JSON
+        ---
+        exit 2
+    "#]],
+    );
+    write(root, &[("api/Dockerfile", "FORM base\n")]);
+    commit(root);
+    write(root, &[("api/Dockerfile", "FROM base\n")]);
+    check_why(
+        root,
+        &["api", "--against", "HEAD"],
+        expect![[r#"
+        error: unknown instruction `FORM`
+         --> api/Dockerfile:1:1
+          |
+        1 | FORM base
+          | ^^^^
+          |
+          = hint: did you mean `FROM`?
+        ---
+        exit 2
+    "#]],
+    );
+}

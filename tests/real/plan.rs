@@ -52,10 +52,10 @@ fn a_plan_tells_what_a_build_will_do_and_why() {
         &project,
         &["--build-arg", "LEVEL=2"],
         expect![[r#"
-        base fresh
-        api build: LEVEL: 1 -> 2
-        exit 10
-    "#]],
+            base fresh
+            api build: the argument LEVEL changed
+            exit 10
+        "#]],
     );
     project.write("api/data", "2\n");
     check(
@@ -128,4 +128,65 @@ fn the_json_follows_its_schema() {
         let output = command.arg("--schemafile").arg(project.path("schema.json")).arg(file).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+/// What `plan --why` says, the ids of commits and images aside.
+fn why(project: &Project, args: &[&str]) -> String {
+    let hexes = regex::Regex::new("[0-9a-f]{12,}").unwrap();
+    hexes.replace_all(&project.ok(&[&["plan", "-q", "--why"], args].concat()), "HEX").into_owned()
+}
+
+#[test]
+fn what_changed_since_the_last_build_is_told_as_far_as_it_is_remembered() {
+    let project = Project::with_base("whyshop");
+    let registry = project.registry();
+    let web = |text: &str| project.write("web/Dockerfile", &format!("FROM {registry}/base\nARG LEVEL=1\n{text}\n"));
+    web("COPY page /page");
+    project.write("web/page", "1").write(".gitignore", "/base/busybox\n");
+    let git = |words: &str| {
+        let commit = format!("git init -q . && git add . && git -c user.name=t -c user.email=t@example.com {words}");
+        assert!(Command::new("sh").args(["-ec", &commit]).current_dir(project.path("")).status().unwrap().success());
+    };
+    git("commit -qm first");
+    expect![[r#"
+        `web` was never built, as far as this machine and its registry tell
+    "#]]
+    .assert_eq(&why(&project, &["web"]));
+    project.ok(&["build", "--build-arg", "LEVEL=2"]);
+    web("COPY page /page\nRUN true");
+    project.write("web/page", "2");
+    expect![[r#"
+        `web` is not the same as at its last build
+
+        web
+          web/Dockerfile:4: + RUN true
+          file changed: Dockerfile
+          file changed: page
+          argument LEVEL: "2" -> "1"
+    "#]]
+    .assert_eq(&why(&project, &["web"]));
+    let same_level = why(&project, &["web", "--build-arg", "LEVEL=2"]);
+    expect![[r#"
+        `web` is not the same as at its last build
+
+        web
+          web/Dockerfile:4: + RUN true
+          file changed: Dockerfile
+          file changed: page
+    "#]]
+    .assert_eq(&same_level);
+    // Nothing is remembered here, but the image tells its commit.
+    std::fs::remove_dir_all(project.state().join("windlass")).unwrap();
+    assert_eq!(why(&project, &["web", "--build-arg", "LEVEL=2"]), same_level);
+    // Nor is the commit here any more: the label has the hashes.
+    std::fs::remove_dir_all(project.path(".git")).unwrap();
+    expect![[r#"
+        `web` is not the same as at its last build
+
+        web
+          files changed
+          the argument LEVEL changed
+    "#]]
+    .assert_eq(&why(&project, &["web"]));
+    project.remove_images();
 }

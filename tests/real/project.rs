@@ -65,6 +65,11 @@ impl Project {
         fs::read_to_string(self.path(path)).unwrap()
     }
 
+    /// The folder for what windlass remembers.
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
+    }
+
     /// The command, ready to be run or changed.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = windlass(self.folder.path());
