@@ -13,7 +13,7 @@ pub use base::BaseId;
 pub use files::{argument, injected, instructions, tests};
 pub use fingerprint::{Fingerprint, InputHash};
 pub use reason::Reason;
-pub use trees::Trees;
+pub use trees::{Trees, entry};
 
 /// The version of everything that is hashed: it is hashed too, and it begins the label. Another meaning of any
 /// field, another order or another framing needs another number.

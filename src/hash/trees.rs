@@ -75,6 +75,28 @@ impl Trees {
     }
 }
 
+/// Hashes one entry of a tree: of a directory nothing but that it is one.
+pub fn entry(node: &Node) -> InputHash {
+    let mut feed = Feed::new("entry");
+    leaf(&mut feed, node);
+    InputHash::from_bytes(feed.finish())
+}
+
+fn leaf(feed: &mut Feed, node: &Node) {
+    match node {
+        Node::Directory => feed.number(0),
+        Node::File { executable, size, content } => {
+            feed.number(1 + u64::from(*executable));
+            feed.number(*size);
+            feed.bytes(content.as_bytes());
+        }
+        Node::Symlink { target } => {
+            feed.number(3);
+            feed.text(target);
+        }
+    }
+}
+
 /// A directory that is being hashed.
 struct Open<'a> {
     path: &'a str,
@@ -98,18 +120,7 @@ impl Open<'_> {
 
     fn leaf(&mut self, path: &str, node: &Node) {
         self.name(path);
-        match node {
-            Node::Directory => self.feed.number(0),
-            Node::File { executable, size, content } => {
-                self.feed.number(1 + u64::from(*executable));
-                self.feed.number(*size);
-                self.feed.bytes(content.as_bytes());
-            }
-            Node::Symlink { target } => {
-                self.feed.number(3);
-                self.feed.text(target);
-            }
-        }
+        leaf(&mut self.feed, node);
     }
 
     fn hash(mut self) -> InputHash {

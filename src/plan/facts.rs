@@ -80,9 +80,8 @@ pub fn is_secretive(name: &str) -> bool {
 }
 
 fn listing(tree: &Tree) -> Listing {
-    let entry = |(path, node)| {
-        let hash = hash::tree([(path, node)]);
-        let first = hash.as_bytes().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let entry = |(path, node): (&TreePath, _)| {
+        let first = hash::entry(node).as_bytes().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
         (path.clone(), first)
     };
     tree.iter().map(entry).collect()

@@ -80,7 +80,8 @@ fn check(words: &[&str], there: &[&str], expected: Expect) {
     let is_there = KnownImage { content: true, tested: true, ..KnownImage::default() };
     let known: Known = there.iter().map(|name| (name.parse().unwrap(), is_there.clone())).collect();
     let plan = decide(shop().select(&words).unwrap(), &known, &BTreeSet::new());
-    expected.assert_eq(&ui::table(&plan, Color::Never));
+    let hashes = regex::Regex::new("[0-9a-f]{16}").unwrap();
+    expected.assert_eq(&hashes.replace_all(&ui::table(&plan, Color::Never), "HASH"));
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn what_is_not_chosen_is_built_only_where_something_is_built_on_it() {
         &["api"],
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                1  api    fresh    d3dffbc0121632a7
+                1  api    fresh    HASH
 
             nothing to build: 1 image fresh
         "#]],
@@ -100,8 +101,8 @@ fn what_is_not_chosen_is_built_only_where_something_is_built_on_it() {
         &["api"],
         expect![[r#"
             LAYER  IMAGE  VERDICT  HASH              WHY
-                0  base   build    36c59b5f8e97906d  never built
-                1  api    fresh    d3dffbc0121632a7
+                0  base   build    HASH  never built
+                1  api    fresh    HASH
 
             1 of 2 images to build
         "#]],
@@ -111,10 +112,10 @@ fn what_is_not_chosen_is_built_only_where_something_is_built_on_it() {
         &["api"],
         expect![[r#"
             LAYER  IMAGE     VERDICT  HASH              WHY
-                0  base      build    36c59b5f8e97906d  never built
-                1  api       fresh    d3dffbc0121632a7
-                1  team/web  build    d3dffbc0121632a7  never built
-                2  e2e       build    33c77057e2b4c3e5  never built
+                0  base      build    HASH  never built
+                1  api       fresh    HASH
+                1  team/web  build    HASH  never built
+                2  e2e       build    HASH  never built
 
             3 of 4 images to build
         "#]],

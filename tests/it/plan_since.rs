@@ -140,7 +140,8 @@ fn a_project_may_lie_below_the_top_of_its_repository() {
 #[expect(clippy::needless_pass_by_value, reason = "expect-test's own shape")]
 fn refused(folder: &Path, name: &str, expected: Expect) {
     let said = windlass(folder, &["plan", "--offline", "--host", "unix:///nowhere", "--since", name]);
-    expected.assert_eq(&said.replace(folder.to_str().unwrap(), "FOLDER"));
+    let hashes = regex::Regex::new("[0-9a-f]{16}").unwrap();
+    expected.assert_eq(&hashes.replace_all(&said.replace(folder.to_str().unwrap(), "FOLDER"), "HASH"));
 }
 
 #[test]
@@ -240,9 +241,9 @@ fn where_the_project_was_not_right_all_counts_as_changed() {
             note: `base` is taken for the project's image, not for Docker Hub's: api/Dockerfile:1:6
             ---
             LAYER  IMAGE  VERDICT  HASH              WHY
-                0  base   build    6ffff469bd941743  never built
-                0  docs   build    cef682732b70f337  never built
-                1  api    build    1f2981df70cc7fe5  never built
+                0  base   build    HASH  never built
+                0  docs   build    HASH  never built
+                1  api    build    HASH  never built
 
             3 images to build
             exit 0
