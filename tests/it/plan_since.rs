@@ -392,3 +392,38 @@ fn what_changed_since_a_commit_is_told_down_to_line_and_file() {
     "#]],
     );
 }
+
+#[test]
+fn a_base_that_moved_in_the_lock_file_is_told_with_both_digests() {
+    let folder = shop();
+    let root = folder.path();
+    let lock = |digit: &str| {
+        let digest = digit.repeat(64);
+        let text = format!(
+            "version: 1\nbases:\n  debian:12:\n    digest: sha256:{digest}\n    linux/amd64: sha256:{digest}\n"
+        );
+        write(root, &[("windlass.lock", &text)]);
+    };
+    write(root, &[("base/Dockerfile", "FROM debian:12\n"), ("windlass.yaml", "version: 1\nregistry: shop.test\n")]);
+    write(root, &[("api/Dockerfile", "FROM shop.test/base\n")]);
+    lock("1");
+    commit(root);
+    assert_eq!(changed(root, "HEAD", &[]), "");
+    lock("2");
+    assert_eq!(changed(root, "HEAD", &[]), "base api");
+    check_why(
+        root,
+        &["api", "--against", "HEAD"],
+        expect![[r#"
+        ---
+        `api` is not the same as at `HEAD` (COMMIT)
+
+        api
+          base changed
+
+        base
+          debian:12: sha256:COMMITCOMMITCOMMITCOMMITCOMMIT1111 -> sha256:COMMITCOMMITCOMMITCOMMITCOMMIT2222
+        exit 0
+    "#]],
+    );
+}
