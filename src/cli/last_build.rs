@@ -167,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         let builds = folder.path().join("shop/builds");
         assert_eq!(read(&builds).expect("nothing is there"), BTreeMap::new());
-        let label = format!("1 dockerfile={0} context={0} platform=linux/amd64", "1".repeat(64));
+        let label = format!("{1} dockerfile={0} context={0} platform=linux/amd64", "1".repeat(64), crate::hash::SCHEMA);
         let fingerprint = Fingerprint::from_label(&label).expect("a good label");
         let hash = InputHash::from_bytes([7; 32]);
         let path = "a \" b".parse().expect("a plain path");
