@@ -14,9 +14,12 @@ use crate::sketch::{Sketch, project};
 fn shop() -> Vec<Sketch> {
     vec![
         Sketch::new("base", "FROM debian:12\nCOPY . /\n").file("bin/sh*", "1").file("etc/passwd", "2"),
-        Sketch::new("httpd", "FROM shop/base\nARG PORT\nARG API_TOKEN\nRUN serve --on $PORT $API_TOKEN\n")
-            .arg("PORT", "80")
-            .arg("API_TOKEN", "abc"),
+        Sketch::new(
+            "httpd",
+            "FROM shop/base\nARG PORT\nARG API_TOKEN\nCOPY . /srv/\nRUN serve --on $PORT $API_TOKEN\n",
+        )
+        .arg("PORT", "80")
+        .arg("API_TOKEN", "abc"),
         Sketch::new("web", "FROM shop/httpd\nCOPY --from=shop/base /etc /etc\nRUN a\nRUN b\nRUN c\n"),
         Sketch::new("worker", "FROM shop/web\n"),
     ]
