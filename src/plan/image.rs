@@ -10,8 +10,8 @@ use crate::diag::{Diagnostic, Location, SourceText, Span};
 use crate::dockerfile::pin;
 use crate::hash::{Fingerprint, InputHash};
 use crate::model::{
-    ContentHash, ImageDigest, ImageName, InjectedFile, Platform, ProjectName, Reference, Repository, Tag, TestSpec,
-    Tree,
+    ContentHash, ImageDigest, ImageName, InjectedFile, Node, Platform, ProjectName, Reference, Repository, Tag,
+    TestSpec, Tree,
 };
 
 use super::wanted::WhyWhole;
@@ -190,6 +190,17 @@ impl Image {
     /// The name that the image has from when it is built until another is.
     pub fn testing_reference(&self) -> Reference {
         self.repository.with_tag(&self.testing)
+    }
+
+    /// How many files of its contexts it can see, those that the configuration adds included, and their bytes.
+    pub fn files_and_bytes(&self) -> (usize, u64) {
+        let trees = std::iter::once(&self.context).chain(self.named_contexts.values().map(|folder| &folder.tree));
+        let sizes = trees.flat_map(|tree| tree.iter()).filter_map(|(_, node)| match node {
+            Node::File { size, .. } => Some(*size),
+            Node::Directory | Node::Symlink { .. } => None,
+        });
+        let injected = self.injected.iter().map(|file| file.content.len() as u64);
+        sizes.chain(injected).fold((0, 0), |(files, bytes), size| (files + 1, bytes + size))
     }
 
     /// The text of the Dockerfile with every reference to a parent, and to an image from elsewhere whose digest is

@@ -78,6 +78,19 @@ pub struct ImageJson {
     pub bases: Vec<BaseJson>,
     /// The ids of the secrets that it takes.
     pub secrets: Vec<String>,
+    /// What of its contexts it can see: nothing else counts.
+    pub context: ContextJson,
+}
+
+/// The files that an image can see.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ContextJson {
+    /// How many files there are, those of named contexts and of the configuration included.
+    pub files: usize,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// Why all of its build context counts, where nobody can tell before the build what of it is read; else null.
+    pub whole: Option<String>,
 }
 
 /// Whether an image is built.
@@ -258,6 +271,7 @@ fn image(planned: &PlannedImage) -> ImageJson {
         reference: ToString::to_string(reference),
         digest: digest.map(|digest| digest.to_string()),
     };
+    let (files, bytes) = image.files_and_bytes();
     ImageJson {
         name: image.name.to_string(),
         layer: image.layer,
@@ -279,6 +293,7 @@ fn image(planned: &PlannedImage) -> ImageJson {
         edges: image.edges.iter().map(edge).collect(),
         bases: image.fingerprint.bases.iter().map(base).collect(),
         secrets: image.secrets.iter().map(|secret| secret.id.clone()).collect(),
+        context: ContextJson { files, bytes, whole: image.whole_context.as_ref().map(ToString::to_string) },
     }
 }
 

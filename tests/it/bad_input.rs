@@ -216,7 +216,9 @@ fn entries_that_no_image_can_hold() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     write(root, &[("a/Dockerfile", BASE), ("b/Dockerfile", BASE), ("b/.dockerignore", "*\n")]);
-    for context in ["a", "b"] {
+    // Nothing that this image sees is among them.
+    write(root, &[("c/Dockerfile", "FROM scratch\nCOPY Dockerfile fi[fx]e s*x /\n")]);
+    for context in ["a", "b", "c"] {
         let made = Command::new("mkfifo").arg(root.join(context).join("fifo")).status().unwrap();
         assert!(made.success());
         drop(UnixListener::bind(root.join(context).join("socket")).unwrap());

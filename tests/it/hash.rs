@@ -47,9 +47,8 @@ fn replace(image: &mut Sketch, from: &str, to: &str) {
     image.dockerfile = image.dockerfile.replace(from, to);
 }
 
-/// osscontainertools/kaniko#873
 #[test]
-fn neighbouring_values_are_framed() {
+fn osscontainertools_kaniko_873_neighbouring_values_are_framed() {
     let with = |args: &[(&str, &str)]| {
         let mut fingerprint = fingerprint();
         fingerprint.args = args.iter().map(|(k, v)| ((*k).to_owned(), argument(k, v))).collect();
@@ -66,25 +65,23 @@ fn neighbouring_values_are_framed() {
     assert_ne!(run("ENV A=\"1 B=2\"\n"), run("ENV A=1 B=2\n"));
 }
 
-/// GoogleContainerTools/kaniko#690
 #[test]
-fn the_arguments_that_are_used_count_and_no_others() {
+fn googlecontainertools_kaniko_690_the_arguments_that_are_used_count_and_no_others() {
     assert_changes(|image| drop(image.args.insert("LEVEL".to_owned(), "2".to_owned())));
     assert_changes(|image| drop(image.args.insert("BASE".to_owned(), "debian:13".to_owned())));
     assert_changes(|image| replace(image, "LEVEL=1", "LEVEL=2"));
     assert_keeps(|image| drop(image.args.insert("NOBODY".to_owned(), "asks".to_owned())));
 }
 
-/// GoogleContainerTools/kaniko#1833
 #[test]
-fn the_stages_that_are_reached_count_and_no_others() {
+fn googlecontainertools_kaniko_1833_the_stages_that_are_reached_count_and_no_others() {
     assert_changes(|image| replace(image, "RUN make", "RUN cmake"));
     assert_keeps(|image| replace(image, "RUN never", "RUN not even now"));
     assert_changes(|image| image.target = Some("build".to_owned()));
 }
 
 #[test]
-fn the_body_of_a_heredoc_counts() {
+fn heredoc_bodies_missing_the_body_of_a_heredoc_counts() {
     assert_changes(|image| replace(image, "cat /out\n", "cat  /out\n"));
 }
 
@@ -100,17 +97,26 @@ fn the_frontend_of_the_syntax_line_counts() {
     assert_changes(|image| image.dockerfile.insert_str(0, "# syntax=docker/dockerfile:1\n"));
 }
 
-/// moby/buildkit#4374
 #[test]
-fn the_mode_that_copy_sets_counts() {
+fn moby_buildkit_4374_the_mode_that_copy_sets_counts_and_not_that_of_the_source() {
     assert_changes(|image| replace(image, "COPY . /src", "COPY --chmod=755 . /src"));
     let with = |mode: &str| hash(&Sketch::new("a", &format!("FROM scratch\nCOPY --chmod={mode} x /\n")).file("x", ""));
     assert_ne!(with("755"), with("644"));
+    let of = |mode: &str, program: &str| {
+        hash(&Sketch::new("a", &format!("FROM scratch\nCOPY {mode}x /\n")).file(program, "sh"))
+    };
+    assert_eq!(of("--chmod=755 ", "x"), of("--chmod=755 ", "x*"));
+    assert_ne!(of("--chmod=u+w ", "x"), of("--chmod=u+w ", "x*"));
 }
 
-/// moby/moby#32816
 #[test]
-fn neither_umask_nor_owner_nor_time_nor_place_counts_but_the_executable_bit() {
+fn file_mode_ignored_the_executable_bit_counts() {
+    let of = |program: &str| hash(&Sketch::new("a", "FROM scratch\nCOPY x /\n").file(program, "sh"));
+    assert_ne!(of("x"), of("x*"));
+}
+
+#[test]
+fn moby_moby_32816_neither_umask_nor_owner_nor_time_nor_place_counts() {
     let hash_of = |mode: u32| {
         let folder = TempDir::new().unwrap();
         make(folder.path(), "file=x sub/file=y");
@@ -129,7 +135,7 @@ fn neither_umask_nor_owner_nor_time_nor_place_counts_but_the_executable_bit() {
 }
 
 #[test]
-fn names_contents_kinds_and_targets_of_files_count() {
+fn rename_collisions_names_contents_kinds_and_targets_of_files_count() {
     assert_changes(|image| drop(image.files.insert("main.c".to_owned(), "int mian;".to_owned())));
     assert_changes(|image| {
         let content = image.files.remove("main.c").unwrap();
@@ -154,9 +160,8 @@ fn names_contents_kinds_and_targets_of_files_count() {
     });
 }
 
-/// werf/werf#4626
 #[test]
-fn a_base_counts_by_its_digest_once_that_is_known() {
+fn werf_werf_4626_a_base_counts_by_its_digest_once_that_is_known() {
     let resolved = project(&[rich(), Sketch::new("b", "FROM shop/a\n"), Sketch::new("c", "FROM scratch\n")]).unwrap();
     let debian: Reference = "debian:12".parse().unwrap();
     let moving = resolved.moving_bases();

@@ -21,6 +21,7 @@ mod lock;
 mod manifest;
 mod pipeline;
 mod plan;
+mod plan_files;
 mod plan_jobs;
 mod plan_select;
 mod plan_since;

@@ -22,6 +22,7 @@ mod parts;
 mod pipelines;
 mod plan;
 mod plan_context;
+mod plan_sources;
 mod project;
 mod registry;
 mod registry_images;
