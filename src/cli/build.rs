@@ -108,8 +108,9 @@ pub(super) fn show(built: &Built, format: Format, settings: &Settings) -> anyhow
 
 /// Plans, builds, tests, promotes, pushes, and writes the manifest where all is green.
 pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Built> {
-    let Project { resolved, config, lock, names, revision, commits: _ } =
+    let Project { mut resolved, config, lock, names, commits: _ } =
         project::load(settings, &args.selection, args.manifest.as_deref())?;
+    let revision = project::revision(settings, args.manifest.as_deref(), &mut resolved.notes);
     ui::warn(&resolved.warnings, &settings.ui);
     if args.push && config.registry.is_none() {
         let message = "`--push` needs to know where to";

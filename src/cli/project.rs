@@ -6,7 +6,7 @@ mod read;
 mod remotes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::find::Sources;
 pub(super) use self::remotes::{Anew, cache};
@@ -15,7 +15,7 @@ use crate::config::{Config, Lock};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::model::{GitCommit, GitPin, ImageName};
 use crate::plan::{self, Inputs, Resolved};
-use crate::source::{Revision, revision};
+use crate::source::{self, Revision};
 
 /// Where a build writes the deploy manifest when nobody says otherwise. The file belongs to no context: an image that
 /// held it would change with every build of itself.
@@ -54,8 +54,6 @@ pub(super) struct Project {
     pub(super) resolved: Resolved,
     /// What each ref of a git repository means, those of images that are not selected too.
     pub(super) commits: BTreeMap<GitPin, GitCommit>,
-    /// The revision that is checked out, if git knows one.
-    pub(super) revision: Option<Revision>,
 }
 
 /// Loads the project at the root that the settings name. `manifest` is where its build writes the deploy manifest,
@@ -77,7 +75,7 @@ pub(super) fn load_anew(
     manifest: Option<&Path>,
     anew: Anew<'_>,
 ) -> anyhow::Result<Project> {
-    let manifest = settings.root.join(manifest.unwrap_or_else(|| Path::new(MANIFEST)));
+    let manifest = manifest_path(settings, manifest);
     let config = super::config::read(settings)?;
     let project = super::config::project(&config, settings);
     let mut diagnostics = Vec::new();
@@ -107,17 +105,20 @@ pub(super) fn load_anew(
     }
     let names = resolved.images.iter().map(|image| image.name.clone()).collect();
     resolved.notes.splice(0..0, notes);
-    let revision = revision(&settings.root, manifest.strip_prefix(&settings.root).ok()).unwrap_or_else(|error| {
-        resolved.notes.push(error.to_string());
+    Ok(Project { config, names, lock, commits: brought.commits, resolved: resolved.select(&selection.images)? })
+}
+
+fn manifest_path(settings: &Settings, manifest: Option<&Path>) -> PathBuf {
+    settings.root.join(manifest.unwrap_or_else(|| Path::new(MANIFEST)))
+}
+
+/// The revision that is checked out, if git knows one; why it does not say is noted. Only what is written into images
+/// and manifests needs it, and git looks at the whole tree for it. `manifest` is that of [`load`], and makes nothing dirty.
+pub(super) fn revision(settings: &Settings, manifest: Option<&Path>, notes: &mut Vec<String>) -> Option<Revision> {
+    let manifest = manifest_path(settings, manifest);
+    source::revision(&settings.root, manifest.strip_prefix(&settings.root).ok()).unwrap_or_else(|error| {
+        notes.push(format!("git does not tell the revision: {error}"));
         None
-    });
-    Ok(Project {
-        config,
-        names,
-        lock,
-        commits: brought.commits,
-        resolved: resolved.select(&selection.images)?,
-        revision,
     })
 }
 

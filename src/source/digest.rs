@@ -1,18 +1,27 @@
-//! Hashes files: each once, several at a time, in constant memory.
+//! Learns what files contain: from git's index where that is beyond doubt, else by reading them, each once, several at
+//! a time, in constant memory.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, SFlag};
 
 use crate::model::{BlobHasher, BlobId, Node};
-use nix::fcntl::OFlag;
+
+use super::git_index::Conversion;
+use super::parallel;
+use super::repositories::Repositories;
 
 /// Large enough that reading costs nothing beside hashing, small enough for the processor's cache; arbitrary.
 const BUFFER: usize = 128 << 10;
+
+/// What stands in the place of a file that git-lfs keeps (git-lfs, docs/spec.md: a pointer begins with its version, and
+/// is shorter than 1024 bytes).
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+const LFS_POINTER_AT_MOST: u64 = 1024;
 
 /// Why a file has no digest.
 #[derive(Debug, Clone)]
@@ -21,6 +30,8 @@ pub(super) enum DigestError {
     Refused(io::ErrorKind, String),
     /// Somebody wrote to it while it was read, twice.
     Changing,
+    /// Git-lfs has not fetched it.
+    NotFetched,
 }
 
 impl From<io::Error> for DigestError {
@@ -29,29 +40,34 @@ impl From<io::Error> for DigestError {
     }
 }
 
-/// Hashes files on all cores; every path has a result, whatever the order in which they ended.
-pub(super) fn digests(files: &BTreeSet<PathBuf>) -> BTreeMap<&Path, Result<Node, DigestError>> {
-    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut buffer = vec![0; BUFFER];
-        let mut done = Vec::new();
-        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push((*path, digest(path, &mut buffer)));
+/// What the files contain, in their order.
+pub(super) fn digests(files: &[PathBuf], repositories: &mut Repositories) -> Vec<Result<Node, DigestError>> {
+    let conversions = repositories.conversions(files);
+    let files: Vec<(&PathBuf, Conversion)> = files.iter().zip(conversions).collect();
+    let repositories = &*repositories;
+    let state = || (vec![0; BUFFER], 0);
+    parallel::map(&files, state, |(buffer, place), (path, conversion)| {
+        match clean(path, repositories, place).filter(|_| !conversion.converts) {
+            Some(node) => Ok(node),
+            None => digest(path, conversion.is_lfs, buffer),
         }
-        done
-    };
-    let n_threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
-    if n_threads <= 1 {
-        return work().into_iter().collect();
-    }
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..n_threads).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("hashing a file does not panic")).collect()
     })
 }
 
-fn digest(path: &Path, buffer: &mut [u8]) -> Result<Node, DigestError> {
+/// What git's index says, if the file is as git saw it last.
+fn clean(path: &Path, repositories: &Repositories, place: &mut usize) -> Option<Node> {
+    let (repository, below) = repositories.of(path)?;
+    let status = repository.status(below)?;
+    let content = repository.clean(below, &status, place)?;
+    let is_file = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+    is_file.then(|| Node::File { executable: is_executable(&status), size: status.st_size as u64, content })
+}
+
+fn is_executable(status: &FileStat) -> bool {
+    status.st_mode & 0o100 != 0
+}
+
+fn digest(path: &Path, is_lfs: bool, buffer: &mut [u8]) -> Result<Node, DigestError> {
     for _ in 0..2 {
         // What was a file a moment ago may be a link or a fifo, which must neither be followed nor waited for.
         let mut file =
@@ -60,12 +76,21 @@ fn digest(path: &Path, buffer: &mut [u8]) -> Result<Node, DigestError> {
         if !before.is_file() {
             return Err(DigestError::Changing);
         }
+        if is_lfs && is_lfs_pointer(&file, &before)? {
+            return Err(DigestError::NotFetched);
+        }
         let (size, content) = hash(&mut file, before.len(), buffer)?;
         if size == before.len() && is_unchanged(&before, &file.metadata()?) {
             return Ok(Node::File { executable: before.mode() & 0o100 != 0, size, content });
         }
     }
     Err(DigestError::Changing)
+}
+
+fn is_lfs_pointer(file: &File, metadata: &Metadata) -> io::Result<bool> {
+    let mut start = [0; LFS_POINTER.len()];
+    let read = if metadata.len() < LFS_POINTER_AT_MOST { file.read_at(&mut start, 0)? } else { 0 };
+    Ok(start[..read] == *LFS_POINTER)
 }
 
 fn is_unchanged(before: &Metadata, after: &Metadata) -> bool {

@@ -1,8 +1,8 @@
 //! The revision of a work tree, asked of the `git` program.
 
-use std::io;
 use std::path::Path;
-use std::process::Command;
+
+use super::git::{GitError, git};
 
 /// What is checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +21,6 @@ impl Revision {
         if self.dirty { format!("{}-dirty", self.commit) } else { self.commit.clone() }
     }
 }
-
-/// Git was asked and refused, such as for a folder of somebody else.
-#[derive(Debug, thiserror::Error)]
-#[error("git does not tell the revision: {0}")]
-pub struct GitError(String);
 
 /// The revision of the work tree that a folder lies in, which a file below the folder, `except`, does not make dirty; none outside git, before the first commit, and where no
 /// `git` program is installed.
@@ -47,21 +42,4 @@ pub fn revision(folder: &Path, except: Option<&Path>) -> Result<Option<Revision>
     status.extend(except.as_deref());
     let status = git(folder, &status)?.unwrap_or_default();
     Ok(Some(Revision { commit: head, time, dirty: !status.is_empty() }))
-}
-
-/// Runs git; none where it is not installed. Of a command that fails without a word, such as `rev-parse --quiet`
-/// before the first commit, the answer is empty.
-fn git(folder: &Path, args: &[&str]) -> Result<Option<String>, GitError> {
-    // Without the lock, asking for the status does not disturb whoever works in the tree.
-    let output = Command::new("git").arg("-C").arg(folder).args(args).env("GIT_OPTIONAL_LOCKS", "0").output();
-    let output = match output {
-        Ok(output) => output,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(GitError(e.to_string())),
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() && !said.trim().is_empty() {
-        return Err(GitError(said.trim().to_owned()));
-    }
-    Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
 }

@@ -15,6 +15,7 @@ mod dockerfile_properties;
 mod dockerfile_size;
 mod dockerfile_testdata;
 mod exact;
+mod git_files;
 mod git_sources;
 mod hash;
 mod lock;

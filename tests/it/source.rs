@@ -45,7 +45,7 @@ pub(crate) fn load_whole(requests: &[ContextRequest]) -> Result<Vec<Tree>, Diagn
     }
     let all = |listing: &Listing| Ranges::from(0..listing.entries().len());
     let wanted: Vec<Ranges> = listings.iter().map(all).collect();
-    let nodes = load_contexts(requests, listings, &wanted)?;
+    let nodes = load_contexts(requests, listings, &wanted)?.nodes;
     Ok(nodes.iter().zip(wanted).map(|(nodes, all)| Tree::part_of(nodes, all, &Ranges::default())).collect())
 }
 

@@ -124,7 +124,7 @@ fn a_file_of_2_gib_is_hashed_in_little_memory() {
     let request = ContextRequest { root: folder.path().canonicalize().unwrap(), shown: String::new(), ignore: None };
     let requests = [request];
     let listings = list_contexts(&requests).unwrap();
-    let nodes = load_contexts(&requests, listings, &[Ranges::from(0..1)]).unwrap();
+    let nodes = load_contexts(&requests, listings, &[Ranges::from(0..1)]).unwrap().nodes;
     let (_, node) = nodes[0].first().unwrap();
     assert!(matches!(node, Node::File { size: 2_147_483_648, .. }), "{node:?}");
     let more = peak().saturating_sub(before);

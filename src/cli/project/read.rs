@@ -11,7 +11,7 @@ use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use crate::dockerfile::{self, Command, Dockerfile};
 use crate::model::{ImageName, InjectedFile, Listing, TestSpec, TreePath};
 use crate::plan::{Folder, ImageInputs, Resolved, Understood};
-use crate::source::{ContextRequest, list_contexts, load_contexts, read_bytes, read_text};
+use crate::source::{ContextRequest, Loaded, list_contexts, load_contexts, read_bytes, read_text};
 
 /// The images as they are read, before any of their contexts is looked at.
 pub(super) struct ReadImages {
@@ -68,8 +68,10 @@ pub(super) fn contexts(
     });
     let listings: Vec<Listing> = listings.collect();
     let visible = understood.look(&listings)?;
-    let nodes = load_contexts(requests, listings, visible.wanted())?;
-    visible.resolve(&nodes)
+    let Loaded { nodes, notes } = load_contexts(requests, listings, visible.wanted())?;
+    let mut resolved = visible.resolve(&nodes)?;
+    resolved.notes.extend(notes);
+    Ok(resolved)
 }
 
 struct Reader<'a> {

@@ -1,0 +1,65 @@
+//! Runs the `git` program: it knows where repositories are, whom they trust and what is configured.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+/// Git was asked and refused, such as for a folder of somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct GitError(pub(super) String);
+
+/// What a hook of git finds set: it would hold for every repository that is asked about.
+const OF_ONE_REPOSITORY: &[&str] =
+    &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"];
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut git = Command::new("git");
+    for name in OF_ONE_REPOSITORY {
+        git.env_remove(name);
+    }
+    // Without the lock, asking for the status does not disturb whoever works in the tree.
+    git.arg("-C").arg(folder).args(args).env("GIT_OPTIONAL_LOCKS", "0");
+    git
+}
+
+/// Runs git in a folder; none where it is not installed. Of a command that fails without a word, such as
+/// `rev-parse --quiet` before the first commit, the answer is empty.
+///
+/// # Errors
+/// What git says of why it fails.
+pub(super) fn git(folder: &Path, args: &[&str]) -> Result<Option<String>, GitError> {
+    match command(folder, args).output() {
+        Ok(output) => answer(&output).map(|answer| Some(String::from_utf8_lossy(answer).trim().to_owned())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(GitError(e.to_string())),
+    }
+}
+
+/// The same with something to read for git, and with the bytes that it answers; it must be installed.
+///
+/// # Errors
+/// What git says of why it fails.
+pub(super) fn git_reading(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, GitError> {
+    let refused = |e: io::Error| GitError(e.to_string());
+    let mut git = command(folder, args);
+    let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(refused)?;
+    let mut stdin = child.stdin.take().expect("its input is a pipe");
+    thread::scope(|scope| {
+        // Git answers while it reads: who writes all before reading would wait for ever.
+        let written = scope.spawn(move || stdin.write_all(input));
+        let output = child.wait_with_output().map_err(refused)?;
+        let answer = answer(&output)?.to_owned();
+        written.join().expect("writing to a pipe does not panic").map_err(refused)?;
+        Ok(answer)
+    })
+}
+
+fn answer(output: &Output) -> Result<&[u8], GitError> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() && !said.trim().is_empty() {
+        return Err(GitError(said.trim().to_owned()));
+    }
+    Ok(&output.stdout)
+}
