@@ -23,6 +23,8 @@ enum Format {
     Dot,
     /// The language of mermaid.
     Mermaid,
+    /// A picture.
+    Svg,
 }
 
 pub(super) fn run(args: &GraphArgs, settings: &Settings) -> anyhow::Result<Exit> {
@@ -34,6 +36,7 @@ pub(super) fn run(args: &GraphArgs, settings: &Settings) -> anyhow::Result<Exit>
         Format::Text => graph.text(settings.ui.color),
         Format::Dot => graph.dot(),
         Format::Mermaid => graph.mermaid(),
+        Format::Svg => graph.svg(),
     };
     ui::print(answer.as_bytes())?;
     Ok(Exit::Done)

@@ -69,6 +69,8 @@ pub(super) enum Format {
     Dot,
     /// A graph in the language of mermaid.
     Mermaid,
+    /// A graph as a picture.
+    Svg,
     /// The jobs that build it, as matrices of GitHub Actions.
     GithubMatrix,
     /// The jobs that build it, as a child pipeline of GitLab CI.
@@ -107,6 +109,7 @@ pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> 
         }
         Format::Dot => Graph::from(&plan).dot(),
         Format::Mermaid => Graph::from(&plan).mermaid(),
+        Format::Svg => Graph::from(&plan).svg(),
         Format::GithubMatrix => github::matrix(&jobs(Service::Github)?) + "\n",
         Format::Gitlab => gitlab::pipeline(&jobs(Service::Gitlab)?, &invocation()),
         Format::Travis => travis::stages(&jobs(Service::Travis)?, &invocation()),

@@ -57,7 +57,7 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     let answer = match format {
         Format::Text => stale::text(&names, settings.ui.color),
         Format::Json => serde_json::to_string_pretty(&stale::json(&names))? + "\n",
-        Format::Dot | Format::Mermaid | Format::GithubMatrix | Format::Gitlab | Format::Travis => {
+        Format::Dot | Format::Mermaid | Format::Svg | Format::GithubMatrix | Format::Gitlab | Format::Travis => {
             return Err(Refusal::usage("`--stale` is told as `text` or `json`").into());
         }
     };

@@ -3,11 +3,13 @@
 pub mod apply_report;
 pub mod build_report;
 mod diagnostics;
+mod layout;
 pub mod lock_report;
 mod output;
 mod plan_graph;
 pub mod plan_json;
 mod plan_reasons;
+mod plan_svg;
 mod plan_table;
 pub mod plan_why;
 mod progress;

@@ -8,17 +8,28 @@ use crate::diag::Location;
 use crate::model::{ImageName, Reference};
 use crate::plan::{Image, PinTo, PinnedReference, Plan, Resolved, Verdict};
 
+/// Of a plan with more images than this, only those that are built are drawn, with what they are made from: the others
+/// would hide them. Arbitrary.
+const ALL_AT_MOST: usize = 60;
+
 /// The images to draw, each after its parents, with their verdicts where they are known.
 #[derive(Debug)]
 pub struct Graph<'a> {
-    project: &'a str,
-    images: Vec<(&'a Image, Option<&'a Verdict>)>,
+    pub(super) project: &'a str,
+    pub(super) images: Vec<(&'a Image, Option<&'a Verdict>)>,
 }
 
 impl<'a> From<&'a Plan> for Graph<'a> {
     fn from(plan: &'a Plan) -> Self {
-        let images = plan.images.iter().map(|planned| (&planned.image, Some(&planned.verdict)));
-        Self { project: plan.project.as_str(), images: images.collect() }
+        let mut images: Vec<_> = plan.images.iter().map(|planned| (&planned.image, Some(&planned.verdict))).collect();
+        let is_built = |verdict: Option<&Verdict>| verdict != Some(&Verdict::Fresh);
+        if images.len() > ALL_AT_MOST && images.iter().any(|(_, verdict)| is_built(*verdict)) {
+            let built = images.iter().filter(|(_, verdict)| is_built(*verdict));
+            let near: BTreeSet<ImageName> =
+                built.flat_map(|(image, _)| image.parents.iter().chain([&image.name])).cloned().collect();
+            images.retain(|(image, _)| near.contains(&image.name));
+        }
+        Self { project: plan.project.as_str(), images }
     }
 }
 
@@ -30,7 +41,7 @@ impl<'a> From<&'a Resolved> for Graph<'a> {
 
 /// What is drawn: an image of the project, or one of others.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Node<'a> {
+pub(super) enum Node<'a> {
     Image(&'a ImageName),
     Base(&'a Reference),
 }
@@ -114,15 +125,16 @@ impl Graph<'_> {
         images.chain(self.bases().into_iter().map(Node::Base)).enumerate().map(|(id, node)| (node, id)).collect()
     }
 
-    fn bases(&self) -> BTreeSet<&Reference> {
+    pub(super) fn bases(&self) -> BTreeSet<&Reference> {
         self.images.iter().flat_map(|(image, _)| image.fingerprint.bases.keys()).collect()
     }
 
     /// From what to which image, and by which words.
-    fn edges(&self) -> BTreeMap<(Node<'_>, &ImageName), String> {
+    pub(super) fn edges(&self) -> BTreeMap<(Node<'_>, &ImageName), String> {
         let mut kinds: BTreeMap<(Node<'_>, &ImageName), BTreeSet<String>> = BTreeMap::new();
+        let drawn: BTreeSet<&ImageName> = self.images.iter().map(|(image, _)| &image.name).collect();
         for (image, _) in &self.images {
-            for edge in &image.edges {
+            for edge in image.edges.iter().filter(|edge| drawn.contains(&edge.parent)) {
                 kinds.entry((Node::Image(&edge.parent), &image.name)).or_default().insert(edge.kind.to_string());
             }
             for base in image.fingerprint.bases.keys() {

@@ -589,3 +589,38 @@ fn files_and_tests_are_read_and_missing_ones_are_told() {
     "#]]
     .assert_eq(&windlass(folder.path(), &["graph"]));
 }
+
+#[test]
+fn graphs_are_drawn() {
+    check(
+        "inferred",
+        &["graph", "--format", "svg", "-q"],
+        expect![[r##"
+            ---
+            <svg xmlns="http://www.w3.org/2000/svg" width="416" height="114" viewBox="0 0 416 114" font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace" font-size="12">
+            <title>inferred</title>
+            <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0.5 8 4 0 7.5Z" fill="#7d8590"/></marker></defs>
+            <g transform="translate(8 8)">
+            <path d="M290.8 12.0H290.8C311.5 12.0 311.5 29.0 332.2 29.0" fill="none" stroke="#7d8590" stroke-width="1.2" marker-end="url(#tip)"><title>science from busybox:1</title></path>
+            <path d="M82.6 46.0H82.6C102.6 46.0 102.6 46.0 122.6 46.0" fill="none" stroke="#7d8590" stroke-width="1.2" marker-end="url(#tip)"><title>base from debian:12</title></path>
+            <path d="M168.2 46.0H168.2C188.2 46.0 188.2 46.0 208.2 46.0" fill="none" stroke="#7d8590" stroke-width="1.2" marker-end="url(#tip)"><title>minimal from base: FROM</title></path>
+            <path d="M276.0 46.0H290.8C311.5 46.0 311.5 29.0 332.2 29.0" fill="none" stroke="#7d8590" stroke-width="1.2" marker-end="url(#tip)"><title>science from minimal: FROM</title></path>
+            <rect x="208.2" y="0.0" width="82.6" height="24.0" rx="4" fill="#f3f3f3" stroke="#8a8a8a" stroke-dasharray="4 3"/>
+            <text x="249.5" y="16.2" text-anchor="middle" fill="#1b2430">busybox:1</text>
+            <rect x="0.0" y="34.0" width="82.6" height="24.0" rx="4" fill="#f3f3f3" stroke="#8a8a8a" stroke-dasharray="4 3"/>
+            <text x="41.3" y="50.2" text-anchor="middle" fill="#1b2430">debian:12</text>
+            <rect x="122.6" y="34.0" width="45.6" height="24.0" rx="4" fill="#e8eef5" stroke="#5b6b7f"/>
+            <text x="145.4" y="50.2" text-anchor="middle" fill="#1b2430">base</text>
+            <rect x="208.2" y="34.0" width="67.8" height="24.0" rx="4" fill="#e8eef5" stroke="#5b6b7f"/>
+            <text x="242.1" y="50.2" text-anchor="middle" fill="#1b2430">minimal</text>
+            <rect x="332.2" y="17.0" width="67.8" height="24.0" rx="4" fill="#e8eef5" stroke="#5b6b7f"/>
+            <text x="366.1" y="33.2" text-anchor="middle" fill="#1b2430">science</text>
+            <g transform="translate(0.0 74.0)"><rect x="0.0" y="1.0" width="28.0" height="14.0" rx="4" fill="#f3f3f3" stroke="#8a8a8a" stroke-dasharray="4 3"/>
+            <text x="36" y="13.2" fill="#7d8590">not the project's</text></g>
+            <g transform="translate(175.8 74.0)"><path d="M0 8H28" stroke="#7d8590" stroke-width="1.2" marker-end="url(#tip)"/><text x="36" y="13.2" fill="#7d8590">FROM</text></g>
+            </g>
+            </svg>
+            exit 0
+        "##]],
+    );
+}
