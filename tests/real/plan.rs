@@ -160,7 +160,6 @@ fn what_changed_since_the_last_build_is_told_as_far_as_it_is_remembered() {
 
         web
           web/Dockerfile:4: + RUN true
-          file changed: Dockerfile
           file changed: page
           argument LEVEL: "2" -> "1"
     "#]]
@@ -171,7 +170,6 @@ fn what_changed_since_the_last_build_is_told_as_far_as_it_is_remembered() {
 
         web
           web/Dockerfile:4: + RUN true
-          file changed: Dockerfile
           file changed: page
     "#]]
     .assert_eq(&same_level);

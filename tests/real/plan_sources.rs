@@ -188,8 +188,8 @@ fn seen(root: &Path, dockerfile: &str) -> Result<(Tree, Tree), Diagnostics> {
     let all = [Ranges::from(0..listings[0].entries().len())];
     let visible = plan::understand(inputs)?.look(&listings)?;
     let nodes = load_contexts(&requests, listings.clone(), visible.wanted())?;
-    let tree = visible.resolve(&nodes)?.images[0].context.clone();
-    let everything = load_contexts(&requests, listings, &all)?;
+    let tree = visible.resolve(&nodes.nodes)?.images[0].context.clone();
+    let everything = load_contexts(&requests, listings, &all)?.nodes;
     let [all] = all;
     Ok((tree, Tree::part_of(&everything[0], all, &Ranges::default())))
 }
