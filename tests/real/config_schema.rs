@@ -32,6 +32,8 @@ const RIGHT: &[&str] = &[
     "test: { run: [{ cmd: [x, 1, -v], stdout: [a, 1], stderr: '^$', exit: 255, timeout: 1s, env: { A: 1 } }] }",
     "test: { structure: [a.yaml], healthy: 10s }",
     "test:",
+    "git: https://example.com/x.git",
+    "{ git: 'git@example.com:x.git', ref: v1.2, path: docker, submodules: true, dockerfile: api.Dockerfile }",
     "x-anything: { at: [all] }",
 ];
 
@@ -85,7 +87,8 @@ const WRONG: &[&str] = &[
     "test: { run: [{ cmd: [x], stdout: { a: b } }] }",
     "test: { structure: a.yaml }",
     "test: { healthy: soon }",
-    "git: https://example.com/x.git",
+    "git: [https://example.com/x.git]",
+    "git:",
 ];
 
 /// Values that only the reader finds wrong: a schema can't tell.

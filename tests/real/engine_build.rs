@@ -437,10 +437,10 @@ async fn what_a_builder_refuses_is_explained() {
             "\nFROM 127.0.0.1:1/nothing\n",
             [
                 expect![[
-                    r#"Unreachable(failed to do request: Head "http://127.0.0.1:1/v2/nothing/manifests/latest": dial tcp 127.0.0.1:1: connect: connection refused)"#
+                    r#"Unreachable(line 2: failed to do request: Head "http://127.0.0.1:1/v2/nothing/manifests/latest": dial tcp 127.0.0.1:1: connect: connection refused)"#
                 ]],
                 expect![[
-                    r#"Unreachable(Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused)"#
+                    r#"Unreachable(line 2: Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused)"#
                 ]],
             ],
         ),
