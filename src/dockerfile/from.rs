@@ -10,7 +10,7 @@ use super::platform;
 use super::problems::suggestion;
 use super::resolve::Resolver;
 use super::resolved::Base;
-use crate::model::Platform;
+use crate::model::{Platform, Reference};
 
 /// A stage's `FROM`, expanded.
 pub(super) struct From {
@@ -109,17 +109,15 @@ fn from(
 ) -> Option<From> {
     let expansion = resolver.expand(&stage.base, scope)?;
     warn_of_unset(resolver, &stage.base, &expansion, declared);
-    let reference = expansion.text;
-    if reference.is_empty() {
-        let message = format!("`{}` is empty: no image to build on", stage.base.text);
-        let hint = expansion.unset.first().map(|name| format!("`ARG {name}=…` before the first FROM gives a value"));
-        resolver.problems.error_with_hint(stage.base.span, message, "", hint);
-        return None;
-    }
+    let reference = expansion.text.clone();
     let base = match earlier.find(&reference) {
         _ if reference == "scratch" => Base::Scratch,
         Some(index) => Base::Stage(index),
-        None => Base::Outside(reference),
+        None if resolver.inputs.contexts.contains(&reference) => Base::Outside(reference),
+        None => {
+            check_outside(resolver, &stage.base, &expansion, declared)?;
+            Base::Outside(reference)
+        }
     };
     if let Base::Stage(index) = base {
         warn_of_case(resolver, stage, index);
@@ -129,6 +127,47 @@ fn from(
         add_platform(resolver, word, scope, declared, &mut from)?;
     }
     Some(from)
+}
+
+/// Refuses what names no image because of the variables in it.
+fn check_outside(
+    resolver: &mut Resolver<'_>,
+    word: &Word,
+    expansion: &Expansion,
+    declared: &Declared<'_>,
+) -> Option<()> {
+    let (message, hint) = match expansion.text.parse::<Reference>() {
+        Ok(_) => return Some(()),
+        Err(_) if !expansion.unset.is_empty() => (needs(word, expansion), Some(give(&expansion.unset, declared))),
+        Err(_) if expansion.text.is_empty() => (format!("`{}` is empty: no image to build on", word.text), None),
+        Err(wrong) if !expansion.used.is_empty() => (wrong.to_string(), Some(give(&expansion.used, declared))),
+        // It is said where its meaning is asked for.
+        Err(_) => return Some(()),
+    };
+    resolver.problems.error_with_hint(word.span, message, "", hint);
+    None
+}
+
+/// Says which build arguments have to be given.
+fn needs(word: &Word, expansion: &Expansion) -> String {
+    let names: Vec<String> = expansion.unset.iter().map(|name| format!("`{name}`")).collect();
+    let what = match names.split_last() {
+        Some((last, [])) => format!("a value of the build argument {last}"),
+        Some((last, others)) => format!("values of the build arguments {} and {last}", others.join(", ")),
+        None => "a value".to_owned(),
+    };
+    format!("`{}` needs {what}", word.text)
+}
+
+/// How to give values to variables of a `FROM`. What no `ARG` declares is given by nobody.
+fn give(names: &BTreeSet<String>, declared: &Declared<'_>) -> String {
+    match names.iter().find(|name| !declared.globally.contains(name.as_str())) {
+        Some(name) => format!("write `ARG {name}=…` before the first FROM"),
+        None => {
+            let args: Vec<String> = names.iter().map(|name| format!("{name}: …")).collect();
+            format!("give it in windlass.yaml: `args: {{ {} }}` of the image", args.join(", "))
+        }
+    }
 }
 
 fn add_platform(
@@ -141,11 +180,12 @@ fn add_platform(
     let expansion = resolver.expand(word, scope)?;
     warn_of_unset(resolver, word, &expansion, declared);
     let Some(platform) = platform::read(&expansion.text, resolver.inputs.build_platform) else {
-        let message = match expansion.text.as_str() {
-            "" => format!("`{}` is empty: no platform", word.text),
-            text => format!("`{text}` is no platform"),
+        let (message, hint) = match expansion.text.as_str() {
+            _ if !expansion.unset.is_empty() => (needs(word, &expansion), give(&expansion.unset, declared)),
+            "" => (format!("`{}` is empty: no platform", word.text), "write `linux/amd64`".to_owned()),
+            text => (format!("`{text}` is no platform"), "write `linux/amd64`".to_owned()),
         };
-        resolver.problems.error_with_hint(word.span, message, "", Some("write `linux/amd64`".to_owned()));
+        resolver.problems.error_with_hint(word.span, message, "", Some(hint));
         return None;
     };
     // A stage that runs on the building machine makes files for the target: which machine builds is no input.

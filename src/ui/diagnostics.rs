@@ -1,5 +1,6 @@
 //! Shows what is wrong with a text: the lines with marks below them for people, workflow commands for GitHub.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,14 +14,23 @@ use crate::diag::{Diagnostic, Location, Severity};
 /// A line longer than this is not shown, only named: it is no line that a person wrote. In bytes; arbitrary.
 const LINE_AT_MOST: usize = 2000;
 
-/// The diagnostics one below the other, each with the lines that it points at, and a line end at the end.
+/// How many diagnostics that say the same of different places are shown one by one; arbitrary.
+const SAME_AT_MOST: usize = 3;
+
+/// How many further places are named where a diagnostic stands for more; arbitrary.
+const PLACES_AT_MOST: usize = 3;
+
+/// The diagnostics one below the other, each with the lines that it points at, and a line end at the end. One stands for
+/// all that say the same, where those are more than a few.
 pub fn diagnostics(diagnostics: &[Diagnostic], color: Color) -> String {
     let renderer = match color {
         Color::Always => Renderer::styled(),
         Color::Never => Renderer::plain(),
     };
-    let shown = diagnostics.iter().map(|diagnostic| {
-        let mut text = renderer.render(&[group(diagnostic)]);
+    let shown = gathered(diagnostics).into_iter().map(|(diagnostic, also)| {
+        let also = also_at(&also);
+        let note = also.iter().map(|also| Element::from(Level::NOTE.message(also)));
+        let mut text = renderer.render(&[group(diagnostic).elements(note)]);
         text.push('\n');
         text
     });
@@ -61,6 +71,40 @@ pub fn github_annotation(diagnostic: &Diagnostic) -> String {
         vec![("file", path), ("line", line.to_string()), ("col", column.to_string())]
     });
     annotation(level, &properties.unwrap_or_default(), &message)
+}
+
+/// The diagnostics to show, each with the places of those that it stands for besides its own.
+fn gathered(diagnostics: &[Diagnostic]) -> Vec<(&Diagnostic, Vec<&Location>)> {
+    let mut alike: BTreeMap<Saying<'_>, Vec<&Diagnostic>> = BTreeMap::new();
+    for diagnostic in diagnostics {
+        alike.entry(saying(diagnostic)).or_default().push(diagnostic);
+    }
+    let shown = diagnostics.iter().filter_map(|diagnostic| {
+        let alike = &alike[&saying(diagnostic)];
+        if alike.len() <= SAME_AT_MOST || diagnostic.primary.is_none() || !diagnostic.related.is_empty() {
+            return Some((diagnostic, Vec::new()));
+        }
+        let (first, others) = alike.split_first().filter(|(first, _)| std::ptr::eq(**first, diagnostic))?;
+        let places = others.iter().filter_map(|other| other.primary.as_ref());
+        Some((*first, places.map(|(location, _)| location).collect()))
+    });
+    shown.collect()
+}
+
+/// What is said, apart from where.
+type Saying<'d> = (bool, &'d str, Option<&'d str>, Option<&'d str>, usize);
+
+fn saying(diagnostic: &Diagnostic) -> Saying<'_> {
+    let Diagnostic { severity, message, primary, related, hint } = diagnostic;
+    let label = primary.as_ref().map(|(_, label)| label.as_str());
+    (*severity == Severity::Error, message, label, hint.as_deref(), related.len())
+}
+
+fn also_at(places: &[&Location]) -> Option<String> {
+    let named: Vec<String> = places.iter().take(PLACES_AT_MOST).map(ToString::to_string).collect();
+    let more = places.len() - named.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!named.is_empty()).then(|| format!("the same at {}{more}", named.join(", ")))
 }
 
 fn group(diagnostic: &Diagnostic) -> Group<'_> {
@@ -185,6 +229,46 @@ mod tests {
 
                 warning: something without a place
             "#]],
+        );
+    }
+
+    #[test]
+    fn one_stands_for_all_that_say_the_same_of_different_places() {
+        let texts: Vec<_> = (1..9).map(|n| SourceText::new(format!("{n}/Dockerfile"), "FROM base:$V\n")).collect();
+        let same = texts
+            .iter()
+            .map(|text| Diagnostic::error("a value is needed").at(text, span_of(text, "base:$V"), "").hint("give it"));
+        let few = texts[..3].iter().map(|text| Diagnostic::warning("a few").at(text, span_of(text, "FROM"), ""));
+        check(
+            &same.chain(few).collect::<Vec<_>>(),
+            &expect![[r#"
+            error: a value is needed
+             --> 1/Dockerfile:1:6
+              |
+            1 | FROM base:$V
+              |      ^^^^^^^
+              |
+              = hint: give it
+              = note: the same at 2/Dockerfile:1:6, 3/Dockerfile:1:6, 4/Dockerfile:1:6 and 4 more
+
+            warning: a few
+             --> 1/Dockerfile:1:1
+              |
+            1 | FROM base:$V
+              | ^^^^
+
+            warning: a few
+             --> 2/Dockerfile:1:1
+              |
+            1 | FROM base:$V
+              | ^^^^
+
+            warning: a few
+             --> 3/Dockerfile:1:1
+              |
+            1 | FROM base:$V
+              | ^^^^
+        "#]],
         );
     }
 

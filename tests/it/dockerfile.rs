@@ -732,17 +732,17 @@ fn from_that_says_nothing() {
         "FROM $BASE\nFROM ${X:+y} AS b\nFROM ${Y:?give one}\nFROM \"\"\nFROM ok\n",
         &With::default(),
         &expect![[r#"
-        Dockerfile:3:16: error: FROM takes an image, and `AS` and a name, but not `one}`
-          hint: write `FROM image` or `FROM image AS name`
-        Dockerfile:1:6: warning: variable `BASE` is not defined
-        Dockerfile:1:6: error: `$BASE` is empty: no image to build on
-          hint: `ARG BASE=…` before the first FROM gives a value
-        Dockerfile:2:6: error: `${X:+y}` is empty: no image to build on
-        Dockerfile:4:6: error: `""` is empty: no image to build on
-        stage 3 - line 5 linux/amd64 Outside("ok")
-          FROM image "ok"
-        From ok linux/amd64 in 3: ok
-    "#]],
+            Dockerfile:3:16: error: FROM takes an image, and `AS` and a name, but not `one}`
+              hint: write `FROM image` or `FROM image AS name`
+            Dockerfile:1:6: warning: variable `BASE` is not defined
+            Dockerfile:1:6: error: `$BASE` needs a value of the build argument `BASE`
+              hint: write `ARG BASE=…` before the first FROM
+            Dockerfile:2:6: error: `${X:+y}` is empty: no image to build on
+            Dockerfile:4:6: error: `""` is empty: no image to build on
+            stage 3 - line 5 linux/amd64 Outside("ok")
+              FROM image "ok"
+            From ok linux/amd64 in 3: ok
+        "#]],
     );
     check(
         "ARG BASE=\nFROM a$BASR\nARG IN=1\nFROM a$IN\nFROM --platform=$P x\nFROM --platform=a/b/c/d y\n",
@@ -753,8 +753,8 @@ fn from_that_says_nothing() {
             Dockerfile:4:6: warning: variable `IN` is not defined
               hint: only an `ARG IN` before the first FROM is seen here
             Dockerfile:5:17: warning: variable `P` is not defined
-            Dockerfile:5:17: error: `$P` is empty: no platform
-              hint: write `linux/amd64`
+            Dockerfile:5:17: error: `$P` needs a value of the build argument `P`
+              hint: write `ARG P=…` before the first FROM
             Dockerfile:6:17: error: `a/b/c/d` is no platform
               hint: write `linux/amd64`
         "#]],

@@ -53,8 +53,8 @@ fn what_grows_with_the_square_does_not_grow_so_here() {
     check(
         megabyte(|n| format!("FROM $X AS s{n}\n")),
         &expect![[r#"
-        Dockerfile:1:6: warning: variable `X` is not defined
-        Dockerfile:1:6: error: `$X` is empty: no image to build on"#]],
+            Dockerfile:1:6: warning: variable `X` is not defined
+            Dockerfile:1:6: error: `$X` needs a value of the build argument `X`"#]],
     );
     check(
         format!("FROM scratch AS s\n{}", megabyte(|n| format!("ONBUILD RUN {n}\n"))) + &"FROM s\n".repeat(100_000),

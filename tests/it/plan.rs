@@ -477,13 +477,13 @@ fn images_may_share_a_dockerfile_and_its_mistakes_are_told_once() {
         2 | FROM $NONE AS two
           |      ^^^^^
 
-        error: `$NONE` is empty: no image to build on
+        error: `$NONE` needs a value of the build argument `NONE`
          --> Dockerfile:2:6
           |
         2 | FROM $NONE AS two
           |      ^^^^^
           |
-          = hint: `ARG NONE=…` before the first FROM gives a value
+          = hint: write `ARG NONE=…` before the first FROM
         ---
         exit 2
     "#]]
