@@ -9,7 +9,7 @@ use crate::model::ProjectName;
 use crate::{source, ui};
 
 /// The file that is read where no other is asked for.
-const FILE: &str = "windlass.yaml";
+pub(super) const FILE: &str = "windlass.yaml";
 /// What people call it too.
 const NOT_FILE: &str = "windlass.yml";
 

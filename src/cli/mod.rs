@@ -13,6 +13,7 @@ mod environment;
 mod exit;
 mod graph;
 mod history;
+mod init;
 mod jobs;
 mod last_build;
 mod lock;
@@ -47,6 +48,7 @@ use crate::ui::{self, Color, Progress, Ui};
 /// What `windlass --help` shows before the options.
 const EXAMPLES: &str = "\
 Examples:
+  windlass init                       look at a repository and write what it needs besides its Dockerfiles
   windlass plan                       what would be built, in which order and why
   windlass plan 'web-*' ./db/ base+   of images by glob, by folder, and base with all made from it
   windlass build                      build and test what changed, here
@@ -66,6 +68,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at the repository and write a windlass.yaml with what its Dockerfiles do not say.
+    #[command(before_help = init::EXAMPLES)]
+    Init(init::InitArgs),
     /// Show what would be built, in which order and why.
     Plan(plan::PlanArgs),
     /// Build, test, promote and publish what changed.
@@ -129,6 +134,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
 
 fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
     match command {
+        Command::Init(args) => init::run(&args, settings),
         Command::Plan(args) => plan::run(&args, settings),
         Command::Config(args) => config::run(&args, settings),
         Command::Schema(args) => schema::run(&args),

@@ -4,12 +4,16 @@
 mod find;
 mod read;
 mod remotes;
+mod seen_from;
+mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use self::find::Sources;
 pub(super) use self::remotes::{Anew, cache};
+pub(super) use self::seen_from::context_paths;
+
+use self::find::Sources;
 use super::{Refusal, Settings, lock_file};
 use crate::config::{Config, Lock};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
@@ -75,8 +79,26 @@ pub(super) fn load_anew(
     manifest: Option<&Path>,
     anew: Anew<'_>,
 ) -> anyhow::Result<Project> {
-    let manifest = manifest_path(settings, manifest);
     let config = super::config::read(settings)?;
+    let declared = find::declared_paths(&config);
+    load_with(config, settings, selection, manifest, anew).map_err(|error| match error.downcast::<Diagnostics>() {
+        Ok(errors) => seen_from::gathered(templates::gathered(errors), &declared, &settings.root).into(),
+        Err(error) => error,
+    })
+}
+
+/// Loads the project as if its configuration were this. What is wrong with many files in one way is said of each.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn load_with(
+    config: Config,
+    settings: &Settings,
+    selection: &SelectionArgs,
+    manifest: Option<&Path>,
+    anew: Anew<'_>,
+) -> anyhow::Result<Project> {
+    let manifest = manifest_path(settings, manifest);
     let project = super::config::project(&config, settings);
     let mut diagnostics = Vec::new();
     let lock = lock_file::read(&settings.root).unwrap_or_else(|Diagnostics(errors)| {

@@ -7,6 +7,7 @@ mod parse;
 mod write;
 
 pub use parse::parse;
+pub use write::scalar;
 
 use crate::diag::Span;
 

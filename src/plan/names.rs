@@ -85,10 +85,22 @@ impl Names {
     }
 }
 
-/// Whether a folder is called after the beginning of a version: `10.0` for `10.0.11`.
+/// Whether a folder is called after the beginning of a version: `10.0` for `10.0.11` and `10.0.0-rc.1`.
 fn is_less_of_a_version(folder: &str, said: &str) -> bool {
-    let is_version = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    is_version(folder) && is_version(said) && said.strip_prefix(folder).is_some_and(|rest| rest.starts_with('.'))
+    let is_more = |rest: &str| rest.starts_with(['.', '-']);
+    is_version(folder) && is_version(said) && said.strip_prefix(folder).is_some_and(is_more)
+}
+
+/// Whether a word is numbers and dots, or so up to a `-`.
+fn is_version(word: &str) -> bool {
+    let numbers = word.split('-').next().unwrap_or(word);
+    !numbers.is_empty() && numbers.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
+/// Whether a word says that the version before it is none yet.
+fn is_preliminary(word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    matches!(word, "alpha" | "beta" | "ea" | "preview" | "rc")
 }
 
 /// The words of the place where a Dockerfile lies: its folders, and what its name says besides that it is one.
@@ -101,9 +113,16 @@ fn place(path: &str) -> Vec<String> {
     words(&format!("{folder}/{}", given.unwrap_or_default()))
 }
 
+/// The words of a path or tag; a preliminary version is one.
 fn words(text: &str) -> Vec<String> {
-    let parts = text.split(['/', '-']).filter(|word| !word.is_empty());
-    parts.map(str::to_lowercase).collect()
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(['/', '-']).filter(|word| !word.is_empty()).map(str::to_lowercase) {
+        match words.last_mut().filter(|last| is_preliminary(&word) && is_version(last)) {
+            Some(version) => version.extend(["-", &word]),
+            None => words.push(word),
+        }
+    }
+    words
 }
 
 fn plain(text: &str) -> String {

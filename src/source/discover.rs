@@ -1,7 +1,7 @@
 //! Finds Dockerfiles below a folder, and names them.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ignore::WalkBuilder;
@@ -33,8 +33,8 @@ impl Found {
 pub struct Discovered {
     /// The Dockerfiles, in the order of their paths, each with a name that no other has.
     pub found: Vec<Found>,
-    /// The names that several Dockerfiles have.
-    pub ambiguous: BTreeSet<ImageName>,
+    /// The names that several Dockerfiles have, with their paths.
+    pub ambiguous: BTreeMap<ImageName, Vec<String>>,
     /// The names that have folders before them because several Dockerfiles would have the same, sorted.
     pub longer: Vec<ImageName>,
     /// The errors of ambiguous and impossible names, and warnings of folders that could not be looked into.
@@ -76,7 +76,8 @@ pub fn discover(root: &Path, project: &str, declared: &Declared) -> Discovered {
     }
     // A linked folder takes no name away from the folder itself.
     let mut named = names(&paths, project, &declared.names);
-    let names_of_folders = named.found.iter().map(|found| &found.name).chain(&named.ambiguous).chain(&declared.names);
+    let names_of_folders =
+        named.found.iter().map(|found| &found.name).chain(named.ambiguous.keys()).chain(&declared.names);
     named.append(names(&linked, project, &names_of_folders.cloned().collect()));
     let Named { found, ambiguous, longer, diagnostics: of_names } = named;
     diagnostics.extend(of_names);
@@ -174,16 +175,10 @@ const NOT_NAMES: &[&str] = &[
     "swo",
     "save",
     "py",
-    "rb",
-    "go",
-    "js",
-    "ts",
-    "php",
     "sh",
     "json",
     "yml",
     "yaml",
-    "html",
     "patch",
     "diff",
 ];

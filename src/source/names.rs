@@ -11,8 +11,8 @@ use crate::model::ImageName;
 pub(super) struct Named {
     /// In the order of their paths.
     pub(super) found: Vec<Found>,
-    /// The names that several have, however many folders stand before them.
-    pub(super) ambiguous: BTreeSet<ImageName>,
+    /// The names that several have, however many folders stand before them, with their paths.
+    pub(super) ambiguous: BTreeMap<ImageName, Vec<String>>,
     /// The names that have folders before them because others would have the same, in the order of the names.
     pub(super) longer: Vec<ImageName>,
     /// The errors of ambiguous and impossible names.
@@ -73,7 +73,7 @@ pub(super) fn names(paths: &[String], project: &str, taken: &BTreeSet<ImageName>
             }
             Ok(name) => {
                 named.diagnostics.push(of_one_name(&name, &places));
-                named.ambiguous.insert(name);
+                named.ambiguous.insert(name, places.iter().map(|place| place.path.to_owned()).collect());
             }
             Err(error) => {
                 named.diagnostics.push(Diagnostic::error(format!("`{}` makes no image name: {error}", path())));

@@ -18,6 +18,7 @@ mod exact;
 mod git_files;
 mod git_sources;
 mod hash;
+mod init;
 mod lock;
 mod manifest;
 mod pipeline;

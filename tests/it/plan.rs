@@ -73,43 +73,111 @@ fn the_registry_is_inferred_from_the_from_lines() {
 }
 
 #[test]
+fn a_habit_of_many_dockerfiles_is_one_error() {
+    let folder = TempDir::new().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("shared/lib", "");
+    for name in ["api", "cron", "mail", "shop", "web"] {
+        write(&format!("src/{name}/Dockerfile"), "ARG V=1\nFROM scratch\nCOPY shared/lib /lib\nCOPY shared/*b /lib/\n");
+    }
+    write("own/Dockerfile", "FROM scratch\nCOPY missing /\n");
+    expect![[r#"
+        error: `missing` is not in the context `own`
+         --> own/Dockerfile:2:6
+          |
+        2 | COPY missing /
+          |      ^^^^^^^
+          |
+          = hint: paths are seen from the context's folder, wherever the Dockerfile lies
+
+        error: what COPY takes is seen from another folder than the Dockerfile's own: `src/api/Dockerfile`, `src/cron/Dockerfile`, `src/mail/Dockerfile` and 2 more
+         --> src/api/Dockerfile:3:6
+          |
+        3 | COPY shared/lib /lib
+          |      ^^^^^^^^^^
+          |
+          = hint: `windlass init` writes the contexts into windlass.yaml, here `{ context: ., dockerfile: src/api/Dockerfile }`
+        ---
+        exit 2
+    "#]].assert_eq(&windlass(folder.path(), &["graph"]));
+    for name in ["go", "java", "python", "ruby"] {
+        write(&format!("templates/Dockerfile.{name}"), "{{ base }}\nRUN {{ install }}\nset x to y\n");
+        write(&format!("tests/{name}/Dockerfile"), "ARG IMAGE\nFROM $IMAGE\n");
+    }
+    write("templates/part/Dockerfile", "RUN true {% if x %}\n");
+    expect![[r#"
+        error: `$IMAGE` needs a value of the build argument `IMAGE`
+         --> tests/go/Dockerfile:2:6
+          |
+        2 | FROM $IMAGE
+          |      ^^^^^^
+          |
+          = hint: give it in windlass.yaml: `args: { IMAGE: … }` of the image
+          = note: the same at tests/java/Dockerfile:2:6, tests/python/Dockerfile:2:6, tests/ruby/Dockerfile:2:6
+
+        error: no Dockerfiles, but templates of them: `templates/Dockerfile.go`, `templates/Dockerfile.java`, `templates/Dockerfile.python` and 2 more
+         --> templates/Dockerfile.go:1:1
+          |
+        1 | {{ base }}
+          | ^^
+          |
+          = hint: leave them out in windlass.yaml with `ignore: [/templates/]`, as `windlass init` does
+        ---
+        exit 2
+    "#]].assert_eq(&windlass(folder.path(), &["graph"]));
+}
+
+#[test]
 fn tags_are_folders_where_no_image_is_called_so_itself() {
     check(
         "tagged",
         &["graph"],
         expect![[r#"
-        note: folders stand before names that several Dockerfiles would have: `base-alpine`
-        note: `acme` is taken for the project's registry, because docker/hypertext/8.3/Dockerfile:1:6 names `acme/base:alpine`; `registry: acme` in windlass.yaml says so for good
-        note: `alpine:latest` is taken for Docker Hub's, not for the project's `acme/alpine`: docker/toolbox/latest/Dockerfile:1:6
-        ---
-        alpine  alpine/Dockerfile
+            note: folders stand before names that several Dockerfiles would have: `base-alpine`
+            note: `acme` is taken for the project's registry, because docker/sdk/Dockerfile.check:2:6 names `acme/php:8.3`; `registry: acme` in windlass.yaml says so for good
+            note: `alpine:latest` is taken for Docker Hub's, not for the project's `acme/alpine`: docker/toolbox/latest/Dockerfile:1:6
+            ---
+            alpine  alpine/Dockerfile
 
-        base-alpine  docker/base/alpine/Dockerfile
-          outside alpine:3.20  docker/base/alpine/Dockerfile:1:6
+            base-alpine  docker/base/alpine/Dockerfile
+              outside alpine:3.20  docker/base/alpine/Dockerfile:1:6
 
-        nodebase  NodeBase/Dockerfile
-          outside acme/base:debian  NodeBase/Dockerfile:1:6
+            nodebase  NodeBase/Dockerfile
+              outside acme/base:debian  NodeBase/Dockerfile:1:6
 
-        toolbox-latest  docker/toolbox/latest/Dockerfile
-          outside alpine:latest  docker/toolbox/latest/Dockerfile:1:6
+            sdk-11.0-rc  docker/sdk/11.0-rc/Dockerfile
 
-        hypertext-8.3  docker/hypertext/8.3/Dockerfile
-          FROM base-alpine  docker/hypertext/8.3/Dockerfile:1:6
+            toolbox-latest  docker/toolbox/latest/Dockerfile
+              outside alpine:latest  docker/toolbox/latest/Dockerfile:1:6
 
-        nodechrome  NodeChrome/Dockerfile
-          FROM nodebase  NodeChrome/Dockerfile:1:6
+            hypertext-8.3  docker/hypertext/8.3/Dockerfile
+              FROM base-alpine  docker/hypertext/8.3/Dockerfile:1:6
 
-        php-8.3  docker/php/8.3/Dockerfile
-          FROM base-alpine  docker/php/8.3/Dockerfile:1:6
+            nodechrome  NodeChrome/Dockerfile
+              FROM nodebase  NodeChrome/Dockerfile:1:6
 
-        nginx  docker/nginx/Dockerfile
-          FROM toolbox-latest  docker/nginx/Dockerfile:1:6
-          FROM php-8.3  docker/nginx/Dockerfile:2:6
+            php-8.3  docker/php/8.3/Dockerfile
+              FROM base-alpine  docker/php/8.3/Dockerfile:1:6
 
-        php-dev-8.3  docker/php-dev/8.3/Dockerfile
-          FROM php-8.3  docker/php-dev/8.3/Dockerfile:2:6
-        exit 0
-    "#]],
+            slim  docker/runtime/11.0/slim/Dockerfile
+              FROM sdk-11.0-rc  docker/runtime/11.0/slim/Dockerfile:1:6
+
+            check  docker/sdk/Dockerfile.check
+              FROM php-8.3  docker/sdk/Dockerfile.check:2:6
+              FROM slim  docker/sdk/Dockerfile.check:3:6
+
+            nginx  docker/nginx/Dockerfile
+              FROM toolbox-latest  docker/nginx/Dockerfile:1:6
+              FROM php-8.3  docker/nginx/Dockerfile:2:6
+
+            php-dev-8.3  docker/php-dev/8.3/Dockerfile
+              FROM php-8.3  docker/php-dev/8.3/Dockerfile:2:6
+            exit 0
+        "#]],
     );
 }
 

@@ -422,7 +422,7 @@ fn what_a_version_is_of_stands_before_it() {
     check_discovery(
         "3.12/Dockerfile 3.12/slim/Dockerfile 3.13/slim/Dockerfile php/8.1-alpine/Dockerfile v2/Dockerfile node/22/Dockerfile
          3proxy/Dockerfile py/Dockerfile.3.9 vault/Dockerfile x/2048/Dockerfile Dockerfile-alpine docker/cron.dockerfile
-         tools/Dockerfile.py",
+         tools/Dockerfile.py tools/Dockerfile.go",
         &[],
         expect![[r#"
             shop-3.12 <- 3.12/Dockerfile
@@ -434,6 +434,7 @@ fn what_a_version_is_of_stands_before_it() {
             node-22 <- node/22/Dockerfile
             php-8.1-alpine <- php/8.1-alpine/Dockerfile
             py-3.9 <- py/Dockerfile.3.9
+            go <- tools/Dockerfile.go
             shop-v2 <- v2/Dockerfile
             vault <- vault/Dockerfile
             x-2048 <- x/2048/Dockerfile

@@ -100,8 +100,11 @@ pub(super) fn sources(
     diagnostics.extend(of_discovery);
     let mut found: BTreeMap<ImageName, Found> = found.into_iter().map(|f| (f.name.clone(), f)).collect();
     let found_names: BTreeSet<ImageName> = found.keys().cloned().collect();
-    let mut sources =
-        Sources { images: Vec::new(), unreadable: ambiguous, notes: Vec::from_iter(of_longer_names(&longer)) };
+    let mut sources = Sources {
+        images: Vec::new(),
+        unreadable: ambiguous.into_keys().collect(),
+        notes: Vec::from_iter(of_longer_names(&longer)),
+    };
     for (name, image) in &config.images {
         let place = match (is_declared(image), declared.remove(name), found.remove(name)) {
             (true, Some(declared), other) => {
@@ -156,6 +159,16 @@ fn place(here: &Home, found: &Found) -> Place {
     let dockerfile = found.path.parse().expect("what a walk finds has a plain path");
     let context = found.folder().parse::<TreePath>().map_or(ProjectPath::ROOT, ProjectPath::from);
     Place { home: here.clone(), dockerfile, context }
+}
+
+/// The paths of the Dockerfiles that the configuration gives a context, whether they are there or not.
+pub(super) fn declared_paths(config: &Config) -> BTreeSet<String> {
+    let with_context = config.images.values().filter_map(|image| Some((image, image.context.as_ref()?)));
+    let paths = with_context.flat_map(|(image, context)| match &image.dockerfile {
+        Some(dockerfile) => vec![dockerfile.value.clone()],
+        None => ["Dockerfile", "Containerfile"].iter().filter_map(|file| context.value.join(file).ok()).collect(),
+    });
+    paths.map(|path| path.to_string()).collect()
 }
 
 /// The Dockerfile of an image with a context: the one that is named, else the one that stands in the context.

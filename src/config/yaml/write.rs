@@ -56,6 +56,11 @@ fn block(out: &mut String, node: &Node, indent: usize) {
     }
 }
 
+/// A text as YAML that reads back as this text, wherever in a line it stands.
+pub fn scalar(text: &str) -> String {
+    yaml_scalar(&Scalar { text: text.to_owned(), plain: false })
+}
+
 fn new_line(out: &mut String, indent: usize) {
     out.push('\n');
     out.extend(std::iter::repeat_n(' ', indent));
