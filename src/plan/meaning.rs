@@ -11,6 +11,9 @@ use super::draft::Draft;
 use super::image::{Edge, EdgeKind, PinTo, PinnedReference};
 use super::names::Names;
 
+/// So many images are told by name in one note, and the others counted; arbitrary.
+const NAMED_AT_MOST: usize = 10;
+
 /// What the references of one image stand for.
 #[derive(Debug, Default)]
 pub(super) struct Meaning {
@@ -163,6 +166,10 @@ impl Reader<'_> {
         let what = match names.split_last() {
             None => None,
             Some((name, [])) => Some(format!("{name} is taken for the project's image")),
+            Some((_, others)) if others.len() >= NAMED_AT_MOST => {
+                let (named, more) = (names[..NAMED_AT_MOST].join(", "), names.len() - NAMED_AT_MOST);
+                Some(format!("{named} and {more} more are taken for the project's images"))
+            }
             Some((last, others)) => {
                 Some(format!("{} and {last} are taken for the project's images", others.join(", ")))
             }

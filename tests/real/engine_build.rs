@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use windlass::engine::docker::{Builder, DockerEngine, Options};
 use windlass::engine::{BuildRequest, BuiltImage, Engine, Error, Secret};
 use windlass::event::{Event, Sink};
-use windlass::model::{BlobId, InjectedFile, Node, Platform, Tree};
+use windlass::model::{BlobHasher, BlobId, InjectedFile, Node, Platform, Tree};
 use windlass::registry::{Keychain, RetryPolicy};
 
 use crate::parts;
@@ -166,9 +167,21 @@ fn walk(root: &Path, below: &str, entries: &mut Vec<(String, Node)>) {
             let target = fs::read_link(entry.path()).unwrap().into_os_string().into_string().unwrap();
             entries.push((path, Node::Symlink { target }));
         } else {
-            let content = BlobId::of(&fs::read(entry.path()).unwrap());
+            let content = content(&entry.path(), status.len());
             let executable = status.permissions().mode() & 0o100 != 0;
             entries.push((path, Node::File { executable, size: status.len(), content }));
+        }
+    }
+}
+
+/// What a file holds, read in pieces: some are larger than the memory that a test may take.
+fn content(path: &Path, size: u64) -> BlobId {
+    let (mut file, mut hasher) = (fs::File::open(path).unwrap(), BlobHasher::new(size));
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).unwrap() {
+            0 => return hasher.finish(),
+            n => hasher.update(&buffer[..n]),
         }
     }
 }

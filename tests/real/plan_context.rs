@@ -35,7 +35,8 @@ fn docker(args: &[&str]) -> Command {
 
 /// What arrives in an image that copies its whole context; none where the builder refuses.
 fn arrived(root: &Path, image: &str) -> Option<BTreeSet<String>> {
-    let built = docker(&["build", "-q", "-t", image]).arg(root).output().unwrap();
+    // The cache could hold the very same image of another test, which removes it meanwhile.
+    let built = docker(&["build", "-q", "--no-cache", "-t", image]).arg(root).output().unwrap();
     if !built.status.success() {
         let said = String::from_utf8_lossy(&built.stderr);
         // With nothing to copy, and with an illegal pattern, the builder stops.
