@@ -14,7 +14,10 @@ fn an_image_that_ends_at_once_leaves_the_old_one_serving() {
     lab.manifest(1, r#""web": {"image": "one", "stop_grace": "2s"}"#);
     lab.apply();
     let before = lab.inspect("web", "{{.Id}} {{.State.StartedAt}}");
-    lab.manifest(2, r#""web": {"image": "crash", "stop_grace": "2s"}"#);
+    lab.manifest(
+        2,
+        r#""web": {"image": "crash", "stop_grace": "2s", "restart": "no", "update": {"healthy_for": "10s"}}"#,
+    );
     lab.run(&["apply"]).is(expect![[r#"
         web | create `PROJECT-web.next` (its image changed)
         web | start `PROJECT-web.next` (its image changed)

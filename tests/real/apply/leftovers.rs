@@ -109,7 +109,7 @@ fn what_a_person_did_is_mended() {
         exit 0
     "#]]);
     assert_eq!(lab.asks("web", "store"), "one");
-    docker(&["stop", "--time", "0", &name]);
+    docker(&["stop", "--time", "60", &name]);
     lab.run(&["apply"]).is(expect![[r#"
         web | start `PROJECT-web` (it does not run: exited (0))
         web | wait until `PROJECT-web` is good, 1m at most (it was started)
@@ -138,7 +138,7 @@ fn what_a_person_did_is_mended() {
     docker(&["network", "rm", &lab.project]);
     assert_eq!(lab.run(&["status", "--exit-code"]).exit, Some(10));
     lab.apply();
-    docker(&["stop", "--time", "0", &name, &db]);
+    docker(&["stop", "--time", "60", &name, &db]);
     docker(&["network", "rm", &lab.project]);
     lab.run(&["apply"]).is(expect![[r#"
         note: create network `PROJECT`: it is not on the host
