@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use super::whole_file::{self, Readers};
 use crate::hash::{Fingerprint, InputHash};
 use crate::model::{ContentHash, Digest, ImageName, ProjectName, TreePath};
 use crate::plan::{Details, Facts, InstructionFact};
@@ -94,7 +95,8 @@ pub(super) fn write(folder: &Path, builds: &[LastBuild]) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("making the folder `{}`", folder.display()))?;
     for build in builds {
         let path = folder.join(format!("{}.json", build.image.as_str().replace('/', "+")));
-        write_whole(&path, &text(build)).with_context(|| format!("writing `{}`", path.display()))?;
+        whole_file::write(&path, &text(build), Readers::Owner)
+            .with_context(|| format!("writing `{}`", path.display()))?;
     }
     Ok(())
 }
@@ -148,14 +150,6 @@ fn text(build: &LastBuild) -> String {
         args,
     };
     serde_json::to_string_pretty(&wire).expect("texts and numbers are JSON") + "\n"
-}
-
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".build-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! `windlass.lock` as a file: read, and written so that it is whole or as it was.
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context as _;
 
+use super::whole_file::{self, Readers};
 use crate::config::Lock;
 use crate::diag::Diagnostics;
 use crate::source::read_text;
@@ -26,18 +25,10 @@ pub(super) fn read(root: &Path) -> Result<Option<Lock>, Diagnostics> {
     Lock::parse(&read_text(&path, FILE)?).map(Some)
 }
 
-/// Writes the lock file in the place of a former one: whoever reads meanwhile, or after a crash, finds one of the two.
+/// Writes the lock file in the place of a former one.
 ///
 /// # Errors
 /// When the folder can't be written to; then the former file stays.
 pub(super) fn write(root: &Path, lock: &Lock) -> anyhow::Result<()> {
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".windlass-").suffix(".lock").tempfile_in(root)?;
-        file.write_all(lock.to_text().as_bytes())?;
-        file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(root.join(FILE))?;
-        Ok(())
-    };
-    write().with_context(|| format!("writing `{FILE}`"))
+    whole_file::write(&root.join(FILE), &lock.to_text(), Readers::All).with_context(|| format!("writing `{FILE}`"))
 }

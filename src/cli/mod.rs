@@ -30,6 +30,7 @@ mod secrets;
 mod settings;
 mod stale;
 mod status;
+mod whole_file;
 mod why;
 
 use std::ffi::OsString;

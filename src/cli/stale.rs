@@ -16,6 +16,13 @@ use crate::source::RemoteRefs;
 use crate::ui::{self, Reporter, stale};
 
 pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings) -> anyhow::Result<Exit> {
+    let is_json = match format {
+        Format::Text => false,
+        Format::Json => true,
+        Format::Dot | Format::Mermaid | Format::Svg | Format::GithubMatrix | Format::Gitlab | Format::Travis => {
+            return Err(Refusal::usage("`--stale` is told as `text` or `json`").into());
+        }
+    };
     let Project { config, resolved, lock, commits, .. } = project::load(settings, selection, None)?;
     ui::warn(&resolved.warnings, &settings.ui);
     ui::notes(&resolved.notes, &settings.ui);
@@ -54,12 +61,9 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
         (!is_same).then(|| stale::Stale { name: pin.to_string(), locked: text(locked), now: text(now), images })
     });
     let names: Vec<stale::Stale> = names.chain(moved).collect();
-    let answer = match format {
-        Format::Text => stale::text(&names, settings.ui.color),
-        Format::Json => serde_json::to_string_pretty(&stale::json(&names))? + "\n",
-        Format::Dot | Format::Mermaid | Format::Svg | Format::GithubMatrix | Format::Gitlab | Format::Travis => {
-            return Err(Refusal::usage("`--stale` is told as `text` or `json`").into());
-        }
+    let answer = match is_json {
+        false => stale::text(&names, settings.ui.color),
+        true => serde_json::to_string_pretty(&stale::json(&names))? + "\n",
     };
     ui::print(answer.as_bytes())?;
     Ok(if names.is_empty() { Exit::Done } else { Exit::Changes })

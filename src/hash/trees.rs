@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::path::is_below;
 use crate::model::{Node, Nodes, Tree};
 
 use super::InputHash;
@@ -28,7 +29,7 @@ impl Trees {
             let mut place = range.start;
             while place < range.end {
                 let path = nodes[place].0.as_str();
-                while open.last().is_some_and(|folder| !is_in(path, folder.path)) {
+                while open.last().is_some_and(|folder| !is_below(path, folder.path)) {
                     self.close(nodes, &mut open);
                 }
                 let folder = open.last_mut().expect("every path lies in the root, which is not closed");
@@ -129,12 +130,8 @@ impl Open<'_> {
     }
 }
 
-fn is_in(path: &str, folder: &str) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-}
-
 /// The place behind all that a directory holds.
 fn end_of(nodes: &Nodes, place: usize) -> usize {
     let folder = nodes[place].0.as_str();
-    place + 1 + nodes[place + 1..].partition_point(|(path, _)| is_in(path.as_str(), folder))
+    place + 1 + nodes[place + 1..].partition_point(|(path, _)| is_below(path.as_str(), folder))
 }

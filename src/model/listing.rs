@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::path::is_below;
 use super::path_patterns::PathPatterns;
 use super::tree::{TreePath, walk_order};
 
@@ -148,10 +149,6 @@ impl Listing {
         }
         names
     }
-}
-
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn plain(folder: &str) -> TreePath {

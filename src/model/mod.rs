@@ -8,6 +8,7 @@ mod git;
 mod glob;
 mod listing;
 mod name;
+pub mod path;
 mod path_patterns;
 mod pattern;
 mod platform;

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::dockerfile::{ContextSource, Reader, SourceKind};
+use crate::model::path::{is_below, names};
 use crate::model::wildcard::{has_wildcard, name_matches};
 use crate::model::{Listing, MatchedAbove, PathPatterns, Ranges, Refusal, Sight, TreePath};
 
@@ -246,7 +247,7 @@ impl<'a> Pick<'a> {
             Some(Sight::File) => Found::File,
             Some(Sight::Symlink { target }) => Found::Symlink(target),
             Some(Sight::Refused(_)) => Found::Refused,
-            None if self.injected.iter().any(|injected| is_in(injected.as_str(), path)) => Found::Directory,
+            None if self.injected.iter().any(|injected| is_below(injected.as_str(), path)) => Found::Directory,
             None => Found::Nothing,
         }
     }
@@ -256,7 +257,7 @@ impl<'a> Pick<'a> {
         if folder.is_empty() && self.listing.refusal().is_some() {
             self.root_refused.get_or_insert(self.number);
         }
-        let injected = self.injected.iter().filter(|path| is_in(path.as_str(), folder)).map(|path| {
+        let injected = self.injected.iter().filter(|path| is_below(path.as_str(), folder)).map(|path| {
             let below = path.as_str()[folder.len()..].trim_start_matches('/');
             below.split('/').next().unwrap_or_default().to_owned()
         });
@@ -269,7 +270,7 @@ impl<'a> Pick<'a> {
         let below = self.listing.below(path);
         self.refused.extend(self.listing.refused_in(&below).iter().map(|place| (*place, self.number)));
         self.places.push((below, self.modeless));
-        let injected = self.injected.iter().filter(|injected| is_in(injected.as_str(), path));
+        let injected = self.injected.iter().filter(|injected| is_below(injected.as_str(), path));
         self.picked.extend(injected.map(|injected| (*injected).clone()));
     }
 
@@ -336,26 +337,13 @@ impl Filter {
     }
 }
 
-/// The components of a path as a Dockerfile has it, seen from the root, which `..` does not lead out of.
+/// The names on a path as a Dockerfile has it.
 fn components(path: &str) -> Vec<String> {
-    let mut components: Vec<String> = Vec::new();
-    for component in path.split('/') {
-        match component {
-            "" | "." => {}
-            ".." => drop(components.pop()),
-            name => components.push(name.to_owned()),
-        }
-    }
-    components
+    names(path.split('/'))
 }
 
 fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
-}
-
-/// Whether a path lies in a folder or below it; the empty one is the root.
-fn is_in(path: &str, folder: &str) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 const fn one(place: usize) -> std::ops::Range<usize> {

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+
+use super::git;
 
 /// What git does not tell.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,7 @@ impl Commit {
             return Err(CommitError::Unknown(name.to_owned()));
         }
         ambiguous(folder, name)?;
-        let said = git(folder, &["rev-parse", "--verify", &format!("{name}^{{commit}}")], Stdio::null(), None)?;
+        let said = git(folder, &["rev-parse", "--verify", &format!("{name}^{{commit}}")], &[], None)?;
         match said.ok {
             true => Ok(Self { name: name.to_owned(), id: said.line() }),
             false if said.stderr.contains("ambiguous") => {
@@ -72,7 +73,7 @@ impl Commit {
     /// # Errors
     /// When too little of the history is here to tell.
     pub fn parted(self, folder: &Path) -> Result<Self, CommitError> {
-        let said = git(folder, &["merge-base", "HEAD", &self.id], Stdio::null(), None)?;
+        let said = git(folder, &["merge-base", "HEAD", &self.id], &[], None)?;
         match said.ok {
             true => Ok(Self { id: said.line(), ..self }),
             false if is_shallow(folder)? => Err(CommitError::Shallow(self.name)),
@@ -97,24 +98,24 @@ pub struct Checkout {
 /// # Errors
 /// When git or the file system refuses.
 pub fn check_out(root: &Path, commit: &Commit, inputs: &BTreeSet<PathBuf>) -> Result<Checkout, CommitError> {
-    let top = git(root, &["rev-parse", "--show-toplevel"], Stdio::null(), None)?.all_well()?;
+    let top = git(root, &["rev-parse", "--show-toplevel"], &[], None)?.all_well()?;
     let top = Path::new(&top).to_owned();
-    let below = git(root, &["rev-parse", "--show-prefix"], Stdio::null(), None)?.all_well()?;
+    let below = git(root, &["rev-parse", "--show-prefix"], &[], None)?.all_well()?;
     let folder = tempfile::tempdir().map_err(|error| refused(&error))?;
     let index = folder.path().join("index");
     let out = folder.path().join("tree").join(top.file_name().unwrap_or_else(|| OsStr::new("root")));
     let copy = out.join(&below);
     fs::create_dir_all(&copy).map_err(|error| refused(&error))?;
     // What is above the root can hide files from the search for Dockerfiles, which heeds it in repositories alone.
-    git(&out, &["init", "--quiet", "."], Stdio::null(), None)?.all_well()?;
-    git(&top, &["read-tree", &commit.id], Stdio::null(), Some(&index))?.all_well()?;
+    git(&out, &["init", "--quiet", "."], &[], None)?.all_well()?;
+    git(&top, &["read-tree", &commit.id], &[], Some(&index))?.all_well()?;
     let above = Path::new(&below).ancestors().skip(1).map(|above| above.join(".gitignore").display().to_string());
     let paths: Vec<String> = above.chain([below.clone()]).map(|path| format!(":(top,literal){path}")).collect();
     let mut list = vec!["ls-files", "-z", "--"];
     list.extend(paths.iter().map(String::as_str));
-    let files = git(&top, &list, Stdio::null(), Some(&index))?.all_well_bytes()?;
+    let files = git(&top, &list, &[], Some(&index))?.all_well_bytes()?;
     let prefix = format!("--prefix={}/", out.display());
-    git(&top, &["checkout-index", "-z", "--stdin", &prefix], stdin(&files)?, Some(&index))?.all_well()?;
+    git(&top, &["checkout-index", "-z", "--stdin", &prefix], &files, Some(&index))?.all_well()?;
     take_over(root, &copy, inputs)?;
     Ok(Checkout { root: copy, _folder: folder })
 }
@@ -131,7 +132,7 @@ fn take_over(root: &Path, copy: &Path, inputs: &BTreeSet<PathBuf>) -> Result<(),
         }
     }
     // It fails where nothing is ignored, without a word.
-    let ignored = git(root, &["check-ignore", "-z", "--stdin"], stdin(&names)?, None)?.stdout;
+    let ignored = git(root, &["check-ignore", "-z", "--stdin"], &names, None)?.stdout;
     for path in ignored.split(|byte| *byte == 0).filter(|path| !path.is_empty()) {
         let path = Path::new(OsStr::from_bytes(path));
         let (from, to) = (root.join(path), copy.join(path));
@@ -158,7 +159,7 @@ fn ambiguous(folder: &Path, name: &str) -> Result<(), CommitError> {
     let full: Vec<String> = ["tags", "heads", "remotes"].map(|kind| format!("refs/{kind}/{name}")).into();
     let mut args = vec!["for-each-ref", "--format=%(objectname) %(*objectname) %(refname)"];
     args.extend(full.iter().map(String::as_str));
-    let said = git(folder, &args, Stdio::null(), None)?.all_well()?;
+    let said = git(folder, &args, &[], None)?.all_well()?;
     let mut found: Vec<(&str, &str)> = Vec::new();
     for line in said.lines() {
         let Some((objects, reference)) = line.rsplit_once(' ') else { continue };
@@ -176,7 +177,7 @@ fn ambiguous(folder: &Path, name: &str) -> Result<(), CommitError> {
 }
 
 fn is_shallow(folder: &Path) -> Result<bool, CommitError> {
-    Ok(git(folder, &["rev-parse", "--is-shallow-repository"], Stdio::null(), None)?.line() == "true")
+    Ok(git(folder, &["rev-parse", "--is-shallow-repository"], &[], None)?.line() == "true")
 }
 
 /// What git answered.
@@ -200,16 +201,16 @@ impl Said {
     }
 }
 
-/// Runs git in a folder, if that lies in a work tree; `index` stands in for the work tree's own.
-fn git(folder: &Path, args: &[&str], stdin: Stdio, index: Option<&Path>) -> Result<Said, CommitError> {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(folder).args(args).stdin(stdin);
-    // Without the lock, nobody who works in the tree is disturbed; what git says is read, so it says it in English.
-    command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
+/// Runs git in a folder, if that lies in a work tree, with something to read for it; `index` stands in for the work
+/// tree's own.
+fn git(folder: &Path, args: &[&str], input: &[u8], index: Option<&Path>) -> Result<Said, CommitError> {
+    let mut command = git::command(folder, args);
+    // What git says is read, so it says it in English.
+    command.env("LC_ALL", "C");
     if let Some(index) = index {
         command.env("GIT_INDEX_FILE", index);
     }
-    let output = match command.output() {
+    let output = match git::output(command, input) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(CommitError::NoGit(folder.to_owned())),
         output => output.map_err(|error| refused(&error))?,
     };
@@ -218,14 +219,6 @@ fn git(folder: &Path, args: &[&str], stdin: Stdio, index: Option<&Path>) -> Resu
         return Err(CommitError::NoGit(folder.to_owned()));
     }
     Ok(Said { ok: output.status.success(), stdout: output.stdout, stderr })
-}
-
-/// A file to read standard input from: a pipe would have to be fed while the answer is read.
-fn stdin(bytes: &[u8]) -> Result<Stdio, CommitError> {
-    let mut file = tempfile::tempfile().map_err(|error| refused(&error))?;
-    let written = file.write_all(bytes).and_then(|()| io::Seek::rewind(&mut file));
-    written.map_err(|error| refused(&error))?;
-    Ok(Stdio::from(file))
 }
 
 fn refused(error: &io::Error) -> CommitError {

@@ -10,18 +10,49 @@ use std::thread;
 #[error("{0}")]
 pub struct GitError(pub(super) String);
 
-/// What a hook of git finds set: it would hold for every repository that is asked about.
-const OF_ONE_REPOSITORY: &[&str] =
-    &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"];
+/// What says to git where it is. A hook of git finds these set, and they would hold for every repository that is asked
+/// about.
+pub(super) const PLACES: [&str; 9] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+];
 
-fn command(folder: &Path, args: &[&str]) -> Command {
+/// Git in a folder of this machine.
+pub(super) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut git = Command::new("git");
-    for name in OF_ONE_REPOSITORY {
-        git.env_remove(name);
+    for place in PLACES {
+        git.env_remove(place);
     }
     // Without the lock, asking for the status does not disturb whoever works in the tree.
     git.arg("-C").arg(folder).args(args).env("GIT_OPTIONAL_LOCKS", "0");
     git
+}
+
+/// Runs a command to its end, with something to read for it.
+///
+/// # Errors
+/// When it can't be run, or ends well without reading all.
+pub(super) fn output(mut command: Command, input: &[u8]) -> io::Result<Output> {
+    if input.is_empty() {
+        return command.stdin(Stdio::null()).output();
+    }
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut stdin = child.stdin.take().expect("its input is a pipe");
+    thread::scope(|scope| {
+        // Git answers while it reads: who writes all before reading would wait for ever.
+        let written = scope.spawn(move || stdin.write_all(input));
+        let output = child.wait_with_output()?;
+        let written = written.join().expect("writing to a pipe does not panic");
+        // One that fails early says why itself.
+        if output.status.success() { written.map(|()| output) } else { Ok(output) }
+    })
 }
 
 /// Runs git in a folder; none where it is not installed. Of a command that fails without a word, such as
@@ -30,7 +61,7 @@ fn command(folder: &Path, args: &[&str]) -> Command {
 /// # Errors
 /// What git says of why it fails.
 pub(super) fn git(folder: &Path, args: &[&str]) -> Result<Option<String>, GitError> {
-    match command(folder, args).output() {
+    match output(command(folder, args), &[]) {
         Ok(output) => answer(&output).map(|answer| Some(String::from_utf8_lossy(answer).trim().to_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(GitError(e.to_string())),
@@ -42,18 +73,8 @@ pub(super) fn git(folder: &Path, args: &[&str]) -> Result<Option<String>, GitErr
 /// # Errors
 /// What git says of why it fails.
 pub(super) fn git_reading(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, GitError> {
-    let refused = |e: io::Error| GitError(e.to_string());
-    let mut git = command(folder, args);
-    let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(refused)?;
-    let mut stdin = child.stdin.take().expect("its input is a pipe");
-    thread::scope(|scope| {
-        // Git answers while it reads: who writes all before reading would wait for ever.
-        let written = scope.spawn(move || stdin.write_all(input));
-        let output = child.wait_with_output().map_err(refused)?;
-        let answer = answer(&output)?.to_owned();
-        written.join().expect("writing to a pipe does not panic").map_err(refused)?;
-        Ok(answer)
-    })
+    let output = output(command(folder, args), input).map_err(|e| GitError(e.to_string()))?;
+    Ok(answer(&output)?.to_owned())
 }
 
 fn answer(output: &Output) -> Result<&[u8], GitError> {

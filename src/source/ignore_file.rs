@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
+use crate::model::path::clean;
 use crate::model::{MatchedAbove, PathPatterns};
 
 /// The patterns of a `.dockerignore`, in order; the last that matches a path or one of its folders decides.
@@ -79,16 +80,7 @@ fn pattern(line: &str) -> Option<String> {
     })
 }
 
-/// The path without `.`, `..`, doubled and outer slashes where that is possible (Go, `filepath.Clean`).
+/// The path as it is seen from the context, where that is possible.
 fn relative(path: &str) -> String {
-    let mut cleaned: Vec<&str> = Vec::new();
-    for component in path.split('/') {
-        match component {
-            "" | "." => {}
-            ".." if cleaned.last().is_some_and(|last| *last != "..") => drop(cleaned.pop()),
-            ".." if path.starts_with('/') => {}
-            component => cleaned.push(component),
-        }
-    }
-    cleaned.join("/")
+    clean(path).trim_start_matches('/').to_owned()
 }

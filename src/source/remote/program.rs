@@ -10,6 +10,7 @@ use nix::unistd::{Pid, getpgid};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use super::super::git::PLACES;
 use super::RemoteError;
 use crate::model::GitRemote;
 
@@ -25,19 +26,6 @@ pub struct GitSettings {
     /// `GIT_CONFIG_COUNT` as it is set: how many settings the environment makes already.
     pub config_count: usize,
 }
-
-/// What says to git where it is: windlass may itself be run by git, as a hook.
-const PLACES: [&str; 9] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-    "GIT_SHALLOW_FILE",
-];
 
 /// Files as any clone on Linux has them, and nothing besides what was asked for.
 const CONFIG: [(&str, &str); 9] = [

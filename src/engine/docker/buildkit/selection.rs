@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use tonic::metadata::MetadataMap;
 
 use crate::engine::context::{Entry, Kind};
+use crate::model::path::{is_below, names};
 use crate::model::wildcard::{covers, excludes, name_matches};
 
 /// What of a folder is asked for.
@@ -36,7 +37,7 @@ impl Selection {
     pub(super) fn select<'a>(&self, entries: &'a [Entry]) -> Vec<&'a Entry> {
         let mut followed = BTreeSet::new();
         for path in &self.follow {
-            let parts: Vec<Part> = clean(path.split('/')).into_iter().map(Part::Pattern).collect();
+            let parts: Vec<Part> = names(path.split('/')).into_iter().map(Part::Pattern).collect();
             Walk { entries, found: &mut followed }.step(entries, &parts, LINKS_AT_MOST);
         }
         let everything = self.include.is_empty() && self.follow.is_empty() || followed.contains("");
@@ -105,7 +106,7 @@ impl<'a> Walk<'a, '_> {
                     self.found.insert(path);
                     if links_left > 0 {
                         let start = if target.starts_with('/') { "" } else { folder };
-                        let target = clean(start.split('/').chain(target.split('/')));
+                        let target = names(start.split('/').chain(target.split('/')));
                         let parts: Vec<Part> = target.into_iter().map(Part::Name).chain(rest.iter().cloned()).collect();
                         self.step(self.entries, &parts, links_left - 1);
                     }
@@ -119,23 +120,6 @@ impl<'a> Walk<'a, '_> {
             }
         }
     }
-}
-
-/// The components without `.` and `..`; nothing leads out of the folder.
-fn clean<'a>(components: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut path: Vec<String> = Vec::new();
-    for component in components {
-        match component {
-            "" | "." => {}
-            ".." => drop(path.pop()),
-            name => path.push(name.to_owned()),
-        }
-    }
-    path
-}
-
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The values of a header. Newer daemons write what is not ASCII as in a URL's query and say so in another header.
