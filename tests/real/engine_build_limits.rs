@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -35,6 +35,30 @@ fn processes_with(marker: &str) -> usize {
     let command_line = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("cmdline")).ok();
     let all = fs::read_dir("/proc").unwrap().filter_map(|entry| command_line(entry.unwrap()));
     all.filter(|line| line.contains(marker)).count()
+}
+
+/// The classic builder's cache reads every image that stands on the same parent, and gives up over one that is gone.
+#[tokio::test]
+async fn images_that_others_remove_disturb_no_build() {
+    let of = |name: &str, n: usize| Build::of(&format!("{name}-{n}"), &format!("FROM scratch\nLABEL {name}={n}\n"));
+    let are_done = AtomicBool::new(false);
+    let others = async {
+        let engine = engine(Builder::Classic).await;
+        for n in 0.. {
+            of("removed", n).run(&engine, &NoSink).await.unwrap();
+            if are_done.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+    };
+    let ours = async {
+        let engine = engine(Builder::Classic).await;
+        for n in 0..20 {
+            of("kept", n).run(&engine, &NoSink).await.unwrap();
+        }
+        are_done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(others, ours);
 }
 
 #[tokio::test]

@@ -47,7 +47,8 @@ fn build(stage: &str) -> (BuiltImage, String) {
         fs::copy(testdata("image").join(file), context.path().join(file)).unwrap();
     }
     let name = format!("windlass-image-tests/{stage}");
-    docker(&["build", "-q", "--target", stage, "-t", &name, context.path().to_str().unwrap()]);
+    // The cache could meet an image that another test removes meanwhile.
+    docker(&["build", "-q", "--no-cache", "--target", stage, "-t", &name, context.path().to_str().unwrap()]);
     let id = docker(&["image", "inspect", "-f", "{{.Id}}", &name]).parse().unwrap();
     (BuiltImage { image: stage.parse().unwrap(), id }, name)
 }

@@ -9,8 +9,9 @@ use std::io::Read;
 use std::sync::Arc;
 
 use bollard::errors::Error::{DockerResponseServerError, DockerStreamError};
+use bollard::models::BuildInfo;
 use bollard::query_parameters::BuildImageOptionsBuilder;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 
 use self::progress::Progress;
 use super::complaint::Complaint;
@@ -26,6 +27,9 @@ use crate::model::InjectedFile;
 /// What the Dockerfile is called in the tar, unless the context has that name for something else.
 const DOCKERFILE: &str = ".windlass.dockerfile";
 const IGNORE_FILE: &str = ".dockerignore";
+
+/// How often a build is begun whose cache is pulled away.
+const ATTEMPTS: usize = 10;
 
 /// Builds and names the image; tells what the engine calls it, where the engine tells.
 pub(super) async fn build(
@@ -51,8 +55,6 @@ pub(super) async fn build(
     let outline = Outline::of(request);
     // It builds stages that nobody needs, whose files are not in the context.
     let dockerfile = add_dockerfile(&mut context, request, &outline.reached())?;
-    let trouble = Trouble::default();
-    let tar = bollard::body_try_stream(tarball::stream(Arc::new(context), trouble.clone()));
     let options = BuildImageOptionsBuilder::new()
         .dockerfile(&dockerfile)
         .t(&request.tag.to_string())
@@ -71,27 +73,44 @@ pub(super) async fn build(
         }
     }
     let credentials = (!credentials.is_empty()).then(|| credentials.into_iter().collect());
-    let mut messages = engine.docker.build_image(options.build(), credentials, Some(tar));
-    let mut progress = Progress::of(request.image);
+    let context = Arc::new(context);
+    let (options, mut attempt) = (options.build(), 1);
+    loop {
+        let (trouble, mut progress) = (Trouble::default(), Progress::of(request.image));
+        let tar = bollard::body_try_stream(tarball::stream(Arc::clone(&context), trouble.clone()));
+        let messages = engine.docker.build_image(options.clone(), credentials.clone(), Some(tar));
+        match follow(messages, &mut progress, events).await {
+            Ok(()) => return Ok(progress.id),
+            Err(error) => match trouble.what() {
+                Some(changed) => return Err(changed.into()),
+                None if attempt < ATTEMPTS && is_cache_race(&error) => attempt += 1,
+                None => return Err(explain(error, &progress, &outline)),
+            },
+        }
+    }
+}
+
+/// Tells what a build tells, to its end.
+async fn follow(
+    mut messages: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>> + Unpin,
+    progress: &mut Progress,
+    events: &dyn Sink,
+) -> Result<(), bollard::errors::Error> {
     while let Some(message) = messages.next().await {
-        match message {
-            Ok(message) => {
-                for event in progress.take(message) {
-                    events.send(event);
-                }
-            }
-            Err(error) => {
-                return Err(match trouble.what() {
-                    Some(changed) => changed.into(),
-                    None => explain(error, &progress, &outline),
-                });
-            }
+        for event in progress.take(message?) {
+            events.send(event);
         }
     }
     for event in progress.end() {
         events.send(event);
     }
-    Ok(progress.id)
+    Ok(())
+}
+
+/// Whether the builder's cache met an image that somebody removed meanwhile: it lists all that were built on the same
+/// parent, of any build, and gives up where it can't read one (moby, `daemon/images/cache.go`).
+fn is_cache_race(error: &bollard::errors::Error) -> bool {
+    matches!(error, DockerStreamError { error } if error.starts_with("unable to find image \"sha256:"))
 }
 
 fn explain(error: bollard::errors::Error, progress: &Progress, outline: &Outline) -> Error {
