@@ -108,7 +108,7 @@ pub(super) fn show(built: &Built, format: Format, settings: &Settings) -> anyhow
 
 /// Plans, builds, tests, promotes, pushes, and writes the manifest where all is green.
 pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Built> {
-    let Project { mut resolved, config, lock, names, commits: _ } =
+    let Project { mut resolved, config, lock, names } =
         project::load(settings, &args.selection, args.manifest.as_deref())?;
     let revision = project::revision(settings, args.manifest.as_deref(), &mut resolved.notes);
     ui::warn(&resolved.warnings, &settings.ui);

@@ -1,7 +1,8 @@
 //! `windlass graph`.
 
-use super::project::{self, Project, SelectionArgs};
+use super::project::{self, Anew, Outlined, SelectionArgs};
 use super::{Exit, Settings};
+use crate::plan::Choice;
 use crate::ui::{self, Graph};
 
 /// What `windlass graph` is asked.
@@ -28,10 +29,11 @@ enum Format {
 }
 
 pub(super) fn run(args: &GraphArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let Project { resolved, .. } = project::load(settings, &args.selection, None)?;
-    ui::notes(&resolved.notes, &settings.ui);
-    ui::warn(&resolved.warnings, &settings.ui);
-    let graph = Graph::from(&resolved);
+    let SelectionArgs { images, build_args } = &args.selection;
+    let Outlined { understood, .. } = project::outline(settings, build_args, Choice::Words(images), Anew::Nothing)?;
+    ui::notes(&understood.notes, &settings.ui);
+    ui::warn(&understood.warnings, &settings.ui);
+    let graph = Graph::from(&understood);
     let answer = match args.format {
         Format::Text => graph.text(settings.ui.color),
         Format::Dot => graph.dot(),

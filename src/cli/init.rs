@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use self::proposal::{Entry, Proposal};
-use super::project::{self, Anew, SelectionArgs};
+use super::project;
 use super::{Exit, Refusal, Settings};
 use crate::config::{self, Config};
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceText};
@@ -128,8 +128,7 @@ fn try_out(proposal: &mut Proposal, settings: &Settings, shown: &str) -> Vec<Dia
 
 fn load(proposal: &Proposal, settings: &Settings, shown: &str) -> Result<Resolved, Diagnostics> {
     let config = config::parse(&SourceText::new(shown, proposal.text()))?;
-    let nothing = SelectionArgs::default();
-    match project::load_with(config, settings, &nothing, None, Anew::Nothing) {
+    match project::load_with(config, settings) {
         Ok(loaded) => Ok(loaded.resolved),
         Err(error) => {
             Err(error.downcast().unwrap_or_else(|error| Diagnostics(vec![Diagnostic::error(format!("{error:#}"))])))

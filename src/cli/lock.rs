@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bases::{Now, all_now, at_places, now};
-use super::project::{self, Anew, Project, SelectionArgs};
+use super::project::{self, Anew, Outlined};
 use super::{Exit, Refusal, Settings, block_on, connect, lock_file, until_interrupted};
 use crate::config::{Lock, LockedBase};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::engine::Engine as _;
 use crate::event::{Event, Sink};
-use crate::model::{GitCommit, GitPin, Reference};
-use crate::plan::{MovingBase, Resolved};
+use crate::model::{GitCommit, GitPin, ImageName, Reference};
+use crate::plan::{Choice, MovingBase};
 use crate::registry::{self, Registry, RemoteManifests, RetryPolicy};
 use crate::ui::{self, Reporter, lock_report};
 
@@ -40,15 +40,15 @@ pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> 
         Some([]) => Anew::All,
         Some(names) => Anew::Named(names),
     };
-    let Project { resolved, lock: former, commits, .. } =
-        project::load_anew(settings, &SelectionArgs::default(), None, refresh)?;
-    ui::notes(&resolved.notes, &settings.ui);
-    ui::warn(&resolved.warnings, &settings.ui);
-    let bases = resolved.moving_bases();
+    let Outlined { understood, lock: former, names: images, commits, .. } =
+        project::outline(settings, &[], Choice::Words(&[]), refresh)?;
+    ui::notes(&understood.notes, &settings.ui);
+    ui::warn(&understood.warnings, &settings.ui);
+    let bases = understood.moving_bases();
     let update = match refresh {
         Anew::Nothing => BTreeSet::new(),
         Anew::All => bases.keys().cloned().collect(),
-        Anew::Named(names) => named(names, &resolved, &bases, &commits)?,
+        Anew::Named(names) => named(names, &images, &bases, &commits)?,
     };
     let known = former.clone().unwrap_or_default();
     let reporter = Arc::new(Reporter::new(&settings.ui, 0));
@@ -66,19 +66,19 @@ pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> 
 /// The bases that names stand for: names of others' images themselves, or of the project's images made from them.
 fn named(
     names: &[String],
-    resolved: &Resolved,
+    images: &BTreeSet<ImageName>,
     bases: &Bases,
     commits: &BTreeMap<GitPin, GitCommit>,
 ) -> Result<BTreeSet<Reference>, Refusal> {
     let mut chosen = BTreeSet::new();
     for name in names {
         let reference = name.parse::<Reference>().ok().filter(|reference| bases.contains_key(reference));
-        let image = resolved.images.iter().find(|image| image.name.as_str() == name);
+        let image = images.iter().find(|image| image.as_str() == name);
         let is_ref = commits.keys().any(|pin| pin.to_string() == *name);
         if reference.is_none() && image.is_none() && !is_ref {
             let texts: Vec<String> =
                 bases.keys().map(ToString::to_string).chain(commits.keys().map(ToString::to_string)).collect();
-            let images = resolved.images.iter().map(|image| image.name.as_str());
+            let images = images.iter().map(ImageName::as_str);
             let hint = match did_you_mean(name, texts.iter().map(String::as_str).chain(images)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "`windlass graph` shows what each image is made from".to_owned(),
@@ -87,7 +87,7 @@ fn named(
             return Err(Refusal::usage_with_hint(message, hint));
         }
         chosen.extend(reference);
-        let of_image = |base: &MovingBase| image.is_some_and(|image| base.images.contains(&image.name));
+        let of_image = |base: &MovingBase| image.is_some_and(|image| base.images.contains(image));
         chosen.extend(bases.iter().filter(|(_, base)| of_image(base)).map(|(reference, _)| reference.clone()));
     }
     Ok(chosen)

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use super::project::{self, Project, SelectionArgs};
 use super::{Settings, bases, lock_file};
 use crate::config::FileFrom;
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::ImageName;
 use crate::plan::{Image, Resolved};
 use crate::source::{Commit, check_out};
-use crate::ui;
+use crate::ui::{self, words};
 
 /// The project as it is, and what it was loaded with.
 #[derive(Clone, Copy)]
@@ -22,20 +22,22 @@ pub(super) struct Present<'a> {
 }
 
 impl Present<'_> {
-    /// All images of the project as they were at a commit, with the build arguments that are given now.
+    /// The images that are chosen now, and what they are made from, as they were at a commit, with the build arguments
+    /// that are given now.
     ///
     /// # Errors
     /// When git does not have the files, or [`Diagnostics`]: when the project was not right then.
-    pub(super) fn at(self, commit: &Commit) -> anyhow::Result<Resolved> {
+    pub(super) fn at(self, commit: &Commit) -> anyhow::Result<Then> {
         let Self { project, selection, manifest, settings } = self;
         let checkout = check_out(&settings.root, commit, &inputs(project, settings))?;
         let root = &checkout.root;
         let file =
             |file: &PathBuf| file.strip_prefix(&settings.root).map_or_else(|_| file.clone(), |file| root.join(file));
         let then = Settings { root: root.clone(), file: settings.file.as_ref().map(file), ..settings.clone() };
-        let selection = SelectionArgs { images: Vec::new(), build_args: selection.build_args.clone() };
-        let Project { resolved, lock, .. } = project::load(&then, &selection, manifest)?;
-        Ok(bases::by_lock(resolved, lock.as_ref()))
+        let names = project.resolved.images.iter().map(|image| image.name.clone()).collect();
+        let (Project { resolved, lock, .. }, broken) =
+            project::load_rest(&then, &names, &selection.build_args, manifest)?;
+        Ok(Then { resolved: bases::by_lock(resolved, lock.as_ref()), broken })
     }
 
     /// The images as they are: of what others' names stand for only what git knows counts, as at a commit.
@@ -43,24 +45,39 @@ impl Present<'_> {
         bases::by_lock(self.project.resolved.clone(), self.project.lock.as_ref())
     }
 
-    /// The chosen images that are the same as they were when the work tree parted from a commit. Where the project was
-    /// not right then, none is.
+    /// The chosen images that are the same as they were when the work tree parted from a commit. Those that were not
+    /// right then are not.
     pub(super) fn same_since(self, commit: &Commit) -> anyhow::Result<BTreeSet<ImageName>> {
-        let then = match self.at(commit) {
-            Ok(then) => then.images,
+        let (then, note) = match self.at(commit) {
+            Ok(Then { resolved, broken }) => (resolved.images, of_broken(&broken, commit)),
             Err(error) => {
                 let Diagnostics(errors) = error.downcast()?;
                 let first = errors.first().map(ToString::to_string).unwrap_or_default();
                 let note =
                     format!("all images count as changed since `{}`, because it has errors: {first}", commit.name);
-                ui::notes(&[note], &self.settings.ui);
-                Vec::new()
+                (Vec::new(), Some(note))
             }
         };
+        ui::notes(&Vec::from_iter(note), &self.settings.ui);
         let hashes: BTreeMap<_, _> = then.iter().map(|image| (&image.name, image.content_hash)).collect();
         let is_same = |image: &&Image| hashes.get(&image.name) == Some(&image.content_hash);
         Ok(self.now().images.iter().filter(is_same).map(|image| image.name.clone()).collect())
     }
+}
+
+/// The images of a commit.
+pub(super) struct Then {
+    /// Those that could be hashed.
+    pub(super) resolved: Resolved,
+    /// Those that could not, each with the first thing that was wrong with it. What was made from them is nowhere.
+    pub(super) broken: BTreeMap<ImageName, Diagnostic>,
+}
+
+fn of_broken(broken: &BTreeMap<ImageName, Diagnostic>, commit: &Commit) -> Option<String> {
+    let first = broken.values().next()?;
+    let count = if broken.len() == 1 { "counts" } else { "count" };
+    let names = words::these(&Vec::from_iter(broken.keys()));
+    Some(format!("{names} {count} as changed since `{}`, where this is wrong: {first}", commit.name))
 }
 
 /// What the images are made from, as paths below the root.

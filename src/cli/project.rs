@@ -18,8 +18,8 @@ use super::{Refusal, Settings, lock_file};
 use crate::config::{Config, Lock};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::model::{GitCommit, GitPin, ImageName};
-use crate::plan::{self, Inputs, Resolved};
-use crate::source::{self, Revision};
+use crate::plan::{self, Choice, Inputs, Resolved, Understood};
+use crate::source::{self, ContextRequest, Revision};
 
 /// Where a build writes the deploy manifest when nobody says otherwise. The file belongs to no context: an image that
 /// held it would change with every build of itself.
@@ -45,6 +45,22 @@ pub(super) fn build_arg(text: &str) -> Result<(String, String), &'static str> {
     }
 }
 
+/// A project whose Dockerfiles are understood; the files that images take from their contexts need not be there.
+pub(super) struct Outlined {
+    /// What `windlass.yaml` says.
+    pub(super) config: Config,
+    /// The names of all images, those that are not selected too.
+    pub(super) names: BTreeSet<ImageName>,
+    /// What `windlass.lock` says, where there is one.
+    pub(super) lock: Option<Lock>,
+    /// The selected images and what they are made from.
+    pub(super) understood: Understood,
+    /// What each ref of a git repository means, those of images that are not selected too.
+    pub(super) commits: BTreeMap<GitPin, GitCommit>,
+    /// The contexts of all images.
+    contexts: Vec<ContextRequest>,
+}
+
 /// A project as a command works on it.
 #[derive(Clone)]
 pub(super) struct Project {
@@ -56,49 +72,77 @@ pub(super) struct Project {
     pub(super) lock: Option<Lock>,
     /// The selected images and what they are made from.
     pub(super) resolved: Resolved,
-    /// What each ref of a git repository means, those of images that are not selected too.
-    pub(super) commits: BTreeMap<GitPin, GitCommit>,
 }
 
 /// Loads the project at the root that the settings name. `manifest` is where its build writes the deploy manifest,
 /// relative to the root; none means the usual place.
 ///
 /// # Errors
-/// [`Diagnostics`]: everything that is wrong with its files, or with the selection.
+/// [`Diagnostics`]: everything that is wrong with its Dockerfiles, with the selection, or with what the selected images
+/// take.
 pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Option<&Path>) -> anyhow::Result<Project> {
-    load_anew(settings, selection, manifest, Anew::Nothing)
+    let choice = Choice::Words(&selection.images);
+    let outlined = outline(settings, &selection.build_args, choice, Anew::Nothing)?;
+    let declared = find::declared_paths(&outlined.config);
+    outlined.load(settings, manifest).map_err(|errors| gathered(errors, &declared, settings).into())
 }
 
-/// The same, where refs of git repositories are looked up though the lock file says what they are.
+/// Loads some of a project's images, as far as they are there and can be hashed. The others are told, each with the first
+/// thing that is wrong with it.
 ///
 /// # Errors
-/// As [`load`].
-pub(super) fn load_anew(
+/// [`Diagnostics`]: everything that is wrong with its Dockerfiles.
+pub(super) fn load_rest(
     settings: &Settings,
-    selection: &SelectionArgs,
+    names: &BTreeSet<ImageName>,
+    build_args: &[(String, String)],
     manifest: Option<&Path>,
+) -> anyhow::Result<(Project, BTreeMap<ImageName, Diagnostic>)> {
+    let Outlined { config, names, lock, understood, commits: _, contexts } =
+        outline(settings, build_args, Choice::Names(names), Anew::Nothing)?;
+    let (resolved, broken) = read::rest(understood, &contexts, &manifest_path(settings, manifest))?;
+    Ok((Project { config, names, lock, resolved }, broken))
+}
+
+/// Reads the Dockerfiles of a project, and chooses images.
+///
+/// # Errors
+/// [`Diagnostics`]: everything that is wrong with them, or with the choice.
+pub(super) fn outline(
+    settings: &Settings,
+    build_args: &[(String, String)],
+    choice: Choice<'_>,
     anew: Anew<'_>,
-) -> anyhow::Result<Project> {
+) -> anyhow::Result<Outlined> {
     let config = super::config::read(settings)?;
     let declared = find::declared_paths(&config);
-    load_with(config, settings, selection, manifest, anew).map_err(|error| match error.downcast::<Diagnostics>() {
-        Ok(errors) => seen_from::gathered(templates::gathered(errors), &declared, &settings.root).into(),
+    outline_with(config, settings, build_args, choice, anew).map_err(|error| match error.downcast::<Diagnostics>() {
+        Ok(errors) => gathered(errors, &declared, settings).into(),
         Err(error) => error,
     })
 }
 
-/// Loads the project as if its configuration were this. What is wrong with many files in one way is said of each.
+/// Says of many files that are wrong in one way what is wrong with all.
+fn gathered(errors: Diagnostics, declared: &BTreeSet<String>, settings: &Settings) -> Diagnostics {
+    seen_from::gathered(templates::gathered(errors), declared, &settings.root)
+}
+
+/// Loads all images of the project as if its configuration were this. What is wrong with many files in one way is said
+/// of each.
 ///
 /// # Errors
 /// As [`load`].
-pub(super) fn load_with(
+pub(super) fn load_with(config: Config, settings: &Settings) -> anyhow::Result<Project> {
+    Ok(outline_with(config, settings, &[], Choice::Words(&[]), Anew::Nothing)?.load(settings, None)?)
+}
+
+fn outline_with(
     config: Config,
     settings: &Settings,
-    selection: &SelectionArgs,
-    manifest: Option<&Path>,
+    build_args: &[(String, String)],
+    choice: Choice<'_>,
     anew: Anew<'_>,
-) -> anyhow::Result<Project> {
-    let manifest = manifest_path(settings, manifest);
+) -> anyhow::Result<Outlined> {
     let project = super::config::project(&config, settings);
     let mut diagnostics = Vec::new();
     let lock = lock_file::read(&settings.root).unwrap_or_else(|Diagnostics(errors)| {
@@ -108,26 +152,34 @@ pub(super) fn load_with(
     let brought = remotes::bring(&config, lock.as_ref(), anew, settings, &mut diagnostics)?;
     let Sources { images, mut unreadable, notes } =
         find::sources(&settings.root, &project, &config, &brought, &mut diagnostics);
-    let read = read::images(images, &selection.build_args, &config, settings, &mut diagnostics);
+    let read = read::images(images, build_args, &config, settings, &mut diagnostics);
     unreadable.extend(read.unreadable);
     let understood = plan::understand(Inputs { project, config: &config, images: read.images, unreadable });
     let understood = understood.map(|mut understood| {
         diagnostics.append(&mut understood.warnings);
         understood
     });
-    let understood = all_or_nothing(understood, &mut diagnostics)?;
-    let resolved = read::contexts(understood, &read.contexts, &manifest);
-    let mut resolved = all_or_nothing(resolved, &mut diagnostics)?;
-    resolved.warnings.splice(0..0, diagnostics);
-    if resolved.images.is_empty() {
+    let mut understood = all_or_nothing(understood, &mut diagnostics)?;
+    understood.warnings = diagnostics;
+    understood.notes.splice(0..0, notes);
+    let names: BTreeSet<ImageName> = understood.outlines().map(|image| image.name.clone()).collect();
+    if names.is_empty() {
         let message = format!("no Dockerfile was found below `{}`", settings.root.display());
         let hint = "`-C DIR` names the project's root; `Dockerfile`, `Dockerfile.NAME`, `NAME.Dockerfile` and \
                     `Containerfile` are found, where neither .gitignore nor `ignore` in windlass.yaml hides them";
         return Err(Refusal::usage_with_hint(message, hint).into());
     }
-    let names = resolved.images.iter().map(|image| image.name.clone()).collect();
-    resolved.notes.splice(0..0, notes);
-    Ok(Project { config, names, lock, commits: brought.commits, resolved: resolved.select(&selection.images)? })
+    let understood = understood.choose(choice)?;
+    Ok(Outlined { config, names, lock, understood, commits: brought.commits, contexts: read.contexts })
+}
+
+impl Outlined {
+    /// Looks at what the chosen images take.
+    fn load(self, settings: &Settings, manifest: Option<&Path>) -> Result<Project, Diagnostics> {
+        let Self { config, names, lock, understood, commits: _, contexts } = self;
+        let resolved = read::contexts(understood, &contexts, &manifest_path(settings, manifest))?;
+        Ok(Project { config, names, lock, resolved })
+    }
 }
 
 fn manifest_path(settings: &Settings, manifest: Option<&Path>) -> PathBuf {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::bases::{Now, all_now};
 use super::plan::Format;
-use super::project::{self, Project, SelectionArgs};
+use super::project::{self, Anew, Outlined, SelectionArgs};
 use super::{Exit, Refusal, Settings, block_on, connect, lock_file, until_interrupted};
 use crate::config::{Config, Lock};
 use crate::event::Sink;
 use crate::model::{GitCommit, GitPin, GitRemote, ImageName};
-use crate::plan::Resolved;
+use crate::plan::{Choice, Understood};
 use crate::registry::RetryPolicy;
 use crate::source::RemoteRefs;
 use crate::ui::{self, Reporter, stale};
@@ -23,9 +23,11 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
             return Err(Refusal::usage("`--stale` is told as `text` or `json`").into());
         }
     };
-    let Project { config, resolved, lock, commits, .. } = project::load(settings, selection, None)?;
-    ui::warn(&resolved.warnings, &settings.ui);
-    ui::notes(&resolved.notes, &settings.ui);
+    let SelectionArgs { images, build_args } = selection;
+    let Outlined { config, understood, lock, commits, .. } =
+        project::outline(settings, build_args, Choice::Words(images), Anew::Nothing)?;
+    ui::warn(&understood.warnings, &settings.ui);
+    ui::notes(&understood.notes, &settings.ui);
     let Some(lock) = lock else {
         let message = format!("there is no {} to compare with", lock_file::FILE);
         return Err(Refusal::usage_with_hint(message, "`windlass lock` writes it").into());
@@ -33,13 +35,13 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     if settings.offline {
         return Err(Refusal::usage("`--stale` asks registries, and `--offline` asks none").into());
     }
-    let bases = resolved.moving_bases();
+    let bases = understood.moving_bases();
     let reporter = Arc::new(Reporter::new(&settings.ui, 0));
     let events: Arc<dyn Sink> = Arc::<Reporter>::clone(&reporter);
     let wanted = bases.iter().map(|(reference, base)| (reference, base, lock.bases.get(reference))).collect();
     let found = block_on(until_interrupted(settings, async {
         let registry = connect::registry(settings, RetryPolicy::default(), events)?;
-        Ok((all_now(&registry, wanted).await?, refs(&config, &resolved, &lock, settings).await?))
+        Ok((all_now(&registry, wanted).await?, refs(&config, &understood, &lock, settings).await?))
     }));
     reporter.end();
     let (found, refs) = found?;
@@ -72,11 +74,11 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
 /// What the refs that the lock file has mean now, none where they mean nothing, and the images that they are for.
 type Refs = BTreeMap<GitPin, (Option<GitCommit>, Vec<ImageName>)>;
 
-async fn refs(config: &Config, resolved: &Resolved, lock: &Lock, settings: &Settings) -> anyhow::Result<Refs> {
+async fn refs(config: &Config, understood: &Understood, lock: &Lock, settings: &Settings) -> anyhow::Result<Refs> {
     let mut refs = Refs::new();
     let mut remotes: BTreeMap<&GitRemote, RemoteRefs> = BTreeMap::new();
-    for image in &resolved.images {
-        let git = config.images.get(&image.name).and_then(|image| image.git.as_ref());
+    for image in understood.outlines() {
+        let git = config.images.get(image.name).and_then(|image| image.git.as_ref());
         let Some((git, pin)) = git.and_then(|git| Some((git, git.pin()?))) else { continue };
         let remote = &git.remote.value;
         if lock.git.contains_key(&pin) && !remotes.contains_key(remote) {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::last_build;
-use super::past::Present;
+use super::past::{Present, Then};
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::{ImageName, Reference};
 use crate::plan::{self, Explained, Facts, Image, Known, KnownBase, Labelled, Plan};
 use crate::source::Commit;
@@ -16,8 +17,15 @@ pub(super) fn since_commit(
     commit: &Commit,
     present: Present<'_>,
 ) -> anyhow::Result<(Vec<Explained>, Against)> {
-    let then = present.at(commit)?.images;
-    let explained = plan::why(image, &facts(&present.now().images), &facts(&then));
+    let Then { resolved, broken } = present.at(commit)?;
+    if !broken.is_empty() {
+        let then = |error: Diagnostic| Diagnostic {
+            message: format!("{}, as it was at `{}`", error.message, commit.name),
+            ..error
+        };
+        return Err(Diagnostics(broken.into_values().map(then).collect()).into());
+    }
+    let explained = plan::why(image, &facts(&present.now().images), &facts(&resolved.images));
     Ok((explained, Against::Commit { name: commit.name.clone(), id: commit.id.clone() }))
 }
 
@@ -72,7 +80,7 @@ fn of_commit(
         // Where the commit is not here, or can't be planned, less is known; that is no error.
         commit
             .and_then(|commit| present.at(&commit))
-            .map(|resolved| resolved.with_bases(bases).images)
+            .map(|then| then.resolved.with_bases(bases).images)
             .unwrap_or_default()
     });
     let image = images.iter().find(|image| image.name == *name && image.content_hash == there.content_hash)?;

@@ -7,7 +7,8 @@ use crate::hash::BaseId;
 use crate::model::{ImageName, Platform, Reference};
 
 use super::fingerprint::chain;
-use super::image::{PinTo, PinnedReference, Resolved};
+use super::image::{Image, Outline, PinTo, PinnedReference, Resolved};
+use super::resolve::Understood;
 
 /// An image of others that is named without a digest: the name could stand for another image tomorrow.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,26 +30,38 @@ pub struct KnownBase {
     pub pinned: bool,
 }
 
+/// The images of others that are named without a digest.
+fn moving<'a>(images: impl IntoIterator<Item = Outline<'a>>) -> BTreeMap<Reference, MovingBase> {
+    let mut bases: BTreeMap<Reference, MovingBase> = BTreeMap::new();
+    for image in images {
+        for PinnedReference { span, platform, to } in image.references {
+            let PinTo::External { name, digest: _ } = to else { continue };
+            if name.digest().is_some() {
+                continue;
+            }
+            let base = bases.entry(name.clone()).or_default();
+            base.platforms.insert(platform.clone());
+            base.images.insert(image.name.clone());
+            let place = Location::new(image.dockerfile, *span);
+            if !base.places.contains(&place) {
+                base.places.push(place);
+            }
+        }
+    }
+    bases
+}
+
+impl Understood {
+    /// The images of others that are named without a digest.
+    pub fn moving_bases(&self) -> BTreeMap<Reference, MovingBase> {
+        moving(self.outlines())
+    }
+}
+
 impl Resolved {
     /// The images of others that are named without a digest.
     pub fn moving_bases(&self) -> BTreeMap<Reference, MovingBase> {
-        let mut bases: BTreeMap<Reference, MovingBase> = BTreeMap::new();
-        for image in &self.images {
-            for PinnedReference { span, platform, to } in &image.references {
-                let PinTo::External { name, digest: _ } = to else { continue };
-                if name.digest().is_some() {
-                    continue;
-                }
-                let base = bases.entry(name.clone()).or_default();
-                base.platforms.insert(platform.clone());
-                base.images.insert(image.name.clone());
-                let place = Location::new(&image.dockerfile, *span);
-                if !base.places.contains(&place) {
-                    base.places.push(place);
-                }
-            }
-        }
-        bases
+        moving(self.images.iter().map(Image::outline))
     }
 
     /// The same with what stands behind the names of others' images: it counts, and is built on where it is pinned.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, ImageConfig, NamedContext};
 use crate::diag::{Diagnostic, Severity, SourceText};
-use crate::dockerfile::{self, ResolveInputs};
+use crate::dockerfile::{self, NeededId, ResolveInputs};
 use crate::model::{ImageName, InjectedFile, ProjectName, TestSpec};
 
 /// Everything that a plan is made from.
@@ -39,6 +39,9 @@ pub struct ImageInputs {
     pub injected: Vec<InjectedFile>,
     /// The tests, those of files read.
     pub test: TestSpec,
+    /// What is wrong with its named contexts, with its secrets, with the files that the configuration adds, or with those
+    /// of tests. It concerns no other image.
+    pub problems: Vec<Diagnostic>,
 }
 
 /// A folder that an image reads from.
@@ -66,7 +69,7 @@ pub(super) fn drafts(images: Vec<ImageInputs>, config: &Config, diagnostics: &mu
     // Images may share a file: then its errors are the same, and said once.
     let mut read: BTreeMap<*const SourceText, Arc<dockerfile::Dockerfile>> = BTreeMap::new();
     let mut drafts = Vec::new();
-    for inputs in images {
+    for mut inputs in images {
         let key = Arc::as_ptr(&inputs.dockerfile);
         let is_shared = read.contains_key(&key);
         let dockerfile = read.entry(key).or_insert_with(|| {
@@ -87,6 +90,7 @@ pub(super) fn drafts(images: Vec<ImageInputs>, config: &Config, diagnostics: &mu
             },
         );
         let against_config = config_against_dockerfile(&inputs, config, &resolved);
+        inputs.problems.extend(missing_secrets(&inputs, &resolved));
         let new = resolved.diagnostics.iter().filter(|d| !is_shared || !diagnostics.contains(d)).cloned();
         diagnostics.extend(new.chain(against_config).collect::<Vec<_>>());
         let syntax = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.text.clone());
@@ -95,7 +99,7 @@ pub(super) fn drafts(images: Vec<ImageInputs>, config: &Config, diagnostics: &mu
     drafts
 }
 
-/// What the configuration gives and the Dockerfile does not take, and the other way round.
+/// What the configuration gives and the Dockerfile does not take.
 fn config_against_dockerfile(
     inputs: &ImageInputs,
     config: &Config,
@@ -128,16 +132,19 @@ fn config_against_dockerfile(
             diagnostics.push(Diagnostic::warning(message).at(&config.source, secret.id.span, ""));
         }
     }
-    for needed in resolved.secrets.iter().filter(|needed| needed.required) {
-        if !inputs.config.secrets.iter().any(|secret| secret.id.value == needed.id) {
-            let hint = format!(
-                "give it in windlass.yaml: `secrets: [{{ id: {}, env: VARIABLE }}]` of the image `{}`",
-                needed.id, inputs.name
-            );
-            let message =
-                format!("the secret `{}` is required, and the image `{}` is given none", needed.id, inputs.name);
-            diagnostics.push(Diagnostic::error(message).at(&inputs.dockerfile, needed.span, "").hint(hint));
-        }
-    }
     diagnostics
+}
+
+/// The secrets that an image can't be built without, and is not given.
+fn missing_secrets(inputs: &ImageInputs, resolved: &dockerfile::Resolved) -> Vec<Diagnostic> {
+    let is_given = |id: &String| inputs.config.secrets.iter().any(|secret| secret.id.value == *id);
+    let missing = resolved.secrets.iter().filter(|needed| needed.required && !is_given(&needed.id));
+    let error = |needed: &NeededId| {
+        let (id, image) = (&needed.id, &inputs.name);
+        let hint =
+            format!("give it in windlass.yaml: `secrets: [{{ id: {id}, env: VARIABLE }}]` of the image `{image}`");
+        let message = format!("the secret `{id}` is required, and the image `{image}` is given none");
+        Diagnostic::error(message).at(&inputs.dockerfile, needed.span, "").hint(hint)
+    };
+    missing.map(error).collect()
 }

@@ -186,7 +186,38 @@ pub struct Resolved {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// What an image is made from, as its Dockerfile tells: no file of its contexts has to be there for that.
+#[derive(Debug, Clone, Copy)]
+pub struct Outline<'a> {
+    /// Its name.
+    pub name: &'a ImageName,
+    /// The length of the longest chain of parents.
+    pub layer: usize,
+    /// The Dockerfile as it is written.
+    pub dockerfile: &'a Arc<SourceText>,
+    /// Every reference to an image in the Dockerfile.
+    pub references: &'a [PinnedReference],
+    /// The images of the project that it is made from, and where that is written.
+    pub edges: &'a [Edge],
+}
+
+impl<'a> Outline<'a> {
+    /// The images of others that it is made from, as they are written.
+    pub fn bases(&self) -> impl Iterator<Item = &'a Reference> + use<'a> {
+        self.references.iter().filter_map(|reference| match &reference.to {
+            PinTo::External { name, digest: _ } => Some(name),
+            PinTo::Parent(_) => None,
+        })
+    }
+}
+
 impl Image {
+    /// What it is made from.
+    pub fn outline(&self) -> Outline<'_> {
+        let Self { name, layer, dockerfile, references, edges, .. } = self;
+        Outline { name, layer: *layer, dockerfile, references, edges }
+    }
+
     /// The name that the image has from when it is built until another is.
     pub fn testing_reference(&self) -> Reference {
         self.repository.with_tag(&self.testing)

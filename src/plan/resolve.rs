@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::{Config, SecretFrom};
-use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::config::SecretFrom;
+use crate::diag::{Diagnostic, Diagnostics, Severity, SourceText};
 use crate::graph::{self, Cycle, Dependencies};
 use crate::hash::{self, Trees};
 use crate::model::{ImageName, Nodes, ProjectName, ReferenceError, RepositoryPrefix};
 
 use super::draft::{Draft, Folder, Inputs, drafts};
 use super::fingerprint::{chain, content_tag, own};
-use super::image::{Image, NamedFolder, Resolved, SecretSource, SecretValue};
+use super::image::{Image, NamedFolder, Outline, Resolved, SecretSource, SecretValue};
 use super::meaning::{Meaning, Reader};
 use super::names::Names;
 use super::prefix;
@@ -20,13 +20,18 @@ use super::wanted::{self, Wanted};
 
 /// Images whose Dockerfiles are understood, before any of their contexts was looked at.
 #[derive(Debug)]
-pub struct Understood<'a> {
-    pub(super) config: &'a Config,
-    project: ProjectName,
+pub struct Understood {
+    /// The project's name.
+    pub project: ProjectName,
+    /// The text of the configuration.
+    pub(super) config: Arc<SourceText>,
     pub(super) images: BTreeMap<ImageName, UnderstoodImage>,
+    /// In order; names of images that are there no more are passed over.
     layers: Vec<Vec<ImageName>>,
+    pub(super) chosen: BTreeSet<ImageName>,
     prefix: RepositoryPrefix,
-    notes: Vec<String>,
+    /// What the user should hear; [`Resolved`] gets what is left here.
+    pub notes: Vec<String>,
     /// What is likely not meant as it is written; [`Resolved`] gets what is left here.
     pub warnings: Vec<Diagnostic>,
 }
@@ -51,7 +56,7 @@ pub(super) struct Wants {
 ///
 /// # Errors
 /// Everything that is wrong with any of the files.
-pub fn understand(inputs: Inputs<'_>) -> Result<Understood<'_>, Diagnostics> {
+pub fn understand(inputs: Inputs<'_>) -> Result<Understood, Diagnostics> {
     let Inputs { project, config, mut images, unreadable } = inputs;
     images.sort_by(|a, b| a.name.cmp(&b.name));
     let mut diagnostics = config.warnings.clone();
@@ -97,7 +102,33 @@ pub fn understand(inputs: Inputs<'_>) -> Result<Understood<'_>, Diagnostics> {
         return Err(Diagnostics(diagnostics));
     }
     let images = with_wants(drafts, meanings);
-    Ok(Understood { config, project, images, layers, prefix, notes, warnings: diagnostics })
+    let chosen = images.keys().cloned().collect();
+    let config = Arc::clone(&config.source);
+    Ok(Understood { project, config, images, layers, chosen, prefix, notes, warnings: diagnostics })
+}
+
+impl Understood {
+    /// The images, every one after its parents.
+    pub fn outlines(&self) -> impl Iterator<Item = Outline<'_>> {
+        let layers = self.layers.iter().enumerate();
+        let names = layers.flat_map(|(layer, names)| names.iter().map(move |name| (layer, name)));
+        names.filter_map(|(layer, name)| {
+            let UnderstoodImage { draft, meaning: Meaning { references, edges, bases: _ }, wants: _ } =
+                self.images.get(name)?;
+            Some(Outline { name, layer, dockerfile: &draft.inputs.dockerfile, references, edges })
+        })
+    }
+
+    /// Which folders any image wants something of, as [`Folder::listing`] numbers them.
+    pub fn folders(&self) -> BTreeSet<usize> {
+        let folders =
+            self.images.values().flat_map(|UnderstoodImage { draft, wants: Wants { own, named }, .. }| {
+                let inputs = &draft.inputs;
+                let named = named.iter().map(|(name, wanted)| (&inputs.named_contexts[name], wanted));
+                named.chain([(&inputs.context, own)])
+            });
+        folders.filter(|(_, wanted)| !wanted.is_nothing()).map(|(folder, _)| folder.listing).collect()
+    }
 }
 
 /// Says of every image what it wants of its contexts.
@@ -115,20 +146,36 @@ fn with_wants(drafts: Vec<Draft>, mut meanings: BTreeMap<ImageName, Meaning>) ->
     drafts.into_iter().map(image).collect()
 }
 
-impl Visible<'_> {
+impl Visible {
     /// Hashes the images. `nodes` are what was read of each listing: [`Visible::wanted`], closed up.
     ///
     /// # Errors
-    /// Images whose repository can't have their name.
+    /// [`Visible::errors`], and images whose repository can't have their name.
     pub fn resolve(self, nodes: &[Arc<Nodes>]) -> Result<Resolved, Diagnostics> {
+        if self.is_broken() { Err(Diagnostics(self.errors())) } else { self.resolve_rest(nodes) }
+    }
+
+    /// Hashes the images that can be: all but those with something wrong, and those that are made from them.
+    ///
+    /// # Errors
+    /// Images whose repository can't have their name.
+    pub fn resolve_rest(self, nodes: &[Arc<Nodes>]) -> Result<Resolved, Diagnostics> {
         let mut all_trees = self.trees(nodes);
-        let Understood { config: _, project, mut images, layers, prefix, notes, mut warnings } = self.understood;
+        let mut broken: BTreeSet<ImageName> = self.broken().keys().cloned().collect();
+        let Understood { project, config: _, mut images, layers, mut chosen, prefix, notes, mut warnings } =
+            self.understood;
         let mut errors = Vec::new();
         let mut hashed = Trees::default();
         let mut resolved = Vec::with_capacity(images.len());
         for (layer, names) in layers.iter().enumerate() {
             for name in names {
-                let understood = images.remove(name).expect("a layer names images");
+                let Some(understood) = images.remove(name) else { continue };
+                if understood.meaning.edges.iter().any(|edge| broken.contains(&edge.parent)) {
+                    broken.insert(name.clone());
+                }
+                if broken.contains(name) {
+                    continue;
+                }
                 let trees = all_trees.remove(name).expect("every image was looked at");
                 match image(understood, trees, layer, &prefix, &mut hashed) {
                     Ok(image) => resolved.push(image),
@@ -141,7 +188,7 @@ impl Visible<'_> {
             return Err(Diagnostics(warnings));
         }
         chain(&mut resolved);
-        let chosen = resolved.iter().map(|image| image.name.clone()).collect();
+        chosen.retain(|name| !broken.contains(name));
         Ok(Resolved { project, images: resolved, chosen, notes, warnings })
     }
 }

@@ -6,7 +6,8 @@ use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::graph::{self, Dependencies};
 use crate::model::ImageName;
 
-use super::image::{Image, Resolved};
+use super::image::{Outline, Resolved};
+use super::resolve::Understood;
 
 /// What a word of the command line chooses.
 struct Selector<'a> {
@@ -40,7 +41,7 @@ impl<'a> Selector<'a> {
         Self { what, with_ancestors, with_descendants }
     }
 
-    fn chooses(&self, image: &Image) -> bool {
+    fn chooses(&self, image: &Outline<'_>) -> bool {
         match &self.what {
             What::Name(name) => image.name.as_str() == *name,
             What::Glob(glob) => matches(glob, image.name.as_str()),
@@ -49,90 +50,111 @@ impl<'a> Selector<'a> {
     }
 }
 
-impl Resolved {
-    /// Chooses images, and leaves away those that are neither chosen nor needed for a chosen one. No word chooses all.
+/// Which images somebody wants.
+#[derive(Debug, Clone, Copy)]
+pub enum Choice<'a> {
+    /// What words of a command line say; no word means all.
     ///
     /// A word is a name; a glob over names, in which `*` and `?` stand for anything but `/` and `**` for anything; or a
     /// path from the root, known by a leading `./` or a trailing `/`, that chooses the images whose Dockerfile lies
     /// there, and that may hold globs too. `+` before a word chooses also what the images are made from, `+` behind it
     /// what is made from them.
+    Words(&'a [String]),
+    /// Those of these that are there.
+    Names(&'a BTreeSet<ImageName>),
+}
+
+impl Understood {
+    /// Chooses images, and leaves away those that are neither chosen nor needed for a chosen one.
     ///
     /// # Errors
     /// Words that choose nothing.
-    pub fn select(mut self, words: &[String]) -> Result<Self, Diagnostics> {
-        if words.is_empty() {
-            return Ok(self);
-        }
-        let parents = self.parents();
-        let mut diagnostics = Vec::new();
-        let mut chosen = BTreeSet::new();
-        for word in words {
-            let selector = Selector::read(word);
-            let images = self.images.iter().filter(|image| selector.chooses(image));
-            let mut named: BTreeSet<ImageName> = images.map(|image| image.name.clone()).collect();
-            if named.is_empty() {
-                diagnostics.push(self.nothing_for(&selector));
-            }
-            if selector.with_ancestors {
-                chosen.extend(graph::closure(&parents, named.iter().cloned()));
-            }
-            if selector.with_descendants {
-                // Parents come first, so that one pass reaches every distance.
-                for image in &self.images {
-                    if !image.parents.is_disjoint(&named) {
-                        named.insert(image.name.clone());
-                    }
-                }
-            }
-            chosen.append(&mut named);
-        }
-        if !diagnostics.is_empty() {
-            return Err(Diagnostics(diagnostics));
-        }
+    pub fn choose(mut self, choice: Choice<'_>) -> Result<Self, Diagnostics> {
+        let images: Vec<Outline<'_>> = self.outlines().collect();
+        let parents: Dependencies<ImageName> =
+            images.iter().map(|image| (image.name.clone(), parents(image))).collect();
+        let chosen = match choice {
+            Choice::Words([]) => return Ok(self),
+            Choice::Words(words) => by_words(words, &images, &parents)?,
+            Choice::Names(names) => names.iter().filter(|name| parents.contains_key(name)).cloned().collect(),
+        };
         let looked_at = graph::closure(&parents, chosen.iter().cloned());
-        self.images.retain(|image| looked_at.contains(&image.name));
+        self.images.retain(|name, _| looked_at.contains(name));
         self.chosen = chosen;
         Ok(self)
     }
+}
 
+impl Resolved {
     /// The same with some images chosen no more. Of what nobody chose, what chosen ones may need stays.
     #[must_use]
     pub fn without(mut self, names: &BTreeSet<ImageName>) -> Self {
         self.chosen.retain(|name| !names.contains(name));
-        let looked_at = graph::closure(&self.parents(), self.chosen.iter().cloned());
+        let parents = self.images.iter().map(|image| (image.name.clone(), image.parents.clone())).collect();
+        let looked_at = graph::closure(&parents, self.chosen.iter().cloned());
         self.images.retain(|image| looked_at.contains(&image.name));
         self
     }
+}
 
-    fn parents(&self) -> Dependencies<ImageName> {
-        self.images.iter().map(|image| (image.name.clone(), image.parents.clone())).collect()
-    }
+fn parents(image: &Outline<'_>) -> BTreeSet<ImageName> {
+    image.edges.iter().map(|edge| edge.parent.clone()).collect()
+}
 
-    fn nothing_for(&self, selector: &Selector<'_>) -> Diagnostic {
-        let names = || self.images.iter().map(|image| image.name.as_str());
-        let (error, meant) = match &selector.what {
-            What::Name(name) => {
-                let error = Diagnostic::error(format!("the project has no image `{}`", name.escape_debug()));
-                let folder: Vec<&str> = name.split('/').collect();
-                if self.images.iter().any(|image| lies_below(image.dockerfile.path(), &folder)) {
-                    return error.hint(format!("`./{name}/` chooses the images below that folder"));
-                }
-                (error, did_you_mean(name, names()))
-            }
-            What::Glob(glob) => {
-                (Diagnostic::error(format!("no image of the project has a name like `{}`", glob.escape_debug())), None)
-            }
-            What::Path(folder) => {
-                let shown = folder.join("/");
-                (Diagnostic::error(format!("no image of the project lies in `./{}`", shown.escape_debug())), None)
-            }
-        };
-        match meant {
-            Some(meant) => error.hint(format!("did you mean `{meant}`?")),
-            None if self.images.is_empty() => error.hint("it has none at all: is this its root?"),
-            None if self.images.len() > 20 => error.hint("`windlass plan` lists its images"),
-            None => error.hint(format!("its images are {}", names().collect::<Vec<_>>().join(", "))),
+fn by_words(
+    words: &[String],
+    images: &[Outline<'_>],
+    parents: &Dependencies<ImageName>,
+) -> Result<BTreeSet<ImageName>, Diagnostics> {
+    let mut diagnostics = Vec::new();
+    let mut chosen = BTreeSet::new();
+    for word in words {
+        let selector = Selector::read(word);
+        let matching = images.iter().filter(|image| selector.chooses(image));
+        let mut named: BTreeSet<ImageName> = matching.map(|image| image.name.clone()).collect();
+        if named.is_empty() {
+            diagnostics.push(nothing_for(&selector, images));
         }
+        if selector.with_ancestors {
+            chosen.extend(graph::closure(parents, named.iter().cloned()));
+        }
+        if selector.with_descendants {
+            // Parents come first, so that one pass reaches every distance.
+            for image in images {
+                if !parents[image.name].is_disjoint(&named) {
+                    named.insert(image.name.clone());
+                }
+            }
+        }
+        chosen.append(&mut named);
+    }
+    if diagnostics.is_empty() { Ok(chosen) } else { Err(Diagnostics(diagnostics)) }
+}
+
+fn nothing_for(selector: &Selector<'_>, images: &[Outline<'_>]) -> Diagnostic {
+    let names = || images.iter().map(|image| image.name.as_str());
+    let (error, meant) = match &selector.what {
+        What::Name(name) => {
+            let error = Diagnostic::error(format!("the project has no image `{}`", name.escape_debug()));
+            let folder: Vec<&str> = name.split('/').collect();
+            if images.iter().any(|image| lies_below(image.dockerfile.path(), &folder)) {
+                return error.hint(format!("`./{name}/` chooses the images below that folder"));
+            }
+            (error, did_you_mean(name, names()))
+        }
+        What::Glob(glob) => {
+            (Diagnostic::error(format!("no image of the project has a name like `{}`", glob.escape_debug())), None)
+        }
+        What::Path(folder) => {
+            let shown = folder.join("/");
+            (Diagnostic::error(format!("no image of the project lies in `./{}`", shown.escape_debug())), None)
+        }
+    };
+    match meant {
+        Some(meant) => error.hint(format!("did you mean `{meant}`?")),
+        None if images.is_empty() => error.hint("it has none at all: is this its root?"),
+        None if images.len() > 20 => error.hint("`windlass plan` lists its images"),
+        None => error.hint(format!("its images are {}", names().collect::<Vec<_>>().join(", "))),
     }
 }
 

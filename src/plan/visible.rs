@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::diag::{Diagnostic, Diagnostics, Location, did_you_mean};
+use crate::diag::{Diagnostic, Location, Span, did_you_mean};
 use crate::model::{ImageName, InjectedFile, Listing, Nodes, Ranges, Refusal, Sight, Tree, TreePath};
 
 use super::draft::{Draft, Folder};
@@ -14,12 +14,24 @@ use super::wanted::Wanted;
 
 /// Images of which it is known what they can see of their contexts.
 #[derive(Debug)]
-pub struct Visible<'a> {
-    pub(super) understood: Understood<'a>,
+pub struct Visible {
+    pub(super) understood: Understood,
     /// Of every image.
     picks: BTreeMap<ImageName, Picks>,
     /// Of every listing what any image sees of it.
     wanted: Vec<Ranges>,
+    problems: Problems,
+}
+
+/// Everything that images want and that no image can hold. What is one mistake is said once, however many images share it.
+#[derive(Debug, Default)]
+struct Problems {
+    /// The first of each image with any.
+    broken: BTreeMap<ImageName, Diagnostic>,
+    /// What is not there, by place and message: images may share a Dockerfile and a context.
+    missing: BTreeMap<(String, Span, String), Diagnostic>,
+    refused: BTreeMap<Refusal, Diagnostic>,
+    others: Vec<Diagnostic>,
 }
 
 /// What an image sees of its contexts.
@@ -36,15 +48,10 @@ pub(super) struct ImageTrees {
     pub(super) injected: Vec<InjectedFile>,
 }
 
-impl<'a> Understood<'a> {
+impl Understood {
     /// Says of every image what it can see of its contexts. `listings` are those that [`Folder::listing`] numbers.
-    ///
-    /// # Errors
-    /// Everything that an image wants and no image can hold.
-    pub fn look(mut self, listings: &[Listing]) -> Result<Visible<'a>, Diagnostics> {
-        let (mut picks, mut refusals, mut warnings) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        // By place and message: images that share a Dockerfile and a context share what is missing.
-        let mut missing = BTreeMap::new();
+    pub fn look(mut self, listings: &[Listing]) -> Visible {
+        let (mut picks, mut problems, mut warnings) = (BTreeMap::new(), Problems::default(), Vec::new());
         let mut ranges: Vec<Vec<Range<usize>>> = listings.iter().map(|_| Vec::new()).collect();
         for (draft, wants) in self.images.values().map(|image| (&image.draft, &image.wants)) {
             let injected: BTreeSet<&TreePath> = draft.inputs.injected.iter().map(|file| &file.path).collect();
@@ -53,15 +60,7 @@ impl<'a> Understood<'a> {
                     Wanted::Whole(_) => everything(&listings[folder.listing], injected),
                     Wanted::Sources(sources) => pick(&listings[folder.listing], injected, sources),
                 };
-                for (refusal, number) in &picked.refused {
-                    refusals.entry(refusal.clone()).or_insert_with(|| location(draft, wanted, *number));
-                }
-                for (number, path) in &picked.missing {
-                    let Some(location) = location(draft, wanted, *number) else { continue };
-                    let error = not_there(&listings[folder.listing], path, injected, &location);
-                    let place = (location.source.path().to_owned(), location.span, error.message.clone());
-                    missing.entry(place).or_insert(error);
-                }
+                problems.of(draft, wanted, &picked, &listings[folder.listing], injected);
                 ranges[folder.listing].extend(picked.places.iter());
                 picked
             };
@@ -72,20 +71,56 @@ impl<'a> Understood<'a> {
                 .iter()
                 .map(|(name, wanted)| (name.clone(), see(&draft.inputs.named_contexts[name], wanted, &none)));
             let named = named.collect();
+            problems.others(draft);
             for file in draft.inputs.config.files.iter().filter(|file| !own.injected.contains(&file.path.value)) {
                 let dockerfile = draft.inputs.dockerfile.path();
                 let message = format!("`{dockerfile}` has no use for the file `{}`", file.path.value);
-                warnings.push(Diagnostic::warning(message).at(&self.config.source, file.path.span, ""));
+                warnings.push(Diagnostic::warning(message).at(&self.config, file.path.span, ""));
             }
             picks.insert(draft.inputs.name.clone(), Picks { own, named });
         }
         self.warnings.extend(warnings);
-        if !refusals.is_empty() || !missing.is_empty() {
-            let said = self.warnings.into_iter().chain(missing.into_values());
-            return Err(Diagnostics(said.chain(refusals.into_iter().map(refused)).collect()));
-        }
         let wanted = ranges.into_iter().map(Ranges::from_iter).collect();
-        Ok(Visible { understood: self, picks, wanted })
+        Visible { understood: self, picks, wanted, problems }
+    }
+}
+
+impl Problems {
+    /// Notes what is wrong with what an image wants of a context.
+    fn of(
+        &mut self,
+        draft: &Draft,
+        wanted: &Wanted,
+        picked: &Picked,
+        listing: &Listing,
+        injected: &BTreeSet<&TreePath>,
+    ) {
+        for (number, path) in &picked.missing {
+            let Some(location) = location(draft, wanted, *number) else { continue };
+            let error = not_there(listing, path, injected, &location);
+            let place = (location.source.path().to_owned(), location.span, error.message.clone());
+            self.breaks(draft, &error);
+            self.missing.entry(place).or_insert(error);
+        }
+        for (refusal, number) in &picked.refused {
+            let error = refused(refusal.clone(), location(draft, wanted, *number));
+            self.breaks(draft, &error);
+            self.refused.entry(refusal.clone()).or_insert(error);
+        }
+    }
+
+    /// Notes what is wrong with an image that was known before.
+    fn others(&mut self, draft: &Draft) {
+        for error in &draft.inputs.problems {
+            self.breaks(draft, error);
+            if !self.others.contains(error) {
+                self.others.push(error.clone());
+            }
+        }
+    }
+
+    fn breaks(&mut self, draft: &Draft, error: &Diagnostic) {
+        self.broken.entry(draft.inputs.name.clone()).or_insert_with(|| error.clone());
     }
 }
 
@@ -147,7 +182,7 @@ fn link_on_the_way<'a>(listing: &'a Listing, path: &'a str) -> Option<(&'a str, 
     })
 }
 
-fn refused((Refusal { message, hint }, location): (Refusal, Option<Location>)) -> Diagnostic {
+fn refused(Refusal { message, hint }: Refusal, location: Option<Location>) -> Diagnostic {
     let mut error = Diagnostic::error(message);
     if let Some(Location { source, span }) = location {
         error = error.at(&source, span, "");
@@ -158,7 +193,25 @@ fn refused((Refusal { message, hint }, location): (Refusal, Option<Location>)) -
     }
 }
 
-impl Visible<'_> {
+impl Visible {
+    /// Whether there is any image that can't be hashed.
+    pub(super) fn is_broken(&self) -> bool {
+        !self.problems.broken.is_empty()
+    }
+
+    /// The images that can't be hashed, each with the first thing that is wrong with it. Those that are made from them,
+    /// and can't be hashed either, are not among them.
+    pub fn broken(&self) -> &BTreeMap<ImageName, Diagnostic> {
+        &self.problems.broken
+    }
+
+    /// Everything that the images want and no image can hold, after the warnings.
+    pub fn errors(&self) -> Vec<Diagnostic> {
+        let Problems { broken: _, missing, refused, others } = &self.problems;
+        let all = self.understood.warnings.iter().chain(others).chain(missing.values()).chain(refused.values());
+        all.cloned().collect()
+    }
+
     /// What any image sees of each listing: what has to be read.
     pub fn wanted(&self) -> &[Ranges] {
         &self.wanted

@@ -19,6 +19,13 @@ pub(super) enum Wanted {
     Sources(Vec<ContextSource>),
 }
 
+impl Wanted {
+    /// Whether nothing of the context is looked at.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Sources(sources) if sources.is_empty())
+    }
+}
+
 /// Why it is not known what of a context an image reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhyWhole {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{Color, Paint, paint};
 use crate::diag::Location;
 use crate::model::{ImageName, Reference};
-use crate::plan::{Image, PinTo, PinnedReference, Plan, Resolved, Verdict};
+use crate::plan::{Outline, PinTo, PinnedReference, Plan, Understood, Verdict};
 
 /// Of a plan with more images than this, only those that are built are drawn, with what they are made from: the others
 /// would hide them. Arbitrary.
@@ -16,26 +16,28 @@ const ALL_AT_MOST: usize = 60;
 #[derive(Debug)]
 pub struct Graph<'a> {
     pub(super) project: &'a str,
-    pub(super) images: Vec<(&'a Image, Option<&'a Verdict>)>,
+    pub(super) images: Vec<(Outline<'a>, Option<&'a Verdict>)>,
 }
 
 impl<'a> From<&'a Plan> for Graph<'a> {
     fn from(plan: &'a Plan) -> Self {
-        let mut images: Vec<_> = plan.images.iter().map(|planned| (&planned.image, Some(&planned.verdict))).collect();
+        let mut images: Vec<_> =
+            plan.images.iter().map(|planned| (planned.image.outline(), Some(&planned.verdict))).collect();
         let is_built = |verdict: Option<&Verdict>| verdict != Some(&Verdict::Fresh);
         if images.len() > ALL_AT_MOST && images.iter().any(|(_, verdict)| is_built(*verdict)) {
             let built = images.iter().filter(|(_, verdict)| is_built(*verdict));
-            let near: BTreeSet<ImageName> =
-                built.flat_map(|(image, _)| image.parents.iter().chain([&image.name])).cloned().collect();
-            images.retain(|(image, _)| near.contains(&image.name));
+            let near: BTreeSet<&ImageName> =
+                built.flat_map(|(image, _)| image.edges.iter().map(|edge| &edge.parent).chain([image.name])).collect();
+            images.retain(|(image, _)| near.contains(image.name));
         }
         Self { project: plan.project.as_str(), images }
     }
 }
 
-impl<'a> From<&'a Resolved> for Graph<'a> {
-    fn from(resolved: &'a Resolved) -> Self {
-        Self { project: resolved.project.as_str(), images: resolved.images.iter().map(|image| (image, None)).collect() }
+impl<'a> From<&'a Understood> for Graph<'a> {
+    fn from(understood: &'a Understood) -> Self {
+        let images = understood.outlines().map(|image| (image, None)).collect();
+        Self { project: understood.project.as_str(), images }
     }
 }
 
@@ -54,12 +56,12 @@ impl Graph<'_> {
             let break_line = if i == 0 { "" } else { "\n" };
             let name = paint(image.name.as_str(), Paint::Name, color);
             text.push_str(&format!("{break_line}{name}  {}\n", image.dockerfile.path()));
-            for edge in &image.edges {
+            for edge in image.edges {
                 text.push_str(&format!("  {} {}  {}\n", edge.kind, edge.parent, edge.location));
             }
-            for PinnedReference { span, platform: _, to } in &image.references {
+            for PinnedReference { span, platform: _, to } in image.references {
                 if let PinTo::External { name: base, digest: _ } = to {
-                    text.push_str(&format!("  outside {base}  {}\n", Location::new(&image.dockerfile, *span)));
+                    text.push_str(&format!("  outside {base}  {}\n", Location::new(image.dockerfile, *span)));
                 }
             }
         }
@@ -78,7 +80,7 @@ impl Graph<'_> {
                 Some(Verdict::Fresh) => (", style=filled, fillcolor=\"#d5f0d5\"", "\nfresh"),
                 Some(Verdict::Build(_)) => (", style=filled, fillcolor=\"#ffe0b3\"", "\nbuild"),
             };
-            let id = ids[&Node::Image(&image.name)];
+            let id = ids[&Node::Image(image.name)];
             say(&mut dot, &format!("  n{id} [label={}{look}];\n", quoted(&format!("{}{word}", image.name))));
         }
         for base in self.bases() {
@@ -97,7 +99,7 @@ impl Graph<'_> {
         let ids = self.ids();
         let mut mermaid = String::from("flowchart LR\n");
         for (image, verdict) in &self.images {
-            let id = ids[&Node::Image(&image.name)];
+            let id = ids[&Node::Image(image.name)];
             let class = match verdict {
                 None => "",
                 Some(Verdict::Fresh) => ":::fresh",
@@ -121,24 +123,24 @@ impl Graph<'_> {
 
     /// A number for each node: an image of others may have the name of one of the project's.
     fn ids(&self) -> BTreeMap<Node<'_>, usize> {
-        let images = self.images.iter().map(|(image, _)| Node::Image(&image.name));
+        let images = self.images.iter().map(|(image, _)| Node::Image(image.name));
         images.chain(self.bases().into_iter().map(Node::Base)).enumerate().map(|(id, node)| (node, id)).collect()
     }
 
     pub(super) fn bases(&self) -> BTreeSet<&Reference> {
-        self.images.iter().flat_map(|(image, _)| image.fingerprint.bases.keys()).collect()
+        self.images.iter().flat_map(|(image, _)| image.bases()).collect()
     }
 
     /// From what to which image, and by which words.
     pub(super) fn edges(&self) -> BTreeMap<(Node<'_>, &ImageName), String> {
         let mut kinds: BTreeMap<(Node<'_>, &ImageName), BTreeSet<String>> = BTreeMap::new();
-        let drawn: BTreeSet<&ImageName> = self.images.iter().map(|(image, _)| &image.name).collect();
+        let drawn: BTreeSet<&ImageName> = self.images.iter().map(|(image, _)| image.name).collect();
         for (image, _) in &self.images {
             for edge in image.edges.iter().filter(|edge| drawn.contains(&edge.parent)) {
-                kinds.entry((Node::Image(&edge.parent), &image.name)).or_default().insert(edge.kind.to_string());
+                kinds.entry((Node::Image(&edge.parent), image.name)).or_default().insert(edge.kind.to_string());
             }
-            for base in image.fingerprint.bases.keys() {
-                kinds.entry((Node::Base(base), &image.name)).or_default();
+            for base in image.bases() {
+                kinds.entry((Node::Base(base), image.name)).or_default();
             }
         }
         let joined = |kinds: BTreeSet<String>| kinds.into_iter().collect::<Vec<_>>().join(", ");

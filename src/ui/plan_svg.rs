@@ -87,7 +87,7 @@ impl Graph<'_> {
             self.bases().into_iter().map(|base| Drawn::new(vec![Node::Base(base)])).collect();
         let parents: BTreeSet<&Node<'_>> = edges.iter().map(|(from, _)| from).collect();
         let mut alike: BTreeMap<Vec<&Node<'_>>, Vec<Node<'_>>> = BTreeMap::new();
-        for image in self.images.iter().map(|(image, _)| &image.name) {
+        for image in self.images.iter().map(|(image, _)| image.name) {
             let node = Node::Image(image);
             if self.images.len() <= SINGLE_AT_MOST || parents.contains(&node) {
                 drawn.push(Drawn::new(vec![node]));
@@ -114,7 +114,7 @@ impl Graph<'_> {
         placed: &Layout,
     ) -> String {
         let verdicts: BTreeMap<&ImageName, &Verdict> =
-            self.images.iter().filter_map(|(image, verdict)| Some((&image.name, (*verdict)?))).collect();
+            self.images.iter().filter_map(|(image, verdict)| Some((image.name, (*verdict)?))).collect();
         let key = self.key(!verdicts.is_empty(), between);
         let key_width = key.iter().map(|(_, word)| word.chars().count() as f64 * LETTER + 50.0).sum::<f64>();
         let (width, height) = (placed.width.max(key_width) + 2.0 * PAD, placed.height + ROW + 4.0 * PAD);

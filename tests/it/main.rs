@@ -6,6 +6,7 @@ mod apply_diff;
 mod apply_history;
 mod apply_world;
 mod bad_input;
+mod bad_input_chosen;
 mod config;
 mod config_cli;
 mod dockerfile;

@@ -103,7 +103,7 @@ fn a_habit_of_many_dockerfiles_is_one_error() {
           = hint: `windlass init` writes the contexts into windlass.yaml, here `{ context: ., dockerfile: src/api/Dockerfile }`
         ---
         exit 2
-    "#]].assert_eq(&windlass(folder.path(), &["graph"]));
+    "#]].assert_eq(&windlass(folder.path(), &["plan", "--offline"]));
     for name in ["go", "java", "python", "ruby"] {
         write(&format!("templates/Dockerfile.{name}"), "{{ base }}\nRUN {{ install }}\nset x to y\n");
         write(&format!("tests/{name}/Dockerfile"), "ARG IMAGE\nFROM $IMAGE\n");
@@ -611,6 +611,24 @@ fn files_and_tests_are_read_and_missing_ones_are_told() {
         test: { structure: [test.yaml, gone.yaml] }\n";
     std::fs::write(folder.path().join("windlass.yaml"), config).unwrap();
     expect![[r#"
+        warning: `api/Dockerfile` has no use for the secret `npn`
+         --> windlass.yaml:7:21
+          |
+        7 |     secrets: [{ id: npn, env: X }]
+          |                     ^^^
+
+        warning: `api/Dockerfile` has no use for the file `a`
+         --> windlass.yaml:5:17
+          |
+        5 |       - { path: a, from: { env: NOT_SET } }
+          |                 ^
+
+        warning: `api/Dockerfile` has no use for the file `b`
+         --> windlass.yaml:6:17
+          |
+        6 |       - { path: b, from: { file: missing } }
+          |                 ^
+
         error: the content of `a` is to come from `NOT_SET`, which is not set
          --> windlass.yaml:5:17
           |
@@ -639,12 +657,6 @@ fn files_and_tests_are_read_and_missing_ones_are_told() {
         8 |     test: { structure: [test.yaml, gone.yaml] }
           |                                    ^^^^^^^^^
 
-        warning: `api/Dockerfile` has no use for the secret `npn`
-         --> windlass.yaml:7:21
-          |
-        7 |     secrets: [{ id: npn, env: X }]
-          |                     ^^^
-
         error: the secret `npm` is required, and the image `api` is given none
          --> api/Dockerfile:2:13
           |
@@ -655,7 +667,7 @@ fn files_and_tests_are_read_and_missing_ones_are_told() {
         ---
         exit 2
     "#]]
-    .assert_eq(&windlass(folder.path(), &["graph"]));
+    .assert_eq(&windlass(folder.path(), &["plan", "--offline"]));
 }
 
 #[test]

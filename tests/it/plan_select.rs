@@ -3,28 +3,29 @@
 use std::collections::BTreeSet;
 
 use expect_test::{Expect, expect};
+use windlass::diag::Diagnostics;
 use windlass::plan::{Known, KnownImage, Resolved, decide};
 use windlass::ui::{self, Color};
 
-use crate::sketch::{Sketch, project};
+use crate::sketch::{Sketch, chosen as project};
 
 /// `base`; `api` and `team/web` made from it; `e2e` made from both; `docs` beside all.
-fn shop() -> Resolved {
+fn shop(words: &[String]) -> Result<Resolved, Diagnostics> {
     let from = |name: &str, dockerfile: &str| Sketch::new(name, dockerfile);
-    project(&[
+    let images = [
         from("base", "FROM scratch\n"),
         from("api", "FROM shop/base\n"),
         from("team/web", "FROM shop/base\n"),
         from("e2e", "FROM shop/api\nCOPY --from=shop/team/web / /web\n"),
         from("docs", "FROM scratch\n"),
-    ])
-    .unwrap()
+    ];
+    project(&images, words)
 }
 
 /// The chosen images, then those that are looked at for their sake.
 fn chosen(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    match shop().select(&words) {
+    match shop(&words) {
         Err(errors) => errors.to_string(),
         Ok(Resolved { images, chosen, .. }) => {
             let looked_at = images.iter().map(|image| &image.name).filter(|name| !chosen.contains(name));
@@ -79,7 +80,7 @@ fn check(words: &[&str], there: &[&str], expected: Expect) {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     let is_there = KnownImage { content: true, tested: true, ..KnownImage::default() };
     let known: Known = there.iter().map(|name| (name.parse().unwrap(), is_there.clone())).collect();
-    let plan = decide(shop().select(&words).unwrap(), &known, &BTreeSet::new());
+    let plan = decide(shop(&words).unwrap(), &known, &BTreeSet::new());
     let hashes = regex::Regex::new("[0-9a-f]{16}").unwrap();
     expected.assert_eq(&hashes.replace_all(&ui::table(&plan, Color::Never), "HASH"));
 }

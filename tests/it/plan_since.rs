@@ -12,7 +12,7 @@ use crate::bad_input::write;
 use crate::plan::windlass;
 
 /// Runs git as nobody in particular; it has to succeed.
-fn git(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, args: &[&str]) -> String {
     let settings = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "protocol.file.allow=always"];
     let mut command = Command::new("git");
     command.env_remove("GIT_DIR").env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
@@ -21,7 +21,7 @@ fn git(folder: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn commit(folder: &Path) -> String {
+pub(crate) fn commit(folder: &Path) -> String {
     git(folder, &["add", "--all"]);
     git(folder, &["commit", "--quiet", "--allow-empty", "--message", "work"]);
     git(folder, &["rev-parse", "HEAD"])
@@ -49,7 +49,7 @@ fn shop() -> TempDir {
 }
 
 /// The images that changed since a commit: those that `--force` would build.
-fn changed(folder: &Path, name: &str, words: &[&str]) -> String {
+pub(crate) fn changed(folder: &Path, name: &str, words: &[&str]) -> String {
     let args = ["plan", "--offline", "-q", "--host", "unix:///nowhere", "--force", "--format", "json", "--since", name];
     let mut command = assert_cmd::Command::cargo_bin("windlass").unwrap();
 

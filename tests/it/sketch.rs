@@ -9,7 +9,7 @@ use windlass::diag::{Diagnostics, SourceText, Span};
 use windlass::model::{
     BlobId, ContentHash, ImageName, InjectedFile, Listing, Node, Nodes, Platform, Sight, TestSpec, TreePath,
 };
-use windlass::plan::{Folder, ImageInputs, Inputs, Resolved, understand};
+use windlass::plan::{Choice, Folder, ImageInputs, Inputs, Resolved, understand};
 
 /// One image.
 #[derive(Debug, Clone)]
@@ -87,6 +87,7 @@ impl Sketch {
             named_contexts: BTreeMap::new(),
             injected: injected.collect(),
             test: TestSpec::default(),
+            problems: Vec::new(),
         }
     }
 
@@ -117,12 +118,17 @@ impl Sketch {
 
 /// Resolves a project called `shop`, whose images are named below `shop/`.
 pub(crate) fn project(images: &[Sketch]) -> Result<Resolved, Diagnostics> {
+    chosen(images, &[])
+}
+
+/// Resolves what words choose of it.
+pub(crate) fn chosen(images: &[Sketch], words: &[String]) -> Result<Resolved, Diagnostics> {
     let config = Config::without_file("windlass.yaml");
     let inputs = images.iter().enumerate().map(|(i, image)| image.inputs(&config, i)).collect();
     let unreadable = BTreeSet::new();
     let inputs = Inputs { project: "shop".parse().unwrap(), config: &config, images: inputs, unreadable };
     let listings: Vec<Listing> = images.iter().map(Sketch::listing).collect();
-    let visible = understand(inputs)?.look(&listings)?;
+    let visible = understand(inputs)?.choose(Choice::Words(words))?.look(&listings);
     let read = images.iter().zip(listings).zip(visible.wanted()).map(|((image, listing), wanted)| {
         let entries = listing.into_entries().into_iter().enumerate().filter(|(place, _)| wanted.contains(*place));
         let node = |(_, (path, sight)): (usize, (TreePath, Sight))| (path.clone(), image.node(&path, sight));

@@ -179,6 +179,7 @@ fn seen(root: &Path, dockerfile: &str) -> Result<(Tree, Tree), Diagnostics> {
         named_contexts: std::collections::BTreeMap::new(),
         injected: Vec::new(),
         test: TestSpec::default(),
+        problems: Vec::new(),
     };
     let inputs =
         Inputs { project: "probe".parse().unwrap(), config: &config, images: vec![image], unreadable: BTreeSet::new() };
@@ -186,7 +187,7 @@ fn seen(root: &Path, dockerfile: &str) -> Result<(Tree, Tree), Diagnostics> {
     let requests = [ContextRequest { root: root.to_owned(), shown: String::new(), ignore: Some(ignore) }];
     let listings: Vec<Listing> = list_contexts(&requests)?;
     let all = [Ranges::from(0..listings[0].entries().len())];
-    let visible = plan::understand(inputs)?.look(&listings)?;
+    let visible = plan::understand(inputs)?.look(&listings);
     let nodes = load_contexts(&requests, listings.clone(), visible.wanted())?;
     let tree = visible.resolve(&nodes.nodes)?.images[0].context.clone();
     let everything = load_contexts(&requests, listings, &all)?.nodes;

@@ -10,7 +10,7 @@ use crate::config::{self, Config, FileConfig, FileFrom, ImageConfig, NamedContex
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use crate::dockerfile::{self, Command, Dockerfile};
 use crate::model::{ImageName, InjectedFile, Listing, TestSpec, TreePath};
-use crate::plan::{Folder, ImageInputs, Resolved, Understood};
+use crate::plan::{Folder, ImageInputs, Resolved, Understood, Visible};
 use crate::source::{ContextRequest, Loaded, list_contexts, load_contexts, read_bytes, read_text};
 
 /// The images as they are read, before any of their contexts is looked at.
@@ -22,8 +22,8 @@ pub(super) struct ReadImages {
     pub(super) contexts: Vec<ContextRequest>,
 }
 
-/// Reads the images. Of those whose Dockerfile can't be read the name is left; other things that can't be read are
-/// missing, and said.
+/// Reads the images. Of those whose Dockerfile can't be read the name is left, and that is said; other things that can't
+/// be read are missing, which is among the image's problems.
 pub(super) fn images(
     sources: Vec<ImageSource>,
     build_args: &[(String, String)],
@@ -55,23 +55,60 @@ pub(super) fn images(
 
 /// Looks at the contexts as far as the images need them, and hashes the images. `manifest` belongs to no context.
 pub(super) fn contexts(
-    understood: Understood<'_>,
+    understood: Understood,
     requests: &[ContextRequest],
     manifest: &Path,
 ) -> Result<Resolved, Diagnostics> {
-    let listings = list_contexts(requests)?.into_iter().zip(requests).map(|(listing, request)| {
+    let (visible, loaded) = seen(understood, requests, manifest)?;
+    match loaded {
+        Ok(Loaded { nodes, notes }) => Ok(with_notes(visible.resolve(&nodes)?, notes)),
+        Err(Diagnostics(more)) => {
+            let mut errors = visible.errors();
+            let is_new = |error: &Diagnostic| errors.iter().all(|other| other.message != error.message);
+            let more: Vec<Diagnostic> = more.into_iter().filter(is_new).collect();
+            errors.extend(more);
+            Err(Diagnostics(errors))
+        }
+    }
+}
+
+/// The same for those images that can be hashed. Of the others the first thing is told that is wrong with each.
+pub(super) fn rest(
+    understood: Understood,
+    requests: &[ContextRequest],
+    manifest: &Path,
+) -> Result<(Resolved, BTreeMap<ImageName, Diagnostic>), Diagnostics> {
+    let (visible, loaded) = seen(understood, requests, manifest)?;
+    let broken = visible.broken().clone();
+    let Loaded { nodes, notes } = loaded?;
+    Ok((with_notes(visible.resolve_rest(&nodes)?, notes), broken))
+}
+
+fn with_notes(mut resolved: Resolved, notes: Vec<String>) -> Resolved {
+    resolved.notes.extend(notes);
+    resolved
+}
+
+/// What the images see of their contexts, and what is in that.
+fn seen(
+    understood: Understood,
+    requests: &[ContextRequest],
+    manifest: &Path,
+) -> Result<(Visible, Result<Loaded, Diagnostics>), Diagnostics> {
+    // Of a folder that nobody wants anything of nothing is looked at.
+    let wanted: Vec<usize> = understood.folders().into_iter().collect();
+    let looked_at: Vec<ContextRequest> = wanted.iter().map(|place| requests[*place].clone()).collect();
+    let mut listings: Vec<Listing> = requests.iter().map(|_| Listing::default()).collect();
+    for ((listing, request), place) in list_contexts(&looked_at)?.into_iter().zip(&looked_at).zip(wanted) {
         let path = manifest.strip_prefix(&request.root).ok().and_then(Path::to_str);
-        match path.and_then(|path| path.parse::<TreePath>().ok()) {
+        listings[place] = match path.and_then(|path| path.parse::<TreePath>().ok()) {
             Some(path) => listing.without(&path),
             None => listing,
-        }
-    });
-    let listings: Vec<Listing> = listings.collect();
-    let visible = understood.look(&listings)?;
-    let Loaded { nodes, notes } = load_contexts(requests, listings, visible.wanted())?;
-    let mut resolved = visible.resolve(&nodes)?;
-    resolved.notes.extend(notes);
-    Ok(resolved)
+        };
+    }
+    let visible = understood.look(&listings);
+    let loaded = load_contexts(requests, listings, visible.wanted());
+    Ok((visible, loaded))
 }
 
 struct Reader<'a> {
@@ -90,7 +127,7 @@ impl Reader<'_> {
     fn image(&mut self, source: ImageSource) -> Result<ImageInputs, ImageName> {
         let dockerfile = self.text(&source.home, source.dockerfile.as_str());
         let context = self.folder(&source.home, &source.context, Some(source.dockerfile.as_str()));
-        let mut named_contexts = BTreeMap::new();
+        let (mut named_contexts, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, context) in &source.config.contexts {
             match &context.value {
                 NamedContext::Image(_) => {}
@@ -99,15 +136,17 @@ impl Reader<'_> {
                 }
                 NamedContext::Folder(path) => {
                     let message = format!("the context `{path}` is no folder of the project");
-                    self.diagnostics.push(Diagnostic::error(message).at(&self.config.source, context.span, ""));
+                    problems.push(Diagnostic::error(message).at(&self.config.source, context.span, ""));
                 }
             }
         }
-        let injected = source.config.files.iter().filter_map(|file| self.injected(file)).collect();
-        let test = self.test(&source.config.test);
+        let injected = source.config.files.iter().map(|file| self.injected(file, &mut problems)).collect();
+        let test = self.test(&source.config.test, &mut problems);
         let ImageSource { name, config, .. } = source;
         match dockerfile {
-            Some(dockerfile) => Ok(ImageInputs { name, config, dockerfile, context, named_contexts, injected, test }),
+            Some(dockerfile) => {
+                Ok(ImageInputs { name, config, dockerfile, context, named_contexts, injected, test, problems })
+            }
             None => Err(name),
         }
     }
@@ -138,53 +177,55 @@ impl Reader<'_> {
     fn text(&mut self, home: &Home, path: &str) -> Option<Arc<SourceText>> {
         let shown = home.shown(path);
         if !self.texts.contains_key(&shown) {
-            let text = self.told(read_text(&home.root.join(path), &shown));
+            let text = told(read_text(&home.root.join(path), &shown), self.diagnostics);
             self.texts.insert(shown.clone(), text);
         }
         self.texts[&shown].clone()
     }
 
-    fn injected(&mut self, file: &FileConfig) -> Option<InjectedFile> {
+    /// A file that the configuration adds; an empty one in the place of one that can't be read.
+    fn injected(&self, file: &FileConfig, problems: &mut Vec<Diagnostic>) -> InjectedFile {
         let FileConfig { path, from, mode, uid, gid } = file;
         let content = match from {
-            FileFrom::Text(text) => text.as_bytes().to_vec(),
-            FileFrom::File(file) => self.told_at(file_bytes(&self.settings.root, file), path.span)?,
-            FileFrom::Env(name) => match self.settings.environment.get(name) {
-                Some(value) => value.as_bytes().to_vec(),
-                None => {
+            FileFrom::Text(text) => Some(text.as_bytes().to_vec()),
+            FileFrom::File(file) => self.told_at(file_bytes(&self.settings.root, file), path.span, problems),
+            FileFrom::Env(name) => {
+                let value = self.settings.environment.get(name);
+                if value.is_none() {
                     let message = format!("the content of `{}` is to come from `{name}`, which is not set", path.value);
                     let error = Diagnostic::error(message).at(&self.config.source, path.span, "");
-                    self.diagnostics.push(error.hint(format!("set `{name}` in the environment")));
-                    return None;
+                    problems.push(error.hint(format!("set `{name}` in the environment")));
                 }
-            },
+                value.map(|value| value.as_bytes().to_vec())
+            }
         };
-        Some(InjectedFile { path: path.value.clone(), content, mode: *mode, uid: *uid, gid: *gid })
+        let content = content.unwrap_or_default();
+        InjectedFile { path: path.value.clone(), content, mode: *mode, uid: *uid, gid: *gid }
     }
 
-    fn test(&mut self, config: &TestConfig) -> TestSpec {
+    fn test(&self, config: &TestConfig, problems: &mut Vec<Diagnostic>) -> TestSpec {
         let TestConfig { run, structure, healthy } = config;
         let mut spec = TestSpec { commands: run.clone(), healthy_within: *healthy, ..TestSpec::default() };
         for path in structure {
             let text = read_text(&self.settings.root.join(path.value.as_str()), path.value.as_str());
-            let parsed = self.told_at(text, path.span).map(|text| config::structure::parse(&text));
-            if let Some(more) = parsed.and_then(|parsed| self.told(parsed)) {
+            let parsed = self.told_at(text, path.span, problems).map(|text| config::structure::parse(&text));
+            if let Some(more) = parsed.and_then(|parsed| told(parsed, problems)) {
                 spec.append(more);
             }
         }
         spec
     }
 
-    fn told<T>(&mut self, result: Result<T, Diagnostics>) -> Option<T> {
-        result.map_err(|Diagnostics(errors)| self.diagnostics.extend(errors)).ok()
-    }
-
-    /// The same for what the configuration names: it is said where it does.
-    fn told_at<T>(&mut self, result: Result<T, Diagnostics>, span: Span) -> Option<T> {
+    /// Says what is wrong with what the configuration names where it does.
+    fn told_at<T>(&self, result: Result<T, Diagnostics>, span: Span, problems: &mut Vec<Diagnostic>) -> Option<T> {
         let at = |error: Diagnostic| error.at(&self.config.source, span, "");
         let result = result.map_err(|Diagnostics(errors)| Diagnostics(errors.into_iter().map(at).collect()));
-        self.told(result)
+        told(result, problems)
     }
+}
+
+fn told<T>(result: Result<T, Diagnostics>, problems: &mut Vec<Diagnostic>) -> Option<T> {
+    result.map_err(|Diagnostics(errors)| problems.extend(errors)).ok()
 }
 
 /// Sets the build arguments that a Dockerfile declares; for one that does not they mean nothing.
