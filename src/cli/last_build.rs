@@ -17,7 +17,7 @@ use crate::model::{ContentHash, Digest, ImageName, ProjectName, TreePath};
 use crate::plan::{Details, Facts, InstructionFact};
 
 /// The version of the file's shape. A file of another version is passed over.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A folder with more entries than this is not remembered, so that no file grows beyond a few megabytes. Arbitrary.
 const ENTRIES_AT_MOST: usize = 20_000;
@@ -179,8 +179,8 @@ mod tests {
         write(&builds, std::slice::from_ref(&build)).expect("the folder is writable");
         for (name, text) in [
             ("broken.json", "{"),
-            ("newer.json", r#"{"version": 2, "image": "api", "content_hash": "", "seconds": 1}"#),
-            ("negative.json", r#"{"version": 1, "image": "api", "content_hash": "", "seconds": -1}"#),
+            ("newer.json", r#"{"version": 3, "image": "api", "content_hash": "", "seconds": 1}"#),
+            ("negative.json", r#"{"version": 2, "image": "api", "content_hash": "", "seconds": -1}"#),
             (".build-x", "left by a run that was killed"),
         ] {
             fs::write(builds.join(name), text).expect("the folder is writable");

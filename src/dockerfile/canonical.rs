@@ -7,43 +7,75 @@ use super::heredoc;
 use super::shell_text;
 
 /// A canonical text that grows. Every piece that comes from the file is quoted, so that no two instructions share one.
-pub(super) struct Text(String);
+pub(super) struct Text {
+    text: String,
+    /// The same with every variable as it is written, from where there is one.
+    written: Option<String>,
+}
 
 impl Text {
     pub(super) fn new(keyword: &str) -> Self {
-        Self(keyword.to_owned())
+        Self { text: keyword.to_owned(), written: None }
+    }
+
+    fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        if let Some(written) = &mut self.written {
+            written.push_str(text);
+        }
+        self
+    }
+
+    fn push_both(&mut self, text: &str, written: &str) -> &mut Self {
+        self.written.get_or_insert_with(|| self.text.clone()).push_str(written);
+        self.text.push_str(text);
+        self
     }
 
     /// Appends words of our own.
     pub(super) fn say(&mut self, words: &str) -> &mut Self {
-        self.0.push(' ');
-        self.0.push_str(words);
-        self
+        self.push(" ").push(words)
+    }
+
+    /// Appends an instruction that waits in this one.
+    pub(super) fn trigger(&mut self, (text, written): &(String, Option<String>)) -> &mut Self {
+        self.push(" ");
+        match written {
+            Some(written) => self.push_both(text, written),
+            None => self.push(text),
+        }
     }
 
     /// Appends a literal text.
     pub(super) fn literal(&mut self, text: &str) -> &mut Self {
-        self.0.push_str(" \"");
-        quote_into(&mut self.0, text);
-        self.0.push('"');
-        self
+        let quoted = quoted(text);
+        self.canonical(&quoted)
     }
 
     /// Appends a text that is canonical already.
     pub(super) fn canonical(&mut self, canonical: &str) -> &mut Self {
-        self.0.push_str(" \"");
-        self.0.push_str(canonical);
-        self.0.push('"');
-        self
+        self.push(" \"").push(canonical).push("\"")
     }
 
     pub(super) fn expanded(&mut self, expansion: &Expansion) -> &mut Self {
-        self.canonical(&expansion.canonical)
+        self.push(" \"").piece(expansion).push("\"")
+    }
+
+    fn piece(&mut self, expansion: &Expansion) -> &mut Self {
+        match &expansion.written {
+            Some(written) => self.push_both(&expansion.canonical, written),
+            None => self.push(&expansion.canonical),
+        }
     }
 
     /// Appends a flag with a value.
     pub(super) fn flag(&mut self, name: &str, canonical: &str) -> &mut Self {
         self.say(&format!("--{name}=\"{canonical}\""))
+    }
+
+    /// Appends a flag with a value that may hold variables.
+    pub(super) fn flag_expanded(&mut self, name: &str, value: &Expansion) -> &mut Self {
+        self.say(&format!("--{name}=\"")).piece(value).push("\"")
     }
 
     /// Appends a command; a shell's text without idle white space where the shell is known to be POSIX's.
@@ -108,8 +140,9 @@ impl Text {
         self
     }
 
-    pub(super) fn finish(self) -> String {
-        self.0
+    /// The text, and how it is written where that is not the same.
+    pub(super) fn finish(self) -> (String, Option<String>) {
+        (self.text, self.written)
     }
 }
 

@@ -67,6 +67,8 @@ pub(super) struct Expansion {
     pub(super) text: String,
     /// The same so that what is not known can't be mistaken for text that looks like it.
     pub(super) canonical: String,
+    /// The canonical text with every variable as it is written, where there is one.
+    pub(super) written: Option<String>,
     /// Whether nothing in it depends on the base image.
     pub(super) known: bool,
     /// The words of the text, parted by white space that is not quoted, where they are wanted.
@@ -95,6 +97,7 @@ pub(super) fn expand(text: &str, reading: Reading, scope: &Scope) -> Result<Expa
     Ok(Expansion {
         text: buffer.text,
         canonical: buffer.canonical,
+        written: None,
         known: buffer.known,
         words: words.map(Words::finish).unwrap_or_default(),
         used: lexer.used,

@@ -15,6 +15,8 @@ use crate::model::{Platform, Reference};
 /// A stage's `FROM`, expanded.
 pub(super) struct From {
     pub(super) base: Base,
+    /// The canonical text of its name with every variable as it is written, where there is one.
+    pub(super) written: Option<String>,
     pub(super) platform: Option<Platform>,
     /// The canonical text of its flags.
     pub(super) flags: String,
@@ -122,7 +124,8 @@ fn from(
     if let Base::Stage(index) = base {
         warn_of_case(resolver, stage, index);
     }
-    let mut from = From { base, platform: None, flags: String::new(), used: expansion.used };
+    let mut from =
+        From { base, written: expansion.written, platform: None, flags: String::new(), used: expansion.used };
     if let Some(word) = &stage.platform {
         add_platform(resolver, word, scope, declared, &mut from)?;
     }

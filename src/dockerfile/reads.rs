@@ -18,7 +18,7 @@ impl Walk<'_, '_, '_> {
         let Add { transfer, keep_git_dir, checksum, unpack } = add;
         if let Some(checksum) = checksum {
             let checksum = self.expand(checksum)?;
-            text.flag("checksum", &checksum.canonical);
+            text.flag_expanded("checksum", &checksum);
         }
         for (name, value) in [("keep-git-dir", keep_git_dir), ("unpack", unpack)] {
             if let Some(value) = value {
@@ -106,7 +106,7 @@ impl Walk<'_, '_, '_> {
         for (name, value) in [("chown", chown), ("chmod", chmod)] {
             if let Some(value) = value {
                 let value = self.expand(value)?;
-                text.flag(name, &value.canonical);
+                text.flag_expanded(name, &value);
                 mode = (name == "chmod").then_some(value.text).filter(|mode| !mode.is_empty());
             }
         }
@@ -188,7 +188,7 @@ impl Walk<'_, '_, '_> {
         for (key, value) in &values {
             let name = format!("{key:?}").to_lowercase();
             match value {
-                Some(value) => text.flag(&name, &value.canonical),
+                Some(value) => text.flag_expanded(&name, value),
                 None if *key == MountKey::From => text,
                 None => text.say(&format!("--{name}")),
             };

@@ -50,6 +50,8 @@ pub(super) struct Resolver<'a> {
     pub(super) globals: Scope,
     /// The globals that the file or the caller set, not BuildKit.
     pub(super) set_globals: BTreeSet<String>,
+    /// The `ARG`s that give no value: stage and instruction by their places in what is resolved, and the name.
+    pub(super) without_value: Vec<(usize, usize, String)>,
     spent: usize,
 }
 
@@ -73,6 +75,7 @@ impl<'a> Resolver<'a> {
             out: Resolved::default(),
             globals: Scope::default(),
             set_globals: BTreeSet::new(),
+            without_value: Vec::new(),
             spent: 0,
         }
     }
@@ -99,7 +102,14 @@ impl<'a> Resolver<'a> {
     pub(super) fn expand_text(&mut self, text: &str, span: Span, reading: Reading, scope: &Scope) -> Option<Expansion> {
         self.spend(0, span)?;
         match expand(text, reading, scope) {
-            Ok(expansion) => self.spend(expansion.canonical.len() + expansion.cost, span).map(|()| expansion),
+            Ok(mut expansion) => {
+                if !(expansion.used.is_empty() && expansion.unset.is_empty()) {
+                    // With nothing known, every variable stays as it is written.
+                    let written = expand(text, reading, &Scope { open: true, ..Scope::default() });
+                    expansion.written = written.ok().map(|written| written.canonical);
+                }
+                self.spend(expansion.canonical.len() + expansion.cost, span).map(|()| expansion)
+            }
             Err(why) => {
                 self.problems.error(span, why, "");
                 None
@@ -196,6 +206,7 @@ impl<'a> Resolver<'a> {
                 self.out.args.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
+        let mut written = None;
         let base = match &from.base {
             Base::Scratch => "scratch".to_owned(),
             // Stages that are not reached do not count, nor do names: the place among the reached ones does.
@@ -208,10 +219,11 @@ impl<'a> Resolver<'a> {
                     stage: state.index,
                     span: stage.base.span,
                 });
+                written = from.written.as_ref().map(|written| format!("FROM{} image \"{written}\"", from.flags));
                 format!("image \"{}\"", quoted(reference))
             }
         };
-        ResolvedInstruction { text: format!("FROM{} {base}", from.flags), span: stage.span }
+        ResolvedInstruction { text: format!("FROM{} {base}", from.flags), written, span: stage.span }
     }
 
     /// Counts the lines once for all stages.
@@ -226,6 +238,13 @@ impl<'a> Resolver<'a> {
     }
 
     fn finish(mut self) -> Resolved {
+        // Where another stage gives a value, the arguments tell the value of that one.
+        for (stage, place, name) in &self.without_value {
+            if self.out.args.contains_key(name) {
+                let instruction = &mut self.out.stages[*stage].instructions[*place];
+                instruction.text.push_str(&format!(" --unset=\"{name}\""));
+            }
+        }
         for (name, value) in self.inputs.args {
             if ALWAYS_USED.contains(&name.as_str()) {
                 self.out.args.entry(name.clone()).or_insert_with(|| value.clone());

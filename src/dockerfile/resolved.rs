@@ -82,8 +82,17 @@ pub struct ResolvedInstruction {
     /// The instruction in one form for all ways to write it: variables expanded, comments, line breaks and idle white
     /// space gone, every text quoted. What only the base image can tell stays as `${NAME}`.
     pub text: String,
+    /// The same with every variable as it is written, where there is one: it changes with an edit, and with no value.
+    pub written: Option<String>,
     /// Where it is written.
     pub span: Span,
+}
+
+impl ResolvedInstruction {
+    /// The text that changes with an edit alone.
+    pub fn as_written(&self) -> &str {
+        self.written.as_deref().unwrap_or(&self.text)
+    }
 }
 
 /// A reference that leaves the Dockerfile.

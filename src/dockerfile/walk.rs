@@ -18,7 +18,7 @@ pub(super) fn instructions<'a>(
     reached: &Reached,
     instructions: impl Iterator<Item = &'a Instruction>,
 ) -> Vec<ResolvedInstruction> {
-    let mut walk = Walk { resolver, state, reached, is_trigger: false };
+    let mut walk = Walk { resolver, state, reached, place: 1, is_trigger: false };
     walk.all(instructions)
 }
 
@@ -29,7 +29,7 @@ pub(super) fn left_triggers(resolver: &mut Resolver<'_>, index: usize) -> Vec<Re
     let reached = Reached::nothing();
     // Those of the stages before, which the target is built on, ran already.
     resolver.out.triggers_read = false;
-    let mut walk = Walk { resolver, state: &mut state, reached: &reached, is_trigger: true };
+    let mut walk = Walk { resolver, state: &mut state, reached: &reached, place: 1, is_trigger: true };
     walk.all(triggers.into_iter())
 }
 
@@ -37,6 +37,8 @@ pub(super) struct Walk<'r, 'a, 's> {
     pub(super) resolver: &'r mut Resolver<'a>,
     pub(super) state: &'s mut State,
     pub(super) reached: &'s Reached,
+    /// The place of the instruction in its stage, behind the `FROM`.
+    place: usize,
     /// Whether the instruction only waits for the images built on this one: then it is taken as it is written.
     pub(super) is_trigger: bool,
 }
@@ -47,8 +49,11 @@ impl Walk<'_, '_, '_> {
         let mut resolved = Vec::new();
         for instruction in instructions {
             let text = self.instruction(instruction);
-            let n_bytes = text.as_ref().map_or(1, String::len);
-            resolved.extend(text.map(|text| ResolvedInstruction { text, span: instruction.span }));
+            let n_bytes = text.as_ref().map_or(1, |(text, _)| text.len());
+            if let Some((text, written)) = text {
+                resolved.push(ResolvedInstruction { text, written, span: instruction.span });
+                self.place += 1;
+            }
             if self.resolver.spend(n_bytes, instruction.span).is_none() {
                 break;
             }
@@ -56,8 +61,9 @@ impl Walk<'_, '_, '_> {
         resolved
     }
 
-    /// The canonical text of an instruction, its effects noted; none where it has an error.
-    fn instruction(&mut self, instruction: &Instruction) -> Option<String> {
+    /// The canonical text of an instruction, and how it is written where that is not the same, its effects noted; none
+    /// where it has an error.
+    fn instruction(&mut self, instruction: &Instruction) -> Option<(String, Option<String>)> {
         let mut text = Text::new(instruction.command.keyword());
         let posix = self.state.shell_is_posix;
         match &instruction.command {
@@ -92,7 +98,7 @@ impl Walk<'_, '_, '_> {
                 let is_trigger = std::mem::replace(&mut self.is_trigger, true);
                 let inner = self.instruction(trigger);
                 self.is_trigger = is_trigger;
-                text.say(&inner?);
+                text.trigger(&inner?);
             }
             Command::Run(run) => {
                 for mount in &run.mounts {
@@ -167,6 +173,8 @@ impl Walk<'_, '_, '_> {
                 Some(Value::Known(value)) => as_written(value),
                 Some(Value::Unknown) | None => {
                     self.state.declared.insert(name.clone());
+                    let (stage, place) = (self.resolver.out.stages.len(), self.place);
+                    self.resolver.without_value.push((stage, place, name.clone()));
                     return Some(());
                 }
             },
@@ -179,7 +187,7 @@ impl Walk<'_, '_, '_> {
                 return Some(());
             }
         }
-        text.flag("value", &value.canonical);
+        text.flag_expanded("value", &value);
         Some(())
     }
 
@@ -195,21 +203,27 @@ impl Walk<'_, '_, '_> {
     }
 
     fn expose(&mut self, ports: &[Word], text: &mut Text) -> Option<()> {
-        let mut exposed = BTreeSet::new();
+        let (mut exposed, mut written) = (BTreeSet::new(), BTreeSet::new());
+        let mut has_variables = false;
         for port in ports {
             let reading = Reading::words(self.resolver.dockerfile.directives.escape.char());
             let expansion = self.expand_as(port, reading)?;
             for word in &expansion.words {
                 self.expect(port, &expansion, values::is_port(word), "no port");
             }
-            if expansion.known {
-                exposed.extend(expansion.words.iter().map(|word| quoted(word)));
-            } else {
-                exposed.insert(expansion.canonical);
-            }
+            let said: Vec<String> = match expansion.known {
+                true => expansion.words.iter().map(|word| quoted(word)).collect(),
+                false => vec![expansion.canonical],
+            };
+            has_variables |= expansion.written.is_some();
+            written.extend(expansion.written.map_or_else(|| said.clone(), |written| vec![written]));
+            exposed.extend(said);
         }
-        for port in exposed {
-            text.canonical(&port);
+        // The order of ports is no matter.
+        let joined = |ports: BTreeSet<String>| ports.into_iter().collect::<Vec<_>>().join("\" \"");
+        let written = has_variables.then(|| joined(written));
+        if !exposed.is_empty() || written.is_some() {
+            text.expanded(&Expansion { canonical: joined(exposed), written, ..Expansion::default() });
         }
         Some(())
     }

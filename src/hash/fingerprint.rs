@@ -30,12 +30,15 @@ impl fmt::Debug for InputHash {
     }
 }
 
-/// The hashed inputs of an image, listed. Every field is hashed; two images with equal fingerprints are
+/// The hashed inputs of an image, listed. Every field but `written` is hashed; two images with equal fingerprints are
 /// interchangeable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     /// The instructions that the chosen stage reaches ([`super::instructions`]).
     pub dockerfile: InputHash,
+    /// The same instructions with every variable as it is written, where that is known. No input of its own, and not
+    /// hashed: it tells an instruction that somebody edited from one whose variables hold something else.
+    pub written: Option<InputHash>,
     /// The files of the context that the image can see ([`super::Trees`]).
     pub context: InputHash,
     /// The directories among the named contexts, each as a tree.
@@ -59,7 +62,19 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The hash of all inputs.
     pub fn content_hash(&self) -> ContentHash {
-        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files, labels } = self;
+        let Self {
+            dockerfile,
+            written: _,
+            context,
+            named_contexts,
+            args,
+            platform,
+            bases,
+            parents,
+            secrets,
+            files,
+            labels,
+        } = self;
         let Platform { os, architecture, variant } = platform;
         let mut feed = Feed::new("fingerprint");
         feed.bytes(dockerfile.as_bytes());

@@ -14,9 +14,24 @@ use super::{Fingerprint, InputHash, SCHEMA};
 impl Fingerprint {
     /// The text of the label.
     pub fn to_label(&self) -> String {
-        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files, labels } = self;
+        let Self {
+            dockerfile,
+            written,
+            context,
+            named_contexts,
+            args,
+            platform,
+            bases,
+            parents,
+            secrets,
+            files,
+            labels,
+        } = self;
         let mut label = Label(SCHEMA.to_string());
         label.value("dockerfile", &hex(dockerfile));
+        if let Some(written) = written {
+            label.value("written", &hex(written));
+        }
         label.value("context", &hex(context));
         label.value("platform", &platform.to_string());
         named_contexts.iter().for_each(|(name, tree)| label.entry("named", name, &hex(tree)));
@@ -38,7 +53,7 @@ impl Fingerprint {
         if fields.next()? != SCHEMA.to_string() {
             return None;
         }
-        let (mut dockerfile, mut context, mut platform) = (None, None, None);
+        let (mut dockerfile, mut written, mut context, mut platform) = (None, None, None, None);
         let (mut named_contexts, mut args) = (BTreeMap::new(), BTreeMap::new());
         let (mut bases, mut parents) = (BTreeMap::new(), BTreeMap::new());
         let (mut secrets, mut files, mut labels) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
@@ -48,6 +63,7 @@ impl Fingerprint {
             let (name, value) = (decode(name)?, decode(value)?);
             match kind {
                 "dockerfile" => dockerfile = Some(unhex(&value)?),
+                "written" => written = Some(unhex(&value)?),
                 "context" => context = Some(unhex(&value)?),
                 "platform" => platform = Some(parse(&value)?),
                 "named" => drop(named_contexts.insert(name, unhex(&value)?)),
@@ -62,7 +78,19 @@ impl Fingerprint {
             }
         }
         let (dockerfile, context, platform) = (dockerfile?, context?, platform?);
-        Some(Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files, labels })
+        Some(Self {
+            dockerfile,
+            written,
+            context,
+            named_contexts,
+            args,
+            platform,
+            bases,
+            parents,
+            secrets,
+            files,
+            labels,
+        })
     }
 }
 

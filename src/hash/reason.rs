@@ -19,7 +19,8 @@ pub enum Reason {
     TestsChanged,
     /// The image that is there says nothing of its inputs that this version can compare.
     NotComparable,
-    /// An instruction that the chosen stage reaches is another, while all build arguments are the same.
+    /// An instruction that the chosen stage reaches was edited, added or removed. Of a build argument's other value that
+    /// is not said.
     DockerfileChanged,
     /// A file of the context is another.
     ContextChanged,
@@ -100,10 +101,26 @@ pub enum Reason {
 impl Fingerprint {
     /// Everything in which these inputs differ from those of an earlier build; nothing where they are equal.
     pub fn reasons_since(&self, last: &Self) -> Vec<Reason> {
-        let Self { dockerfile, context, named_contexts, args, platform, bases, parents, secrets, files, labels } = self;
+        let Self {
+            dockerfile,
+            written,
+            context,
+            named_contexts,
+            args,
+            platform,
+            bases,
+            parents,
+            secrets,
+            files,
+            labels,
+        } = self;
         let mut reasons = Vec::new();
-        // Instructions count with their arguments expanded: where an argument is another, they are without an edit.
-        if *dockerfile != last.dockerfile && *args == last.args {
+        // Instructions count with their variables expanded: where those hold something else, they are without an edit.
+        let is_edited = match (written, &last.written) {
+            (Some(written), Some(last)) => written != last,
+            (None, _) | (_, None) => *args == last.args,
+        };
+        if *dockerfile != last.dockerfile && is_edited {
             reasons.push(Reason::DockerfileChanged);
         }
         if *context != last.context {

@@ -46,7 +46,7 @@ pub struct InstructionFact {
     pub line: usize,
     /// How it begins, as it is written: its variables are not filled in, so that it holds nobody's secret.
     pub text: String,
-    /// The hash of what it means.
+    /// The hash of it with its variables as they are written: another value of one is told with that.
     pub hash: InputHash,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::NamedContext;
+use crate::dockerfile::ResolvedInstruction;
 use crate::hash::{self, BaseId, Fingerprint, InputHash, Trees};
 use crate::model::{
     ContentHash, Digest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag,
@@ -21,13 +22,14 @@ pub(super) fn own(
 ) -> Fingerprint {
     let Draft { inputs, args: _, syntax, resolved } = draft;
     let syntax = syntax.iter().map(|syntax| format!("# syntax={syntax}")).collect::<Vec<_>>();
-    let stages = resolved.stages.iter().flat_map(|stage| &stage.instructions);
+    let instructions = || resolved.stages.iter().flat_map(|stage| &stage.instructions).chain(&resolved.triggers);
+    let hashed = |text: fn(&ResolvedInstruction) -> &str| {
+        hash::instructions(syntax.iter().map(String::as_str).chain(instructions().map(text)))
+    };
     let mounted = |id: &&String| resolved.secrets.iter().any(|needed| needed.id == **id);
     Fingerprint {
-        dockerfile: {
-            let instructions = stages.chain(&resolved.triggers).map(|instruction| instruction.text.as_str());
-            hash::instructions(syntax.iter().map(String::as_str).chain(instructions))
-        },
+        dockerfile: hashed(|instruction| &instruction.text),
+        written: Some(hashed(ResolvedInstruction::as_written)),
         context: trees.hash(context),
         named_contexts: named
             .iter()

@@ -141,7 +141,8 @@ pub struct Image {
     pub injected: Vec<InjectedFile>,
     /// The stage that is built; none means the last.
     pub target: Option<String>,
-    /// The instructions that count, in order: the hash of what each means, and its place in the Dockerfile.
+    /// The instructions that count, in order: the hash of each with its variables as they are written, and its place in
+    /// the Dockerfile.
     pub instructions: Vec<(InputHash, Span)>,
     /// The variables that the instructions use, with their values.
     pub used_args: BTreeMap<String, String>,

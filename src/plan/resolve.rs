@@ -253,7 +253,7 @@ fn image(
         named_contexts: inputs.named_contexts.into_iter().map(named_folder).collect(),
         injected,
         target: config.target.map(|target| target.value),
-        instructions: instructions.map(|i| (hash::instructions([i.text.as_str()]), i.span)).collect(),
+        instructions: instructions.map(|i| (hash::instructions([i.as_written()]), i.span)).collect(),
         used_args: resolved.args,
         args,
         platform: config.platform,

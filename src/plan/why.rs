@@ -108,13 +108,9 @@ pub fn why(image: &ImageName, now: &BTreeMap<ImageName, Facts>, then: &BTreeMap<
 fn changes(now: &Facts, then: &Facts) -> Vec<Change> {
     let mut changes = Vec::new();
     let details = now.details.as_ref().zip(then.details.as_ref());
-    if let (true, Some((now, then))) = (now.fingerprint.dockerfile != then.fingerprint.dockerfile, details) {
-        changes.extend(instructions(&now.instructions, &then.instructions));
-    }
-    let has_instructions = !changes.is_empty();
     for reason in now.fingerprint.reasons_since(&then.fingerprint) {
         let found = match (&reason, details) {
-            (Reason::DockerfileChanged, _) if has_instructions => continue,
+            (Reason::DockerfileChanged, Some((now, then))) => instructions(&now.instructions, &then.instructions),
             (Reason::ContextChanged, Some((now, then))) => entries(None, now, then),
             (Reason::NamedContextChanged { name }, Some((now, then))) => entries(Some(name), now, then),
             (Reason::ArgChanged { name }, Some(_)) => {
@@ -157,8 +153,8 @@ fn entries(context: Option<&String>, now: &Details, then: &Details) -> Vec<Chang
     paths.into_iter().filter_map(entry).collect()
 }
 
-/// The instructions in which two lists differ: those that are written the same and mean something else, and what stands
-/// between the same ones on both sides. One that took the place of another is told with it.
+/// The instructions in which two lists differ: those that begin the same and go on otherwise, and what stands between
+/// the same ones on both sides. One that took the place of another is told with it.
 fn instructions(now: &[InstructionFact], then: &[InstructionFact]) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut old, mut new) = (0, 0);
@@ -177,7 +173,7 @@ fn instructions(now: &[InstructionFact], then: &[InstructionFact]) -> Vec<Change
     changes
 }
 
-/// A longest list of places at which both hold the same, or what is written the same, in order. Only what lies between a same beginning and a same
+/// A longest list of places at which both hold the same, or what begins the same, in order. Only what lies between a same beginning and a same
 /// end is searched, so that long Dockerfiles with one change cost little.
 fn common(old: &[InstructionFact], new: &[InstructionFact]) -> Vec<(usize, usize)> {
     let same = |a: &InstructionFact, b: &InstructionFact| a.hash == b.hash || a.text == b.text;

@@ -79,9 +79,7 @@ fn lines(change: &Change, dockerfile: &str) -> Vec<String> {
     let at = |line: usize| format!("{dockerfile}:{line}");
     match change {
         Change::Instruction { old: Some(old), new: Some(new) } if old.text == new.text => {
-            let is_whole = !new.text.ends_with('…') && !new.text.contains("<<");
-            let how = if is_whole { "its variables changed" } else { "it changed further on, or its variables did" };
-            vec![format!("{}: {} ({how})", at(new.line), plain(&new.text))]
+            vec![format!("{}: {} (it changed further on)", at(new.line), plain(&new.text))]
         }
         Change::Instruction { old, new } => {
             let added = new.iter().map(|new| format!("{}: + {}", at(new.line), plain(&new.text)));

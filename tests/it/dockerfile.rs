@@ -827,6 +827,8 @@ fn different_things_have_different_texts() {
         "FROM a\nCOPY <<'a' /x\n$x\na",
         "FROM a\nARG A",
         "FROM a\nARG A=1",
+        "FROM a AS x\nARG B=1\nRUN $B\nFROM a\nARG B\nCOPY --from=x / /",
+        "FROM a AS x\nARG B\nRUN $B\nFROM a\nARG B=1\nCOPY --from=x / /",
         "FROM a\nRUN --network=none x y",
         "FROM a\nRUN --security=insecure x y",
         "FROM a\nRUN --device=d x y",

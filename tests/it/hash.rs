@@ -260,6 +260,7 @@ fn changed(before: &[Sketch], after: &[Sketch]) -> BTreeSet<usize> {
 fn fingerprint() -> Fingerprint {
     Fingerprint {
         dockerfile: InputHash::from_bytes([1; 32]),
+        written: None,
         context: InputHash::from_bytes([2; 32]),
         named_contexts: BTreeMap::new(),
         args: BTreeMap::new(),
@@ -280,6 +281,7 @@ fn base_id(is_local: bool, bytes: [u8; 32]) -> BaseId {
 prop_compose! {
     fn fingerprints()(
         dockerfile in any::<[u8; 32]>(),
+        is_written_known in any::<bool>(),
         named in prop::collection::btree_map(".*", any::<[u8; 32]>(), 0..3),
         args in prop::collection::btree_map(".*", any::<[u8; 32]>(), 0..4),
         platform in prop::sample::select(vec!["linux/amd64", "linux/arm/v7"]),
@@ -293,6 +295,7 @@ prop_compose! {
     ) -> Fingerprint {
         Fingerprint {
             dockerfile: InputHash::from_bytes(dockerfile),
+            written: is_written_known.then(|| InputHash::from_bytes(dockerfile)),
             named_contexts: named.into_iter().map(|(k, v)| (k, InputHash::from_bytes(v))).collect(),
             args: args.into_iter().map(|(k, v)| (k, InputHash::from_bytes(v))).collect(),
             platform: platform.parse().unwrap(),
@@ -366,6 +369,9 @@ fn labels_and_hashes_stay_what_they_are() {
     fingerprint.args.insert("A".to_owned(), argument("A", "1"));
     fingerprint.labels.insert("a".to_owned(), "1 = \"ä\"".to_owned());
     fingerprint.bases.insert("debian:12".parse().unwrap(), None);
+    let hash = fingerprint.content_hash();
+    fingerprint.written = Some(InputHash::from_bytes([3; 32]));
+    assert_eq!(fingerprint.content_hash(), hash, "how instructions are written is no input");
     expect_test::expect![[r#"
         2 dockerfile=0101010101010101010101010101010101010101010101010101010101010101 context=0202020202020202020202020202020202020202020202020202020202020202 platform=linux/amd64 arg:A=febe85f769fb63cbc172c019f2a86968997882dc4f3b5719f319d7657b8ef169 base:debian:12= label:a=1%20%3D%20%22%C3%A4%22
         sha256:5e377a5cd035bda7327d8e631edf7324448213e0165e2c446c28ed6d76c13440

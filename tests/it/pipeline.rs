@@ -40,6 +40,7 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
     bytes[..version.len()].copy_from_slice(version.as_bytes());
     let fingerprint = Fingerprint {
         dockerfile: InputHash::from_bytes([0; 32]),
+        written: None,
         context: InputHash::from_bytes(bytes),
         named_contexts: BTreeMap::new(),
         args: BTreeMap::from([("NAME".to_owned(), argument("NAME", name.as_str()))]),

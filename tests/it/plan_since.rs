@@ -289,7 +289,6 @@ fn what_changed_since_a_commit_is_told_down_to_line_and_file() {
 
             api
               api/Dockerfile:3: + ENV A=b
-              api/Dockerfile:4: COPY . /$LEVEL (its variables changed)
               file changed: Dockerfile
               file removed: src/other
               argument LEVEL: "1" -> "2"
@@ -310,7 +309,6 @@ fn what_changed_since_a_commit_is_told_down_to_line_and_file() {
 
             api
               api/Dockerfile:3: + ENV A=b
-              api/Dockerfile:4: COPY . /$LEVEL (its variables changed)
               file changed: Dockerfile
               file removed: src/other
               argument LEVEL: "1" -> "2"

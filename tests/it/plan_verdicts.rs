@@ -182,7 +182,7 @@ fn each_reason_is_told_with_its_data() {
             set(&mut images[1], "ARG", "RUN x\nARG");
         },
         expect![[r#"
-            api: files changed, the argument LEVEL changed, the label a changed
+            api: the Dockerfile changed, files changed, the argument LEVEL changed, and 1 more
         "#]],
     );
 }
