@@ -152,9 +152,9 @@ fn outline_with(
     let brought = remotes::bring(&config, lock.as_ref(), anew, settings, &mut diagnostics)?;
     let Sources { images, mut unreadable, notes } =
         find::sources(&settings.root, &project, &config, &brought, &mut diagnostics);
-    let read = read::images(images, build_args, &config, settings, &mut diagnostics);
+    let read = read::images(images, &config, settings, &mut diagnostics);
     unreadable.extend(read.unreadable);
-    let understood = plan::understand(Inputs { project, config: &config, images: read.images, unreadable });
+    let understood = plan::understand(Inputs { project, config: &config, images: read.images, build_args, unreadable });
     let understood = understood.map(|mut understood| {
         diagnostics.append(&mut understood.warnings);
         understood
@@ -169,7 +169,8 @@ fn outline_with(
                     `Containerfile` are found, where neither .gitignore nor `ignore` in windlass.yaml hides them";
         return Err(Refusal::usage_with_hint(message, hint).into());
     }
-    let understood = understood.choose(choice)?;
+    let mut understood = understood.choose(choice)?;
+    understood.warn_of_unused_args();
     Ok(Outlined { config, names, lock, understood, commits: brought.commits, contexts: read.contexts })
 }
 

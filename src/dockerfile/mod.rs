@@ -6,6 +6,7 @@
 //! they are; names of stages have no case in `FROM` either; and instructions that BuildKit takes without the arguments
 //! they are for (`RUN` alone, `ARG` and `STOPSIGNAL` with flags) are errors.
 
+mod args;
 mod ast;
 mod buffer;
 mod canonical;
@@ -37,6 +38,7 @@ mod values;
 mod walk;
 mod words;
 
+pub use args::is_predefined;
 pub use ast::{
     Add, ArgDeclaration, Command, CommandLine, Copy, Device, Directives, Dockerfile, Escape, Flag, Healthcheck,
     HealthcheckTiming, Heredoc, Instruction, Mount, MountKey, MountOption, MountType, Network, Pair, Run, Security,

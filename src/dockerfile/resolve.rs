@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::args::{ALWAYS_USED, is_predefined};
 use super::ast::{Command, Dockerfile, Instruction, Word};
 use super::canonical::quoted;
 use super::check::{self, Names};
@@ -13,13 +14,6 @@ use super::resolved::{Base, Edge, EdgeKind, ResolveInputs, Resolved, ResolvedIns
 use super::state::State;
 use super::walk;
 use crate::diag::Span;
-
-/// The build arguments that every Dockerfile may use undeclared, and that do not count (Dockerfile reference,
-/// "Predefined ARGs"); lower case is as good.
-const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
-
-/// The build arguments that change an image without being declared: its timestamps, and the frontend that builds it.
-const ALWAYS_USED: [&str; 2] = ["SOURCE_DATE_EPOCH", "BUILDKIT_SYNTAX"];
 
 /// How much a Dockerfile may come to, in bytes of text that are written or looked at; arbitrary, several times what the
 /// largest one says, and it stops variables that double each other and triggers that run a million times.
@@ -249,8 +243,7 @@ impl<'a> Resolver<'a> {
             if ALWAYS_USED.contains(&name.as_str()) {
                 self.out.args.entry(name.clone()).or_insert_with(|| value.clone());
             }
-            let is_predefined = PROXIES.contains(&name.to_ascii_uppercase().as_str()) || name.starts_with("BUILDKIT_");
-            if !self.out.args.contains_key(name) && !is_predefined {
+            if !self.out.args.contains_key(name) && !is_predefined(name) {
                 self.out.unused_args.insert(name.clone());
             }
         }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::{Config, ImageConfig, NamedContext};
-use crate::diag::{Diagnostic, Severity, SourceText};
-use crate::dockerfile::{self, NeededId, ResolveInputs};
+use crate::diag::{Diagnostic, Severity, SourceText, did_you_mean};
+use crate::dockerfile::{self, NeededId, ResolveInputs, is_predefined};
 use crate::model::{ImageName, InjectedFile, ProjectName, TestSpec};
 
 /// Everything that a plan is made from.
@@ -18,6 +18,8 @@ pub struct Inputs<'a> {
     pub config: &'a Config,
     /// The images, in any order.
     pub images: Vec<ImageInputs>,
+    /// Build arguments for every image that knows them, over those of the configuration.
+    pub build_args: &'a [(String, String)],
     /// Images that the project has but that could not be read, which was said already.
     pub unreadable: BTreeSet<ImageName>,
 }
@@ -57,15 +59,22 @@ pub struct Folder {
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) inputs: ImageInputs,
-    /// The build arguments as texts.
+    /// The build arguments that it is given.
     pub(super) args: BTreeMap<String, String>,
+    /// The names of those that its Dockerfile declares.
+    pub(super) declared: BTreeSet<String>,
     /// The frontend that BuildKit reads the Dockerfile with, where it names one.
     pub(super) syntax: Option<String>,
     pub(super) resolved: dockerfile::Resolved,
 }
 
 /// Reads the Dockerfiles; what is wrong with them, and with what the configuration says of them, is said.
-pub(super) fn drafts(images: Vec<ImageInputs>, config: &Config, diagnostics: &mut Vec<Diagnostic>) -> Vec<Draft> {
+pub(super) fn drafts(
+    images: Vec<ImageInputs>,
+    build_args: &[(String, String)],
+    config: &Config,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Draft> {
     // Images may share a file: then its errors are the same, and said once.
     let mut read: BTreeMap<*const SourceText, Arc<dockerfile::Dockerfile>> = BTreeMap::new();
     let mut drafts = Vec::new();
@@ -77,7 +86,11 @@ pub(super) fn drafts(images: Vec<ImageInputs>, config: &Config, diagnostics: &mu
             diagnostics.extend(parsed.diagnostics);
             Arc::new(parsed.dockerfile)
         });
-        let args = inputs.config.args.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
+        let declared: BTreeSet<String> =
+            dockerfile.declared_args().map(|declaration| declaration.name.text.clone()).collect();
+        let args = inputs.config.args.iter().map(|(name, value)| (name.clone(), value.value.clone()));
+        let known = build_args.iter().filter(|(name, _)| declared.contains(name) || is_predefined(name));
+        let args: BTreeMap<String, String> = args.chain(known.cloned()).collect();
         let contexts: BTreeSet<String> = inputs.config.contexts.keys().cloned().collect();
         let resolved = dockerfile::resolve(
             dockerfile,
@@ -89,12 +102,12 @@ pub(super) fn drafts(images: Vec<ImageInputs>, config: &Config, diagnostics: &mu
                 contexts: &contexts,
             },
         );
-        let against_config = config_against_dockerfile(&inputs, config, &resolved);
+        let against_config = config_against_dockerfile(&inputs, config, &resolved, &declared);
         inputs.problems.extend(missing_secrets(&inputs, &resolved));
         let new = resolved.diagnostics.iter().filter(|d| !is_shared || !diagnostics.contains(d)).cloned();
         diagnostics.extend(new.chain(against_config).collect::<Vec<_>>());
         let syntax = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.text.clone());
-        drafts.push(Draft { inputs, args, syntax, resolved });
+        drafts.push(Draft { inputs, args, declared, syntax, resolved });
     }
     drafts
 }
@@ -104,6 +117,7 @@ fn config_against_dockerfile(
     inputs: &ImageInputs,
     config: &Config,
     resolved: &dockerfile::Resolved,
+    declared: &BTreeSet<String>,
 ) -> Vec<Diagnostic> {
     // Of a file with errors it is not known what it takes.
     if resolved.diagnostics.iter().any(|d| d.severity == Severity::Error) {
@@ -112,9 +126,11 @@ fn config_against_dockerfile(
     let path = inputs.dockerfile.path();
     let mut diagnostics = Vec::new();
     for name in &resolved.unused_args {
-        let span = inputs.config.args[name].span;
+        // Those of the command line are told once for all images.
+        let Some(given) = inputs.config.args.get(name) else { continue };
         let message = format!("`{path}` has no use for the build argument `{name}`");
-        diagnostics.push(Diagnostic::warning(message).at(&config.source, span, ""));
+        let warning = Diagnostic::warning(message).at(&config.source, given.span, "");
+        diagnostics.push(warning.hint(declare(name, declared.iter().map(String::as_str))));
     }
     for (name, context) in &inputs.config.contexts {
         if !resolved.edges.iter().any(|edge| edge.reference == *name) {
@@ -133,6 +149,17 @@ fn config_against_dockerfile(
         }
     }
     diagnostics
+}
+
+/// How a build argument comes to be used that is not.
+pub(super) fn declare<'a>(name: &str, declared: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    if declared.clone().into_iter().any(|other| other == name) {
+        return format!("no stage that is built declares it: an `ARG {name}` there does");
+    }
+    match did_you_mean(name, declared) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("`ARG {name}` in the Dockerfile declares it; one that none does changes nothing"),
+    }
 }
 
 /// The secrets that an image can't be built without, and is not given.

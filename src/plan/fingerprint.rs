@@ -20,7 +20,7 @@ pub(super) fn own(
     ImageTrees { context, named, injected }: &ImageTrees,
     trees: &mut Trees,
 ) -> Fingerprint {
-    let Draft { inputs, args: _, syntax, resolved } = draft;
+    let Draft { inputs, args: _, declared: _, syntax, resolved } = draft;
     let syntax = syntax.iter().map(|syntax| format!("# syntax={syntax}")).collect::<Vec<_>>();
     let instructions = || resolved.stages.iter().flat_map(|stage| &stage.instructions).chain(&resolved.triggers);
     let hashed = |text: fn(&ResolvedInstruction) -> &str| {

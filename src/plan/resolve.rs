@@ -9,7 +9,7 @@ use crate::graph::{self, Cycle, Dependencies};
 use crate::hash::{self, Trees};
 use crate::model::{ImageName, Nodes, ProjectName, ReferenceError, RepositoryPrefix};
 
-use super::draft::{Draft, Folder, Inputs, drafts};
+use super::draft::{Draft, Folder, Inputs, declare, drafts};
 use super::fingerprint::{chain, content_tag, own};
 use super::image::{Image, NamedFolder, Outline, Resolved, SecretSource, SecretValue};
 use super::meaning::{Meaning, Reader};
@@ -26,6 +26,8 @@ pub struct Understood {
     /// The text of the configuration.
     pub(super) config: Arc<SourceText>,
     pub(super) images: BTreeMap<ImageName, UnderstoodImage>,
+    /// The names of the build arguments that are given to every image that knows them.
+    build_args: BTreeSet<String>,
     /// In order; names of images that are there no more are passed over.
     layers: Vec<Vec<ImageName>>,
     pub(super) chosen: BTreeSet<ImageName>,
@@ -57,10 +59,10 @@ pub(super) struct Wants {
 /// # Errors
 /// Everything that is wrong with any of the files.
 pub fn understand(inputs: Inputs<'_>) -> Result<Understood, Diagnostics> {
-    let Inputs { project, config, mut images, unreadable } = inputs;
+    let Inputs { project, config, mut images, build_args, unreadable } = inputs;
     images.sort_by(|a, b| a.name.cmp(&b.name));
     let mut diagnostics = config.warnings.clone();
-    let drafts = drafts(images, config, &mut diagnostics);
+    let drafts = drafts(images, build_args, config, &mut diagnostics);
     let places = drafts.iter().map(|draft| (&draft.inputs.name, draft.inputs.dockerfile.path()));
     let names = Names::new(places, &unreadable);
     let mut notes = Vec::new();
@@ -104,7 +106,8 @@ pub fn understand(inputs: Inputs<'_>) -> Result<Understood, Diagnostics> {
     let images = with_wants(drafts, meanings);
     let chosen = images.keys().cloned().collect();
     let config = Arc::clone(&config.source);
-    Ok(Understood { project, config, images, layers, chosen, prefix, notes, warnings: diagnostics })
+    let build_args = build_args.iter().map(|(name, _)| name.clone()).collect();
+    Ok(Understood { project, config, images, build_args, layers, chosen, prefix, notes, warnings: diagnostics })
 }
 
 impl Understood {
@@ -117,6 +120,21 @@ impl Understood {
                 self.images.get(name)?;
             Some(Outline { name, layer, dockerfile: &draft.inputs.dockerfile, references, edges })
         })
+    }
+
+    /// Warns of the build arguments of the command line that no image has a use for.
+    pub fn warn_of_unused_args(&mut self) {
+        let drafts = || self.images.values().map(|image| &image.draft);
+        let is_used = |name: &String| {
+            drafts().any(|draft| draft.args.contains_key(name) && !draft.resolved.unused_args.contains(name))
+        };
+        let unused = self.build_args.iter().filter(|name| !is_used(name)).map(|name| {
+            let declared: BTreeSet<&str> = drafts().flat_map(|draft| &draft.declared).map(String::as_str).collect();
+            let message = format!("no chosen image has a use for the build argument `{name}`");
+            Diagnostic::warning(message).hint(declare(name, declared))
+        });
+        let unused: Vec<Diagnostic> = unused.collect();
+        self.warnings.extend(unused);
     }
 
     /// Which folders any image wants something of, as [`Folder::listing`] numbers them.
@@ -162,8 +180,17 @@ impl Visible {
     pub fn resolve_rest(self, nodes: &[Arc<Nodes>]) -> Result<Resolved, Diagnostics> {
         let mut all_trees = self.trees(nodes);
         let mut broken: BTreeSet<ImageName> = self.broken().keys().cloned().collect();
-        let Understood { project, config: _, mut images, layers, mut chosen, prefix, notes, mut warnings } =
-            self.understood;
+        let Understood {
+            project,
+            config: _,
+            build_args: _,
+            mut images,
+            layers,
+            mut chosen,
+            prefix,
+            notes,
+            mut warnings,
+        } = self.understood;
         let mut errors = Vec::new();
         let mut hashed = Trees::default();
         let mut resolved = Vec::with_capacity(images.len());
@@ -224,7 +251,7 @@ fn image(
 ) -> Result<Image, ReferenceError> {
     let repository = prefix.repository(&draft.inputs.name)?;
     let fingerprint = own(&draft, &meaning.bases, &trees, hashed);
-    let Draft { inputs, args, syntax: _, resolved } = draft;
+    let Draft { inputs, args, declared: _, syntax: _, resolved } = draft;
     let instructions = resolved.stages.iter().flat_map(|stage| &stage.instructions).chain(&resolved.triggers);
     let Meaning { references, edges, bases: _ } = meaning;
     let ImageTrees { context, mut named, injected } = trees;

@@ -24,6 +24,7 @@ mod lock;
 mod manifest;
 mod pipeline;
 mod plan;
+mod plan_args;
 mod plan_files;
 mod plan_jobs;
 mod plan_select;

@@ -226,6 +226,8 @@ fn with_a_registry_bare_names_are_others_images() {
               |
             8 |     args: { BASE: ghcr.io/acme/shop/python, UNUSED: "1" }
               |                                                     ^^^
+              |
+              = hint: `ARG UNUSED` in the Dockerfile declares it; one that none does changes nothing
 
             warning: `ghcr.io/acme/shop/wbe` stands below the project's registry, but the project has no image `wbe`
              --> migrations/Dockerfile:2:13

@@ -259,93 +259,121 @@ fn each_cause_is_told_once_whether_it_is_an_edit_or_a_value() {
         move |sketch: &mut Sketch| sketch.dockerfile = sketch.dockerfile.replace(from, to)
     };
     // A value alone, given or by default: no instruction was edited.
-    check_once(|sketch| drop(sketch.args.insert("LEVEL".to_owned(), "2".to_owned())), expect![[r#"
+    check_once(
+        |sketch| drop(sketch.args.insert("LEVEL".to_owned(), "2".to_owned())),
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           argument LEVEL: "1" -> "2"
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           the argument LEVEL changed
-    "#]]);
-    check_once(edit("PORT=80", "PORT=81"), expect![[r#"
+    "#]],
+    );
+    check_once(
+        edit("PORT=80", "PORT=81"),
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           argument PORT: "80" -> "81"
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           the argument PORT changed
-    "#]]);
-    check_once(edit("debian:12", "debian:13"), expect![[r#"
+    "#]],
+    );
+    check_once(
+        edit("debian:12", "debian:13"),
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           argument BASE: "debian:12" -> "debian:13"
           no longer made from debian:12
           now made from debian:13
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           the argument BASE changed
           no longer made from debian:12
           now made from debian:13
-    "#]]);
+    "#]],
+    );
     // An edit alone; what it does to other instructions is no cause.
-    check_once(edit("DIR=/srv", "DIR=/var"), expect![[r#"
+    check_once(
+        edit("DIR=/srv", "DIR=/var"),
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           web/Dockerfile:5: - ENV DIR=/srv/$LEVEL
           web/Dockerfile:5: + ENV DIR=/var/$LEVEL
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           the Dockerfile changed
-    "#]]);
-    check_once(edit("$PORT 443", "$PORT 444"), expect![[r#"
+    "#]],
+    );
+    check_once(
+        edit("$PORT 443", "$PORT 444"),
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           web/Dockerfile:8: - EXPOSE $PORT 443
           web/Dockerfile:8: + EXPOSE $PORT 444
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           the Dockerfile changed
-    "#]]);
+    "#]],
+    );
     // Both.
     let both = |sketch: &mut Sketch| {
         edit("RUN make", "RUN make it")(sketch);
         sketch.args.insert("LEVEL".to_owned(), "2".to_owned());
     };
-    check_once(both, expect![[r#"
+    check_once(
+        both,
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           web/Dockerfile:10: - RUN make
           web/Dockerfile:10: + RUN make it
           argument LEVEL: "1" -> "2"
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         `web` is not the same as at its last build
 
         web
           the Dockerfile changed
           the argument LEVEL changed
-    "#]]);
+    "#]],
+    );
     // Other ways to write the same are none.
-    check_once(edit("COPY . $DIR", "COPY . ${DIR}"), expect![[r#"
+    check_once(
+        edit("COPY . $DIR", "COPY . ${DIR}"),
+        expect![[r#"
         `web` is the same as at its last build
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         `web` is the same as at its last build
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

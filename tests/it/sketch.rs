@@ -126,7 +126,8 @@ pub(crate) fn chosen(images: &[Sketch], words: &[String]) -> Result<Resolved, Di
     let config = Config::without_file("windlass.yaml");
     let inputs = images.iter().enumerate().map(|(i, image)| image.inputs(&config, i)).collect();
     let unreadable = BTreeSet::new();
-    let inputs = Inputs { project: "shop".parse().unwrap(), config: &config, images: inputs, unreadable };
+    let inputs =
+        Inputs { project: "shop".parse().unwrap(), config: &config, images: inputs, build_args: &[], unreadable };
     let listings: Vec<Listing> = images.iter().map(Sketch::listing).collect();
     let visible = understand(inputs)?.choose(Choice::Words(words))?.look(&listings);
     let read = images.iter().zip(listings).zip(visible.wanted()).map(|((image, listing), wanted)| {

@@ -181,8 +181,13 @@ fn seen(root: &Path, dockerfile: &str) -> Result<(Tree, Tree), Diagnostics> {
         test: TestSpec::default(),
         problems: Vec::new(),
     };
-    let inputs =
-        Inputs { project: "probe".parse().unwrap(), config: &config, images: vec![image], unreadable: BTreeSet::new() };
+    let inputs = Inputs {
+        project: "probe".parse().unwrap(),
+        config: &config,
+        images: vec![image],
+        build_args: &[],
+        unreadable: BTreeSet::new(),
+    };
     let ignore = SourceText::new(".dockerignore", fs::read_to_string(root.join(".dockerignore")).unwrap());
     let requests = [ContextRequest { root: root.to_owned(), shown: String::new(), ignore: Some(ignore) }];
     let listings: Vec<Listing> = list_contexts(&requests)?;

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use super::find::{Home, ImageSource};
 use crate::cli::Settings;
-use crate::config::{self, Config, FileConfig, FileFrom, ImageConfig, NamedContext, ProjectPath, Spanned, TestConfig};
+use crate::config::{self, Config, FileConfig, FileFrom, NamedContext, ProjectPath, TestConfig};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
-use crate::dockerfile::{self, Command, Dockerfile};
 use crate::model::{ImageName, InjectedFile, Listing, TestSpec, TreePath};
 use crate::plan::{Folder, ImageInputs, Resolved, Understood, Visible};
 use crate::source::{ContextRequest, Loaded, list_contexts, load_contexts, read_bytes, read_text};
@@ -26,7 +25,6 @@ pub(super) struct ReadImages {
 /// be read are missing, which is among the image's problems.
 pub(super) fn images(
     sources: Vec<ImageSource>,
-    build_args: &[(String, String)],
     config: &Config,
     settings: &Settings,
     diagnostics: &mut Vec<Diagnostic>,
@@ -43,10 +41,7 @@ pub(super) fn images(
     let (mut images, mut unreadable) = (Vec::new(), BTreeSet::new());
     for source in sources {
         match reader.image(source) {
-            Ok(mut image) => {
-                set_build_args(&mut image.config, &image.dockerfile, build_args);
-                images.push(image);
-            }
+            Ok(image) => images.push(image),
             Err(name) => drop(unreadable.insert(name)),
         }
     }
@@ -226,23 +221,6 @@ impl Reader<'_> {
 
 fn told<T>(result: Result<T, Diagnostics>, problems: &mut Vec<Diagnostic>) -> Option<T> {
     result.map_err(|Diagnostics(errors)| problems.extend(errors)).ok()
-}
-
-/// Sets the build arguments that a Dockerfile declares; for one that does not they mean nothing.
-fn set_build_args(image: &mut ImageConfig, text: &Arc<SourceText>, build_args: &[(String, String)]) {
-    if build_args.is_empty() {
-        return;
-    }
-    let Dockerfile { global_args, stages, .. } = dockerfile::parse(text).dockerfile;
-    let of_stages = stages.iter().flat_map(|stage| &stage.instructions).flat_map(|instruction| {
-        if let Command::Arg(declarations) = &instruction.command { declarations.as_slice() } else { &[] }
-    });
-    let declared: BTreeSet<&str> =
-        global_args.iter().chain(of_stages).map(|declaration| declaration.name.text.as_str()).collect();
-    for (name, value) in build_args.iter().filter(|(name, _)| declared.contains(name.as_str())) {
-        // No place of the file asks for it.
-        image.args.insert(name.clone(), Spanned { value: value.clone(), span: Span::new(0, 0) });
-    }
 }
 
 fn file_bytes(root: &Path, file: &str) -> Result<Vec<u8>, Diagnostics> {
