@@ -373,7 +373,7 @@ fn labels_and_hashes_stay_what_they_are() {
     fingerprint.written = Some(InputHash::from_bytes([3; 32]));
     assert_eq!(fingerprint.content_hash(), hash, "how instructions are written is no input");
     expect_test::expect![[r#"
-        2 dockerfile=0101010101010101010101010101010101010101010101010101010101010101 context=0202020202020202020202020202020202020202020202020202020202020202 platform=linux/amd64 arg:A=febe85f769fb63cbc172c019f2a86968997882dc4f3b5719f319d7657b8ef169 base:debian:12= label:a=1%20%3D%20%22%C3%A4%22
+        2 dockerfile=0101010101010101010101010101010101010101010101010101010101010101 written=0303030303030303030303030303030303030303030303030303030303030303 context=0202020202020202020202020202020202020202020202020202020202020202 platform=linux/amd64 arg:A=febe85f769fb63cbc172c019f2a86968997882dc4f3b5719f319d7657b8ef169 base:debian:12= label:a=1%20%3D%20%22%C3%A4%22
         sha256:5e377a5cd035bda7327d8e631edf7324448213e0165e2c446c28ed6d76c13440
     "#]].assert_eq(&format!("{}\n{}\n", fingerprint.to_label(), fingerprint.content_hash()));
     assert_eq!(Fingerprint::from_label(&fingerprint.to_label().replacen('2', "3", 1)), None);

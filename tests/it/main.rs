@@ -7,6 +7,7 @@ mod apply_history;
 mod apply_world;
 mod bad_input;
 mod bad_input_chosen;
+mod bad_input_files;
 mod config;
 mod config_cli;
 mod dockerfile;
