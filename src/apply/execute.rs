@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
 
+use futures_util::FutureExt as _;
 use futures_util::future::try_join_all;
 
 use super::desired::Desired;
@@ -24,6 +27,12 @@ pub enum Error {
     /// A step failed.
     #[error(transparent)]
     Step(Box<StepFailure>),
+    /// Somebody wanted it to stop, and it did.
+    #[error("stopped before the end")]
+    Stopped {
+        /// Whether the host is as it was before the first step.
+        is_undone: bool,
+    },
     /// All steps were done, and the host is still not as wanted.
     #[error("all was done, and the host is still not as wanted: {0}")]
     NotConverged(String),
@@ -83,19 +92,25 @@ pub enum Former {
     Lost(HostError),
 }
 
-/// Brings a host to what is wanted, and tells the steps that it took.
+/// Brings a host to what is wanted, and tells the steps that it took. Once `stop` is there, no further step is begun.
 ///
 /// # Errors
-/// When nothing may be done, or something failed on the way; the next run goes on from there.
+/// When nothing may be done, something failed on the way, or it was stopped; the next run goes on from there.
 pub async fn converge<H: Host>(
     host: &H,
     desired: &Desired,
     emptying: Emptying,
     events: &dyn Sink,
+    stop: impl Future<Output = ()>,
 ) -> Result<Vec<Step>, Error> {
-    let observed = host.observe(desired).await.map_err(Error::Observe)?;
+    let mut stop = pin!(stop);
+    // Who only looks may be left at any time.
+    let observed = tokio::select! {
+        observed = host.observe(desired) => observed.map_err(Error::Observe)?,
+        () = &mut stop => return Err(Error::Stopped { is_undone: true }),
+    };
     let steps = diff(desired, &observed, emptying)?;
-    execute(host, &steps, events).await.map_err(|failure| Error::Step(Box::new(failure)))?;
+    execute(host, &steps, events, stop).await?;
     if steps.iter().any(|step| step.action.is_change()) {
         let observed = host.observe(desired).await.map_err(Error::Observe)?;
         let left = diff(desired, &observed, emptying)?;
@@ -106,29 +121,69 @@ pub async fn converge<H: Host>(
     Ok(steps)
 }
 
-/// Does the steps in their order and stops at the first that fails, after undoing what it says. Waits that follow one
-/// another are waited for together.
+/// Does the steps in their order and stops at the first that fails, after undoing what it says; so too where it is asked
+/// to stop. Waits that follow one another are waited for together.
 ///
 /// # Errors
-/// The step that failed.
-pub async fn execute<H: Host>(host: &H, steps: &[Step], events: &dyn Sink) -> Result<(), StepFailure> {
+/// The step that failed, or that it was stopped.
+pub async fn execute<H: Host>(
+    host: &H,
+    steps: &[Step],
+    events: &dyn Sink,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
+) -> Result<(), Error> {
     let mut changed = BTreeSet::new();
+    let mut is_stopped = false;
+    let mut before: Option<&Step> = None;
     let both_wait = |a: &Step, b: &Step| !a.action.is_change() && !b.action.is_change();
     for group in steps.chunk_by(both_wait) {
-        let each = group.iter().map(|step| async move {
+        is_stopped = is_stopped || (&mut stop).now_or_never().is_some();
+        if is_stopped {
+            let is_underway = before.is_some_and(|before| before.container == group[0].container);
+            return Err(stopped(host, group.iter().filter(|_| is_underway), &changed, events).await);
+        }
+        let mut each = pin!(try_join_all(group.iter().map(|step| async move {
             tell(events, step);
             host.perform(&step.action).await.map_err(|error| (step, error))
-        });
-        if let Err((step, error)) = try_join_all(each).await {
+        })));
+        let outcome = tokio::select! {
+            biased;
+            outcome = &mut each => outcome,
+            () = &mut stop => {
+                if group.iter().all(|step| step.action.may_be_left()) {
+                    return Err(stopped(host, group.iter(), &changed, events).await);
+                }
+                // The engine would go on with a call that is left, beside what undoes it.
+                is_stopped = true;
+                each.await
+            }
+        };
+        if let Err((step, error)) = outcome {
             let former = undo(host, &step.undo, events).await;
             let (container, action) = (step.container.clone(), step.action.to_string());
             let others = changed.into_iter().filter(|name| Some(name) != container.as_ref()).collect();
-            return Err(StepFailure { container, action, error, former, others });
+            return Err(Error::Step(Box::new(StepFailure { container, action, error, former, others })));
         }
-        let changes = group.iter().filter(|step| step.action.is_change());
+        let changes = group.iter().filter(|step| !step.action.may_be_left());
         changed.extend(changes.filter_map(|step| step.container.clone()));
+        before = group.last();
     }
     Ok(())
+}
+
+/// Undoes what was underway when it was asked to stop.
+async fn stopped<'a, H: Host>(
+    host: &H,
+    mut underway: impl Iterator<Item = &'a Step>,
+    changed: &BTreeSet<ContainerName>,
+    events: &dyn Sink,
+) -> Error {
+    let Some(step) = underway.find(|step| !step.undo.is_empty()) else {
+        return Error::Stopped { is_undone: changed.is_empty() };
+    };
+    let former = undo(host, &step.undo, events).await;
+    let is_alone = changed.iter().all(|name| Some(name) == step.container.as_ref());
+    Error::Stopped { is_undone: former == Former::Restored && is_alone }
 }
 
 fn tell(events: &dyn Sink, step: &Step) {

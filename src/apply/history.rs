@@ -2,8 +2,8 @@
 //! depends on them: without any, only the way back is lost.
 //!
 //! A record is a file that holds a deploy manifest as it stands, named `SEQUENCE-SERIAL-TIME-OUTCOME.json`: the place in
-//! the sequence, the manifest's serial, seconds since 1970, and `done`, `failed` or `restored`. It appears whole or not
-//! at all. A windlass that knows other outcomes passes over those that it does not know.
+//! the sequence, the manifest's serial, seconds since 1970, and `done`, `failed`, `restored` or `cut`. It appears whole or
+//! not at all. A windlass that knows other outcomes passes over those that it does not know.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
@@ -20,6 +20,22 @@ use crate::model::ProjectName;
 /// How many records are kept. Arbitrary; a timer that fails every minute must not fill the disk.
 const KEPT: usize = 100;
 
+/// The folder for what is remembered of one engine, below the folder for windlass' state: `hosts/` and the engine's
+/// address, `unix://` left away. Two engines that one machine deploys to have nothing in common.
+pub fn host_folder(state: &Path, address: &str) -> PathBuf {
+    let path = address.strip_prefix("unix://").map(|path| path.trim_start_matches('/'));
+    let mut name = String::new();
+    for byte in path.unwrap_or(address).bytes() {
+        match byte {
+            b'/' => name.push('+'),
+            b'.' if name.is_empty() => name.push_str("%2e"),
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'.' | b'-' | b'_' | b':' => name.push(byte.into()),
+            _ => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    state.join("hosts").join(name)
+}
+
 /// The records of one project.
 #[derive(Debug)]
 pub struct History {
@@ -27,9 +43,9 @@ pub struct History {
 }
 
 impl History {
-    /// The history of a project below the folder for windlass' state, be there one or not.
-    pub fn new(state: &Path, project: &ProjectName) -> Self {
-        Self { folder: state.join(project.as_str()) }
+    /// The history of a project below the folder for its host, be there one or not.
+    pub fn new(host: &Path, project: &ProjectName) -> Self {
+        Self { folder: host.join(project.as_str()) }
     }
 
     /// Makes the folder, which only its owner can read.
@@ -46,13 +62,13 @@ impl History {
         &self.folder
     }
 
-    /// The projects that have a history below the folder for windlass' state.
+    /// The projects that have a history below the folder for their host.
     ///
     /// # Errors
     /// When the folder can't be read; one that is not there has none.
-    pub fn projects(state: &Path) -> anyhow::Result<Vec<ProjectName>> {
-        let names = file_names(state)?;
-        let has_history = |name: &ProjectName| state.join(name.as_str()).join("history").is_dir();
+    pub fn projects(host: &Path) -> anyhow::Result<Vec<ProjectName>> {
+        let names = file_names(host)?;
+        let has_history = |name: &ProjectName| host.join(name.as_str()).join("history").is_dir();
         Ok(names.iter().filter_map(|name| name.parse().ok()).filter(has_history).collect())
     }
 
@@ -75,6 +91,20 @@ impl History {
         let path = self.path(entry);
         let text = fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?;
         Ok((path, text))
+    }
+
+    /// How the last run with just this manifest ended; nothing where it never ran.
+    ///
+    /// # Errors
+    /// When the records can't be read.
+    pub fn last_outcome(&self, manifest: &Manifest) -> anyhow::Result<Option<Outcome>> {
+        let text = manifest::to_json(manifest);
+        for entry in self.entries()?.iter().rev().filter(|entry| entry.serial == manifest.serial) {
+            if self.text(entry)?.1 == text {
+                return Ok(Some(entry.outcome));
+            }
+        }
+        Ok(None)
     }
 
     /// Records how a manifest was applied, unless the last record says the same, and drops the oldest records.

@@ -20,7 +20,7 @@ pub use desired::{Desired, DesiredContainer, DesiredError, DesiredImage, SpecHas
 pub use diff::{Emptying, Refusal, diff};
 pub use docker_host::DockerHost;
 pub use execute::{Error, Former, StepFailure, converge, execute};
-pub use history::History;
+pub use history::{History, host_folder};
 pub use host::{Host, HostError};
 pub use lock::{Lock, LockError};
 pub use simulated::{Behaviour, Fault, SimulatedContainer, SimulatedHost, World};

@@ -115,6 +115,7 @@ impl World {
             foreign: self.foreign.clone().into_iter().chain(others).collect(),
             network,
             volumes: self.volumes.clone(),
+            volumes_of_others: BTreeSet::new(),
             images: self.images.intersection(&asked).cloned().collect(),
         }
     }

@@ -29,6 +29,8 @@ pub struct HostState {
     pub network: ObservedNetwork,
     /// The engine's names of the project's volumes that are there.
     pub volumes: BTreeSet<String>,
+    /// Those of them that belong to another project: `a-b` of the project `shop` has the name of `b` of `shop-a`.
+    pub volumes_of_others: BTreeSet<String>,
     /// Which of the names that were asked for the engine knows an image by.
     pub images: BTreeSet<String>,
 }

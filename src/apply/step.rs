@@ -107,6 +107,11 @@ impl Action {
     pub fn is_change(&self) -> bool {
         !matches!(self, Self::Await(_))
     }
+
+    /// Whether it touches no container, and can be broken off without the engine going on with it.
+    pub fn may_be_left(&self) -> bool {
+        matches!(self, Self::Await(_) | Self::Pull { .. })
+    }
 }
 
 /// Everything that a new container is made from.

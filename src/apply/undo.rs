@@ -8,10 +8,12 @@ use std::str::FromStr;
 pub enum Outcome {
     /// The host runs what the manifest says.
     Done,
-    /// It does not.
+    /// It does not, because something is wrong with what the manifest says.
     Failed,
-    /// It does not, and what served before serves again.
+    /// The same, and what served before serves again.
     Restored,
+    /// It was broken off, by somebody or by an engine that did not answer: nothing is known of what the manifest says.
+    Cut,
 }
 
 impl fmt::Display for Outcome {
@@ -20,7 +22,18 @@ impl fmt::Display for Outcome {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Restored => "restored",
+            Self::Cut => "cut",
         })
+    }
+}
+
+impl Outcome {
+    /// Whether the manifest was tried and is not good: the same again would end the same.
+    pub fn is_bad(self) -> bool {
+        match self {
+            Self::Failed | Self::Restored => true,
+            Self::Done | Self::Cut => false,
+        }
     }
 }
 
@@ -32,6 +45,7 @@ impl FromStr for Outcome {
             "done" => Ok(Self::Done),
             "failed" => Ok(Self::Failed),
             "restored" => Ok(Self::Restored),
+            "cut" => Ok(Self::Cut),
             _ => Err(()),
         }
     }

@@ -1,10 +1,11 @@
 //! `windlass apply`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::deploy::{self, Deployment, ExitCode, Format, StateArgs};
-use super::{Exit, Settings};
-use crate::apply::Emptying;
+use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
+use super::{Exit, Refusal, Settings};
+use crate::apply::undo::{self, Outcome};
+use crate::apply::{Emptying, History};
 
 /// What `windlass apply` is asked.
 #[derive(Debug, clap::Args)]
@@ -24,9 +25,14 @@ pub(super) struct ApplyArgs {
     /// Apply a manifest though the host runs a later one.
     #[arg(long)]
     allow_older: bool,
+    /// Do not try again what was tried and was not good: keep the host at what it ran before, and exit with 4. For timers.
+    #[arg(long, conflicts_with_all = ["dry_run", "allow_older"])]
+    skip_bad: bool,
     /// How the steps are printed.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    #[command(flatten)]
+    host: HostArgs,
     #[command(flatten)]
     state: StateArgs,
 }
@@ -34,16 +40,40 @@ pub(super) struct ApplyArgs {
 /// Brings the host to a manifest.
 pub(super) fn run(args: &ApplyArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let manifest = deploy::read_manifest(&args.manifest, settings)?;
-    let state = args.state.folder(settings)?;
+    let (settings, state) = &deploy::host(&args.state, args.host, settings)?;
+    let history = History::new(state, &manifest.project);
+    if args.skip_bad && history.last_outcome(&manifest)?.is_some_and(Outcome::is_bad) {
+        return keep(args, settings, state, manifest.serial, &history);
+    }
     let exit_code = if args.exit_code { ExitCode::Changes } else { ExitCode::Success };
     let deployment = Deployment {
         manifest: &manifest,
-        state: &state,
+        state,
         emptying: if args.allow_empty { Emptying::Allowed } else { Emptying::Refused },
         dry_run: args.dry_run.then_some(exit_code),
         format: args.format,
+        host: args.host,
     };
     deploy::deploy(&deployment, settings, |entries| {
         if args.allow_older { Ok(()) } else { deploy::refuse_older(&manifest, entries) }
     })
+}
+
+/// Keeps the host at what it last ran, because what is wanted is known to be bad.
+fn keep(args: &ApplyArgs, settings: &Settings, state: &Path, bad: u64, history: &History) -> anyhow::Result<Exit> {
+    let entries = history.entries()?;
+    let Some(former) = undo::current(&entries) else {
+        return Err(Refusal::KnownBad { serial: bad, kept: None }.into());
+    };
+    let manifest = &deploy::recorded(history, former)?;
+    let deployment = Deployment {
+        manifest,
+        state,
+        emptying: Emptying::Refused,
+        dry_run: None,
+        format: args.format,
+        host: args.host,
+    };
+    deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))?;
+    Err(Refusal::KnownBad { serial: bad, kept: Some(manifest.serial) }.into())
 }

@@ -25,11 +25,20 @@ pub(super) async fn engine(settings: &Settings) -> anyhow::Result<DockerEngine> 
     first(settings, |host| DockerEngine::connect(host, options.clone())).await
 }
 
-/// Connects to the first of the engine addresses where something answers: to run containers on.
-pub(super) async fn host(settings: &Settings) -> anyhow::Result<DockerHost> {
+/// Connects to the first of the engine addresses where something answers: to run containers on. A call may take so long.
+pub(super) async fn host(settings: &Settings, answers_within: Duration) -> anyhow::Result<DockerHost> {
     let keychain = keychain(settings)?;
-    let docker = first(settings, |host| docker::connect(host, ANSWERS_WITHIN)).await?;
-    Ok(DockerHost::new(docker, keychain, RetryPolicy::default()))
+    let docker = first(settings, |host| docker::connect(host, answers_within)).await?;
+    Ok(DockerHost::new(docker, keychain, RetryPolicy::default(), answers_within))
+}
+
+/// The first of the engine addresses where something answers.
+pub(super) async fn address(settings: &Settings, answers_within: Duration) -> anyhow::Result<String> {
+    let connect = |host: &'_ str| {
+        let host = host.to_owned();
+        async move { docker::connect(&host, answers_within).await.map(|_| host) }
+    };
+    first(settings, connect).await
 }
 
 async fn first<'a, T, F>(settings: &'a Settings, connect: impl Fn(&'a str) -> F) -> anyhow::Result<T>

@@ -2,16 +2,19 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
-use super::{Environment, Exit, Refusal, Settings, block_on, connect, until_interrupted};
+use super::{Environment, Exit, Refusal, Settings, block_on, connect, until_interrupted, until_stopped};
 use crate::apply::undo::{self, Entry, Outcome};
 use crate::apply::{self, Desired, DesiredError, Emptying, History, Host as _, HostError, Lock, LockError, Step};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use crate::manifest::{self, Manifest};
-use crate::model::ProjectName;
+use crate::model::{ProjectName, parse_duration};
 use crate::ui::{self, Progress, Reporter, Ui, apply_report};
 
 /// Where windlass keeps what it has to remember on a machine.
@@ -38,6 +41,38 @@ impl StateArgs {
         let home = environment.get("HOME").map(|home| Path::new(home).join(".local/state/windlass"));
         home.ok_or_else(|| Refusal::usage_with_hint("nobody says where to keep state", "use `--state-dir`").into())
     }
+}
+
+/// How the host's engine is talked to.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct HostArgs {
+    /// How long the engine may take to answer a call; stopping a container may take its grace on top.
+    #[arg(long, value_name = "TIME", default_value = "60s", env = "WINDLASS_ENGINE_TIMEOUT", value_parser = parse_duration)]
+    pub(super) engine_timeout: Duration,
+}
+
+/// The host that is meant, the only one that the settings name then, and the folder of what is remembered of it. Where
+/// there is one engine to choose from it is not asked.
+pub(super) fn host(state: &StateArgs, host: HostArgs, settings: &Settings) -> anyhow::Result<(Settings, PathBuf)> {
+    let address = match settings.hosts.as_slice() {
+        [only] => only.clone(),
+        _ => block_on(until_interrupted(settings, connect::address(settings, host.engine_timeout)))?,
+    };
+    let folder = of_host(&state.folder(settings)?, &address);
+    Ok((Settings { hosts: vec![address], ..settings.clone() }, folder))
+}
+
+/// The folder of the first of the engines that something is remembered of.
+pub(super) fn remembered(state: &StateArgs, settings: &Settings) -> anyhow::Result<Option<PathBuf>> {
+    let state = state.folder(settings)?;
+    Ok(settings.hosts.iter().map(|address| of_host(&state, address)).find(|folder| folder.is_dir()))
+}
+
+/// The folder of what is remembered of a host. A socket has many paths where there are symbolic links, and one folder.
+fn of_host(state: &Path, address: &str) -> PathBuf {
+    let socket = address.strip_prefix("unix://").and_then(|path| std::fs::canonicalize(path).ok());
+    let address = socket.map_or_else(|| address.to_owned(), |path| format!("unix://{}", path.display()));
+    apply::host_folder(state, &address)
 }
 
 /// How an answer is printed.
@@ -121,6 +156,7 @@ pub(super) struct Deployment<'a> {
     /// Only tell what would be done, and whether that is anything by the exit code.
     pub(super) dry_run: Option<ExitCode>,
     pub(super) format: Format,
+    pub(super) host: HostArgs,
 }
 
 /// What a dry run says by its exit code.
@@ -138,11 +174,15 @@ pub(super) fn deploy(
     settings: &Settings,
     check: impl FnOnce(&[Entry]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let Deployment { manifest, state, emptying, dry_run, format } = deployment;
+    let Deployment { manifest, state, emptying, dry_run, format, host } = deployment;
     let desired = desired(manifest, settings)?;
     if let Some(exit_code) = dry_run {
         let steps = block_on(until_interrupted(settings, async {
-            let observed = connect::host(settings).await?.observe(&desired).await.map_err(apply::Error::Observe)?;
+            let observed = connect::host(settings, host.engine_timeout)
+                .await?
+                .observe(&desired)
+                .await
+                .map_err(apply::Error::Observe)?;
             Ok(apply::diff(&desired, &observed, *emptying).map_err(apply::Error::Refused)?)
         }))?;
         print_steps(&desired, &steps, *format, &apply_report::steps_text(&steps))?;
@@ -159,16 +199,23 @@ pub(super) fn deploy(
         other => other,
     };
     let reporter = Reporter::new(&Ui { progress, ..settings.ui.clone() }, 0);
-    let outcome = block_on(until_interrupted(settings, async {
-        let host = connect::host(settings).await?;
-        Ok(apply::converge(&host, &desired, *emptying, &reporter).await)
+    let outcome = block_on(until_stopped(settings, |told| async {
+        let mut stop = pin!(told.map(drop));
+        let host = tokio::select! {
+            host = connect::host(settings, host.engine_timeout) => host?,
+            () = &mut stop => return Ok(Err(apply::Error::Stopped { is_undone: true })),
+        };
+        Ok(apply::converge(&host, &desired, *emptying, &reporter, stop).await)
     }));
     reporter.end();
-    let outcome = outcome?;
+    let (outcome, stopped) = outcome?;
     if let Some(recorded) = recorded_outcome(&outcome) {
         history.record(manifest, now(), recorded).context("what was done on the host can't be remembered")?;
     }
-    let steps = outcome?;
+    let steps = match (outcome, stopped) {
+        (Err(apply::Error::Stopped { .. }), Some(why)) => return Err(why),
+        (outcome, _) => outcome?,
+    };
     let done = match steps.iter().filter(|step| step.action.is_change()).count() {
         0 => "nothing to do".to_owned(),
         n => format!("done in {}", ui::words::changes(n)),
@@ -190,10 +237,20 @@ fn print_steps(desired: &Desired, steps: &[Step], format: Format, text: &str) ->
 fn recorded_outcome(outcome: &Result<Vec<Step>, apply::Error>) -> Option<Outcome> {
     match outcome {
         Ok(_) => Some(Outcome::Done),
-        Err(apply::Error::Refused(_) | apply::Error::Observe(_)) => None,
-        Err(apply::Error::Step(failure)) if failure.is_undone() => Some(Outcome::Restored),
-        Err(apply::Error::Step(_) | apply::Error::NotConverged(_)) => Some(Outcome::Failed),
+        Err(apply::Error::Refused(_) | apply::Error::Observe(_) | apply::Error::Stopped { is_undone: true }) => None,
+        Err(apply::Error::Step(failure)) => match (exit_of(&failure.error), failure.is_undone()) {
+            (Exit::Unreachable, true) => None,
+            (Exit::Unreachable, false) => Some(Outcome::Cut),
+            (_, true) => Some(Outcome::Restored),
+            (_, false) => Some(Outcome::Failed),
+        },
+        Err(apply::Error::NotConverged(_) | apply::Error::Stopped { is_undone: false }) => Some(Outcome::Cut),
     }
+}
+
+/// Refuses to go on where another run changed the history after it was chosen from.
+pub(super) fn refuse_other(now: &[Entry], then: &[Entry]) -> anyhow::Result<()> {
+    if now == then { Ok(()) } else { Err(Refusal::usage("another run has just changed the host").into()) }
 }
 
 /// Refuses a manifest that is older than what the host runs.
@@ -224,12 +281,17 @@ pub(super) fn meaning(error: &(dyn std::error::Error + 'static)) -> Option<(Exit
     }
     Some(match error.downcast_ref::<apply::Error>()? {
         apply::Error::Refused(refusal) => of_refusal(refusal),
-        apply::Error::Observe(error) => (of_host(error), None),
-        apply::Error::Step(failure) if failure.is_undone() => (Exit::Restored, None),
+        apply::Error::Observe(error) => (exit_of(error), None),
+        // Whether what served before serves again is no news where the new one was never seen: trying again may help.
+        apply::Error::Step(failure) if failure.is_undone() => match exit_of(&failure.error) {
+            Exit::Unreachable => (Exit::Unreachable, None),
+            _ => (Exit::Restored, None),
+        },
         apply::Error::Step(failure) => {
             let hint = "`windlass rollback` takes back what was changed, `windlass apply` goes on from it";
-            (of_host(&failure.error), (!failure.others.is_empty()).then(|| hint.to_owned()))
+            (exit_of(&failure.error), (!failure.others.is_empty()).then(|| hint.to_owned()))
         }
+        apply::Error::Stopped { .. } => (Exit::Interrupted, None),
         apply::Error::NotConverged(_) => (Exit::Failed, Some("somebody else may work on the host".to_owned())),
     })
 }
@@ -244,7 +306,7 @@ fn of_refusal(refusal: &apply::Refusal) -> (Exit, Option<String>) {
     }
 }
 
-fn of_host(error: &HostError) -> Exit {
+fn exit_of(error: &HostError) -> Exit {
     match error {
         HostError::Unreachable(_) | HostError::TimedOut { .. } => Exit::Unreachable,
         HostError::Refused(_) | HostError::NotReady { .. } => Exit::Failed,

@@ -48,6 +48,14 @@ pub enum Refusal {
         /// What to do instead.
         hint: Option<String>,
     },
+    /// The manifest was tried before and is not good, and nobody wants it to be tried again.
+    #[error("serial {serial} was tried and is not good{}", kept.map_or_else(String::new, |kept| format!("; the host is kept at serial {kept}")))]
+    KnownBad {
+        /// Its serial.
+        serial: u64,
+        /// The serial that the host runs instead, where it runs one.
+        kept: Option<u64>,
+    },
     /// Ctrl-C or SIGTERM.
     #[error("interrupted")]
     Interrupted,
@@ -91,6 +99,11 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
         return match refusal {
             Refusal::Usage { hint, .. } => Some(Meaning { exit: Exit::Usage, hint: hint.clone() }),
+            Refusal::KnownBad { serial: _, kept } => {
+                let exit = if kept.is_some() { Exit::Restored } else { Exit::Failed };
+                let hint = "the next serial will be tried; without `--skip-bad` this one is tried again";
+                Some(Meaning { exit, hint: Some(hint.to_owned()) })
+            }
             Refusal::Interrupted => Some(Meaning { exit: Exit::Interrupted, hint: Some(AGAIN.to_owned()) }),
             Refusal::TimedOut => Some(Meaning { exit: Exit::TimedOut, hint: Some(AGAIN.to_owned()) }),
         };

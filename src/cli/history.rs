@@ -1,6 +1,6 @@
 //! `windlass history`.
 
-use super::deploy::{self, Format, StateArgs};
+use super::deploy::{self, Format, HostArgs, StateArgs};
 use super::{Exit, Settings};
 use crate::apply::{History, undo};
 use crate::model::ProjectName;
@@ -16,12 +16,18 @@ pub(super) struct HistoryArgs {
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     #[command(flatten)]
+    host: HostArgs,
+    #[command(flatten)]
     state: StateArgs,
 }
 
 /// Tells what was applied.
 pub(super) fn run(args: &HistoryArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let state = args.state.folder(settings)?;
+    let state = match deploy::host(&args.state, args.host, settings) {
+        Ok((_, state)) => state,
+        // What was applied can be told without an engine: that of the first one that something was applied to.
+        Err(error) => deploy::remembered(&args.state, settings)?.ok_or(error)?,
+    };
     let project = deploy::project(args.project.as_ref(), &state, settings)?;
     let entries = History::new(&state, &project).entries()?;
     let current = undo::current(&entries);

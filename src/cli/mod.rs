@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tokio::sync::oneshot;
 
 pub use environment::Environment;
 pub use exit::{Exit, Refusal};
@@ -168,6 +169,27 @@ async fn until_interrupted<T>(settings: &Settings, work: impl Future<Output = an
         outcome = work => outcome,
         signal = interrupted() => Err(signal.map_or_else(Into::into, |()| Refusal::Interrupted.into())),
         () = expired(settings) => Err(Refusal::TimedOut.into()),
+    }
+}
+
+/// Lets work go on until it ends, and tells it to stop when somebody interrupts it or `--timeout` is over. Then it puts
+/// things in order, unless somebody interrupts that too. Answers with what it came to, and why it was told to stop.
+async fn until_stopped<T, F: Future<Output = anyhow::Result<T>>>(
+    settings: &Settings,
+    work: impl FnOnce(oneshot::Receiver<()>) -> F,
+) -> anyhow::Result<(T, Option<anyhow::Error>)> {
+    let (tell, told) = oneshot::channel();
+    let mut work = std::pin::pin!(work(told));
+    // Each arm only waits.
+    let why = tokio::select! {
+        outcome = &mut work => return Ok((outcome?, None)),
+        signal = interrupted() => signal.map_or_else(Into::into, |()| Refusal::Interrupted.into()),
+        () = expired(settings) => Refusal::TimedOut.into(),
+    };
+    let _is_at_its_end = tell.send(()).is_err();
+    tokio::select! {
+        outcome = work => Ok((outcome?, Some(why))),
+        _ = interrupted() => Err(why),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `windlass rollback`.
 
-use super::deploy::{self, Deployment, ExitCode, Format, StateArgs};
+use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
 use super::{Exit, Refusal, Settings};
 use crate::apply::undo::{self, Entry};
 use crate::apply::{Emptying, History};
@@ -22,28 +22,28 @@ pub(super) struct RollbackArgs {
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     #[command(flatten)]
+    host: HostArgs,
+    #[command(flatten)]
     state: StateArgs,
 }
 
 /// Brings the host back to a manifest that it ran before.
 pub(super) fn run(args: &RollbackArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let state = args.state.folder(settings)?;
-    let project = deploy::project(args.project.as_ref(), &state, settings)?;
-    let history = History::new(&state, &project);
+    let (settings, state) = &deploy::host(&args.state, args.host, settings)?;
+    let project = deploy::project(args.project.as_ref(), state, settings)?;
+    let history = History::new(state, &project);
     let entries = history.entries()?;
     let entry = target(args.to, &entries, &project)?;
     let manifest = deploy::recorded(&history, entry)?;
     let deployment = Deployment {
         manifest: &manifest,
-        state: &state,
+        state,
         emptying: Emptying::Refused,
         dry_run: args.dry_run.then_some(ExitCode::Success),
         format: args.format,
+        host: args.host,
     };
-    deploy::deploy(&deployment, settings, |now| {
-        // Between the choice and the lock another run may have changed what `former` means.
-        if now == entries { Ok(()) } else { Err(Refusal::usage("another run has just changed the host").into()) }
-    })
+    deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))
 }
 
 fn target<'a>(to: Option<u64>, entries: &'a [Entry], project: &ProjectName) -> anyhow::Result<&'a Entry> {

@@ -1,8 +1,8 @@
 //! `windlass status`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::deploy::{self, Format, StateArgs};
+use super::deploy::{self, Format, HostArgs, StateArgs};
 use super::{Exit, Refusal, Settings, block_on, connect, until_interrupted};
 use crate::apply::{self, History, Host as _, Verdict, undo};
 use crate::manifest::Manifest;
@@ -25,15 +25,22 @@ pub(super) struct StatusArgs {
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     #[command(flatten)]
+    host: HostArgs,
+    #[command(flatten)]
     state: StateArgs,
 }
 
 /// Shows what is wanted against what runs.
 pub(super) fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let manifest = manifest(args, settings)?;
+    let (settings, state) = &deploy::host(&args.state, args.host, settings)?;
+    let manifest = manifest(args, state, settings)?;
     let desired = deploy::desired(&manifest, settings)?;
     let containers = block_on(until_interrupted(settings, async {
-        let observed = connect::host(settings).await?.observe(&desired).await.map_err(apply::Error::Observe)?;
+        let observed = connect::host(settings, args.host.engine_timeout)
+            .await?
+            .observe(&desired)
+            .await
+            .map_err(apply::Error::Observe)?;
         Ok(apply::status(&desired, &observed))
     }))?;
     let answer = match args.format {
@@ -45,13 +52,12 @@ pub(super) fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Exit
     Ok(if args.exit_code && !as_wanted { Exit::Changes } else { Exit::Done })
 }
 
-fn manifest(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Manifest> {
+fn manifest(args: &StatusArgs, state: &Path, settings: &Settings) -> anyhow::Result<Manifest> {
     if let Some(path) = &args.manifest {
         return deploy::read_manifest(path, settings);
     }
-    let state = args.state.folder(settings)?;
-    let project = deploy::project(args.project.as_ref(), &state, settings)?;
-    let history = History::new(&state, &project);
+    let project = deploy::project(args.project.as_ref(), state, settings)?;
+    let history = History::new(state, &project);
     let entries = history.entries()?;
     // Where no run came to its end, the last attempt says what is wanted.
     let Some(wanted) = undo::current(&entries).or(entries.last()) else {

@@ -1,30 +1,21 @@
 //! Waiting for an engine's answer, never for ever.
 
-use std::future::Future;
-use std::time::Duration;
-
+use bollard::Docker;
 use bollard::errors::Error;
+use std::future::Future;
 
 use super::Failure;
 use super::failure::innermost;
 
-/// How long an engine may take for what it has little work with. Starting a container on a busy machine takes
-/// seconds; arbitrary, far above that.
-pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
-
-/// The engine's answer.
-pub(super) async fn answer<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
-    answer_within(ANSWERS_WITHIN, call).await
-}
-
-/// The engine's answer to what may take so long.
-pub(super) async fn answer_within<T>(
-    limit: Duration,
-    call: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Failure> {
+/// The engine's answer, within the time that the client allows a call.
+pub(super) async fn answer<T>(docker: &Docker, call: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+    let limit = docker.timeout();
     match tokio::time::timeout(limit, call).await {
+        // The client holds the time against the head of an answer, this against the whole.
+        Err(_) | Ok(Err(Error::RequestTimeoutError)) => {
+            Err(Failure::Unreachable(format!("the engine did not answer within {} s", limit.as_secs())))
+        }
         Ok(answer) => answer.map_err(failure),
-        Err(_) => Err(Failure::Unreachable(format!("the engine did not answer within {} s", limit.as_secs()))),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Containers that run for long: looked at, made, started, stopped, renamed, removed. Every call has a deadline, and
-//! what is done already is no failure.
+//! Containers that run for long: looked at, made, started, stopped, renamed, removed. Every call has the
+//! client's time to be answered in, and what is done already is no failure.
 
 use std::time::Duration;
 
@@ -12,58 +12,59 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 
 use super::Failure;
-use super::answer::{ANSWERS_WITHIN, answer, answer_within, unless_missing};
+use super::answer::{answer, unless_missing};
 
 /// All containers of the engine, whatever they do.
 pub async fn list(docker: &Docker) -> Result<Vec<ContainerSummary>, Failure> {
     let options = ListContainersOptionsBuilder::new().all(true).build();
-    answer(docker.list_containers(Some(options))).await
+    answer(docker, docker.list_containers(Some(options))).await
 }
 
 /// What the engine knows of a container; nothing where it is not there.
 pub async fn inspect(docker: &Docker, name: &str) -> Result<Option<ContainerInspectResponse>, Failure> {
-    answer(unless_missing(docker.inspect_container(name, None))).await
+    answer(docker, unless_missing(docker.inspect_container(name, None))).await
 }
 
 /// Makes a container without starting it.
 pub async fn create(docker: &Docker, name: &str, body: ContainerCreateBody) -> Result<(), Failure> {
     let options = CreateContainerOptionsBuilder::new().name(name).build();
-    answer(docker.create_container(Some(options), body)).await.map(drop)
+    answer(docker, docker.create_container(Some(options), body)).await.map(drop)
 }
 
 /// Starts a container; one that runs stays as it is.
 pub async fn start(docker: &Docker, name: &str) -> Result<(), Failure> {
-    answer(docker.start_container(name, None::<StartContainerOptions>)).await
+    answer(docker, docker.start_container(name, None::<StartContainerOptions>)).await
 }
 
 /// Asks a container to stop and kills it after its grace; one that does not run or is not there stays as it is.
 pub async fn stop(docker: &Docker, name: &str, grace: Duration) -> Result<(), Failure> {
     let options = StopContainerOptionsBuilder::new().t(seconds(grace)).build();
-    let stop = unless_missing(docker.stop_container(name, Some(options)));
-    answer_within(grace + ANSWERS_WITHIN, stop).await.map(drop)
+    let docker = &docker.clone().with_timeout(grace + docker.timeout());
+    answer(docker, unless_missing(docker.stop_container(name, Some(options)))).await.map(drop)
 }
 
 /// Stops a container as [`stop`] does and starts it.
 pub async fn restart(docker: &Docker, name: &str, grace: Duration) -> Result<(), Failure> {
     let options = RestartContainerOptionsBuilder::new().t(seconds(grace)).build();
-    answer_within(grace + ANSWERS_WITHIN, docker.restart_container(name, Some(options))).await
+    let docker = &docker.clone().with_timeout(grace + docker.timeout());
+    answer(docker, docker.restart_container(name, Some(options))).await
 }
 
 /// Lets a frozen container go on.
 pub async fn unpause(docker: &Docker, name: &str) -> Result<(), Failure> {
-    answer(docker.unpause_container(name)).await
+    answer(docker, docker.unpause_container(name)).await
 }
 
 /// Gives a container another name.
 pub async fn rename(docker: &Docker, from: &str, to: &str) -> Result<(), Failure> {
-    answer(docker.rename_container(from, RenameContainerOptionsBuilder::new().name(to).build())).await
+    answer(docker, docker.rename_container(from, RenameContainerOptionsBuilder::new().name(to).build())).await
 }
 
 /// Removes a container, be it running; its volumes stay, those without a name included, because nobody can tell
 /// whether they hold the only copy of something. One that is not there is fine.
 pub async fn remove(docker: &Docker, name: &str) -> Result<(), Failure> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(false).build();
-    answer(unless_missing(docker.remove_container(name, Some(options)))).await.map(drop)
+    answer(docker, unless_missing(docker.remove_container(name, Some(options)))).await.map(drop)
 }
 
 /// The last lines that a container wrote to either stream.
@@ -77,7 +78,7 @@ pub async fn last_lines(docker: &Docker, name: &str, n_lines: usize) -> Result<V
         }
         Ok(text.lines().map(str::to_owned).collect())
     };
-    answer(read).await
+    answer(docker, read).await
 }
 
 /// Whole seconds, as the API counts, and at least one. With none Docker sends the signal to stop and the one to kill at

@@ -14,7 +14,7 @@ use super::answer::{answer, unless_missing};
 
 /// What the engine knows of a network; nothing where it is not there.
 pub async fn find_network(docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, Failure> {
-    answer(unless_missing(docker.inspect_network(name, None::<InspectNetworkOptions>))).await
+    answer(docker, unless_missing(docker.inspect_network(name, None::<InspectNetworkOptions>))).await
 }
 
 /// Makes a bridge network.
@@ -25,12 +25,12 @@ pub async fn create_network(docker: &Docker, name: &str, labels: &BTreeMap<Strin
         labels: Some(labels.clone().into_iter().collect()),
         ..NetworkCreateRequest::default()
     };
-    answer(docker.create_network(request)).await.map(drop)
+    answer(docker, docker.create_network(request)).await.map(drop)
 }
 
 /// Removes a network; one that is not there is fine.
 pub async fn remove_network(docker: &Docker, name: &str) -> Result<(), Failure> {
-    answer(unless_missing(docker.remove_network(name))).await.map(drop)
+    answer(docker, unless_missing(docker.remove_network(name))).await.map(drop)
 }
 
 /// Connects a container to a network under these names besides its own.
@@ -42,25 +42,25 @@ pub async fn connect(
 ) -> Result<(), Failure> {
     let endpoint = EndpointSettings { aliases: Some(aliases.iter().cloned().collect()), ..EndpointSettings::default() };
     let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
-    answer(docker.connect_network(network, request)).await
+    answer(docker, docker.connect_network(network, request)).await
 }
 
 /// Takes a container off a network; one that is not on it is fine.
 pub async fn disconnect(docker: &Docker, network: &str, container: &str) -> Result<(), Failure> {
     let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
-    match answer(unless_missing(docker.disconnect_network(network, request))).await {
+    match answer(docker, unless_missing(docker.disconnect_network(network, request))).await {
         // Docker says it with 403 or 500, by version; Podman says that the container is not connected too.
         Err(Failure::Refused(message)) if message.contains("not connected") => Ok(()),
         other => other.map(drop),
     }
 }
 
-/// The names of the volumes whose name contains a text.
-pub async fn volumes(docker: &Docker, containing: &str) -> Result<BTreeSet<String>, Failure> {
+/// The volumes whose name contains a text, with their labels.
+pub async fn volumes(docker: &Docker, containing: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
     let filters = [("name", vec![containing])].into();
     let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
-    let found = answer(docker.list_volumes(Some(options))).await?.volumes.unwrap_or_default();
-    Ok(found.into_iter().map(|volume| volume.name).collect())
+    let found = answer(docker, docker.list_volumes(Some(options))).await?.volumes.unwrap_or_default();
+    Ok(found.into_iter().map(|volume| (volume.name, volume.labels.into_iter().collect())).collect())
 }
 
 /// Makes a volume; one that is there stays as it is.
@@ -70,5 +70,5 @@ pub async fn create_volume(docker: &Docker, name: &str, labels: &BTreeMap<String
         labels: Some(labels.clone().into_iter().collect()),
         ..VolumeCreateRequest::default()
     };
-    answer(docker.create_volume(request)).await.map(drop)
+    answer(docker, docker.create_volume(request)).await.map(drop)
 }

@@ -145,7 +145,7 @@ pub fn history_text(entries: &[Entry], current: Option<&Entry>, color: Color) ->
     table(&rows, |row, column, text| match (row.checked_sub(1).map(|row| outcomes[row]), column) {
         (None, _) => paint(text, Paint::Name, color),
         (Some(Outcome::Done), 2) => paint(text, Paint::Good, color),
-        (Some(Outcome::Failed | Outcome::Restored), 2) => paint(text, Paint::Bad, color),
+        (Some(Outcome::Failed | Outcome::Restored | Outcome::Cut), 2) => paint(text, Paint::Bad, color),
         (Some(_), _) => text.to_owned(),
     })
 }

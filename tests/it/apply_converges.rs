@@ -2,6 +2,7 @@
 //! brings it to what is wanted, and the one after that changes nothing.
 
 use std::collections::BTreeSet;
+use std::task::Poll;
 
 use proptest::prelude::*;
 use windlass::apply::{
@@ -126,13 +127,23 @@ fn always_serving(world: &World, manifest: &Manifest) -> BTreeSet<ContainerName>
 
 /// Applies a manifest, and tells how many calls changed something.
 fn apply(host: &SimulatedHost, manifest: &str, fault: Option<(usize, Fault)>) -> Result<usize, Error> {
+    apply_until(host, manifest, fault, std::future::pending())
+}
+
+/// The same, until somebody wants it to stop.
+fn apply_until(
+    host: &SimulatedHost,
+    manifest: &str,
+    fault: Option<(usize, Fault)>,
+    stop: impl Future<Output = ()>,
+) -> Result<usize, Error> {
     let manifest = &read_manifest(manifest);
     let n_before = host.world().n_changes;
     host.world().fault = fault.map(|(at, fault)| (n_before + at, fault));
     let always = always_serving(&host.world(), manifest);
     let watched = Watched { host, always };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let outcome = runtime.block_on(converge(&watched, &desired(manifest), Emptying::Allowed, &NoSink));
+    let outcome = runtime.block_on(converge(&watched, &desired(manifest), Emptying::Allowed, &NoSink, stop));
     host.world().fault = None;
     outcome.map(|_| host.world().n_changes - n_before)
 }
@@ -222,6 +233,38 @@ fn a_version_that_is_bad_ends_where_it_began() {
         // One that was started again has its check to pass yet, which only a wait sees; nothing else is to do.
         assert_eq!(apply(&host, good, None).unwrap(), 0, "{bad}");
         assert_serves(&host.world(), &read_manifest(good));
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_leaves_what_served() {
+    for (from, to) in [
+        ("a#1 b#1&a c#1&b", "a#2 b#2&a c#2&b"),
+        ("a#1@80 b#1@81&a", "a#2@80 b#2@81&a"),
+        ("a#1%data! b#1<r:a", "a#2%data! b#2<r:a"),
+    ] {
+        let mut n = 0;
+        loop {
+            let host = host();
+            apply(&host, from, None).unwrap();
+            let n_before = host.world().n_changes;
+            let stop = std::future::poll_fn(|_| {
+                let is_there = host.world().n_changes >= n_before + n;
+                if is_there { Poll::Ready(()) } else { Poll::Pending }
+            });
+            let outcome = apply_until(&host, to, None, stop);
+            for name in read_manifest(from).containers.keys() {
+                assert!(somebody_serves_or_starts(&host.world(), name), "`{name}` of `{to}`, stopped after {n}");
+            }
+            if outcome.is_ok() {
+                break;
+            }
+            assert!(matches!(outcome, Err(Error::Stopped { .. })), "{outcome:?}");
+            apply(&host, to, None).unwrap();
+            assert_serves(&host.world(), &read_manifest(to));
+            n += 1;
+        }
+        assert!(n > 8, "it was stopped in the middle: {n}");
     }
 }
 

@@ -694,6 +694,13 @@ fn what_should_not_be_done_is_refused() {
         refused: a network `shop` is there and is not ours
     "#]]
     .assert_eq(&show(diff(&wanted, &foreign, Emptying::Refused)));
+    let wanted = desired(&read_manifest("web#1%data"));
+    let name = BTreeSet::from(["shop-data".to_owned()]);
+    let foreign = HostState { volumes: name.clone(), volumes_of_others: name, ..HostState::default() };
+    expect![[r#"
+        refused: a volume `shop-data` is there and is not ours
+    "#]]
+    .assert_eq(&show(diff(&wanted, &foreign, Emptying::Refused)));
     let mut local = read_manifest("web#1");
     for image in local.images.values_mut() {
         image.reference = None;

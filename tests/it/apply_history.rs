@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use windlass::apply::undo::{Outcome, current, former};
-use windlass::apply::{History, Lock, LockError};
+use windlass::apply::{History, Lock, LockError, host_folder};
 use windlass::manifest::{self, Manifest};
 use windlass::model::ProjectName;
 
@@ -52,6 +52,30 @@ fn a_record_is_the_manifest_itself() {
     let (_, text) = history.text(former(&entries).unwrap()).unwrap();
     assert_eq!(text, manifest::to_json(&serial(4)));
     assert_eq!(History::projects(state.path()).unwrap(), [shop()]);
+}
+
+#[test]
+fn what_is_bad_is_known_by_its_whole_text() {
+    let state = tempfile::tempdir().unwrap();
+    let history = open(state.path());
+    let outcome = |manifest: &Manifest| history.last_outcome(manifest).unwrap();
+    history.record(&serial(4), at(100), Outcome::Done).unwrap();
+    history.record(&serial(5), at(200), Outcome::Restored).unwrap();
+    assert_eq!(outcome(&serial(5)), Some(Outcome::Restored));
+    assert_eq!(outcome(&Manifest { revision: Some("other".to_owned()), ..serial(5) }), None);
+    assert_eq!(outcome(&serial(6)), None);
+    history.record(&serial(5), at(300), Outcome::Cut).unwrap();
+    assert_eq!(outcome(&serial(5)), Some(Outcome::Cut), "the last one counts");
+    assert!(!Outcome::Cut.is_bad() && !Outcome::Done.is_bad() && Outcome::Failed.is_bad());
+}
+
+#[test]
+fn each_engine_has_a_folder_of_its_own() {
+    let name = |address| host_folder(Path::new("/state"), address).display().to_string();
+    assert_eq!(name("unix:///run/docker.sock"), "/state/hosts/run+docker.sock");
+    assert_eq!(name("tcp://10.0.0.1:2375"), "/state/hosts/tcp:++10.0.0.1:2375");
+    assert_eq!(name("unix:///run/a+b c.sock"), "/state/hosts/run+a%2bb%20c.sock");
+    assert_eq!(name("unix://.."), "/state/hosts/%2e.");
 }
 
 #[test]
@@ -105,16 +129,22 @@ fn a_lock_is_held_once_and_freed_with_its_holder() {
 
 #[test]
 fn of_several_projects_the_one_of_the_folder_is_meant() {
+    const ENGINE: &str = "unix:///nowhere/engine.sock";
     let state = tempfile::tempdir().unwrap();
+    let host = host_folder(state.path(), ENGINE);
     for (project, serial_of_it) in [("shop", 4), ("blog", 7)] {
-        let history = History::new(state.path(), &project.parse().unwrap());
+        let history = History::new(&host, &project.parse().unwrap());
         history.make_folder().unwrap();
         history.record(&serial(serial_of_it), at(100), Outcome::Done).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     let said = || {
         let mut windlass = assert_cmd::Command::cargo_bin("windlass").unwrap();
-        let output = windlass.current_dir(folder.path()).args(["history", "--state-dir"]).arg(state.path()).output();
+        let output = windlass
+            .current_dir(folder.path())
+            .args(["--host", ENGINE, "history", "--state-dir"])
+            .arg(state.path())
+            .output();
         let output = output.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         format!("{}{}exit {}", text(output.stdout), text(output.stderr), output.status.code().unwrap())

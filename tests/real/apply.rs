@@ -2,8 +2,10 @@
 //! of Docker's own client.
 
 mod bad_news;
+mod faults;
 mod lab;
 mod leftovers;
+mod proxy;
 
 use std::fs;
 

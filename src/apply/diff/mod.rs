@@ -31,7 +31,7 @@ pub enum Refusal {
     /// A name is taken.
     #[error("{what} `{name}` is there and is not ours")]
     NameTaken {
-        /// `a container` or `a network`.
+        /// `a container`, `a network` or `a volume`.
         what: &'static str,
         /// Its name.
         name: String,
@@ -189,7 +189,11 @@ fn before_containers(desired: &Desired, observed: &HostState, order: &[&Containe
                 .push(for_project(Action::CreateNetwork { name: desired.network(), project: desired.project.clone() }));
         }
     }
-    for name in desired.volumes().difference(&observed.volumes) {
+    let volumes = desired.volumes();
+    if let Some(name) = volumes.intersection(&observed.volumes_of_others).next() {
+        return Err(Refusal::NameTaken { what: "a volume", name: name.clone() });
+    }
+    for name in volumes.difference(&observed.volumes) {
         steps.push(for_project(Action::CreateVolume { name: name.clone(), project: desired.project.clone() }));
     }
     Ok(steps)

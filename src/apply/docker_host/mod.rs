@@ -21,13 +21,13 @@ use crate::registry::{Again, Credentials, Keychain, RetryPolicy};
 
 /// How many questions are put to the engine at a time. Arbitrary: it answers in milliseconds, and has locks of its own.
 const AT_ONCE: usize = 8;
-/// How long an engine may take to look an image up.
-const LOOKS_UP_WITHIN: Duration = Duration::from_secs(60);
 
 /// A host with an engine behind a socket.
 #[derive(Debug)]
 pub struct DockerHost {
     docker: Docker,
+    /// The same with no other limit than the client's own: for transfers, which say themselves when they stall.
+    patient: Docker,
     keychain: Keychain,
     retry: RetryPolicy,
 }
@@ -42,9 +42,11 @@ impl From<Failure> for HostError {
 }
 
 impl DockerHost {
-    /// The host that a client talks to; images are pulled as whom the keychain says.
-    pub fn new(docker: Docker, keychain: Keychain, retry: RetryPolicy) -> Self {
-        Self { docker, keychain, retry }
+    /// The host that a client talks to; images are pulled as whom the keychain says. The engine may take so long to
+    /// answer a call, in whole seconds, at least one.
+    pub fn new(patient: Docker, keychain: Keychain, retry: RetryPolicy, answers_within: Duration) -> Self {
+        let limit = Duration::from_secs(answers_within.as_millis().div_ceil(1000).clamp(1, 86_400) as u64);
+        Self { docker: patient.clone().with_timeout(limit), patient, keychain, retry }
     }
 
     /// The images that are needed for containers that are not there yet; the engine has those of all others.
@@ -65,15 +67,16 @@ impl DockerHost {
 
     /// What the engine knows an image by; nothing where it does not have it.
     async fn image_id(&self, name: &str) -> Result<Option<String>, HostError> {
-        match tokio::time::timeout(LOOKS_UP_WITHIN, docker::find(&self.docker, name)).await {
+        let limit = self.docker.timeout();
+        match tokio::time::timeout(limit, docker::find(&self.docker, name)).await {
             Ok(found) => Ok(found?.and_then(|image| image.id)),
-            Err(_) => Err(HostError::TimedOut { what: format!("looking up `{name}`"), limit: LOOKS_UP_WITHIN }),
+            Err(_) => Err(HostError::TimedOut { what: format!("looking up `{name}`"), limit }),
         }
     }
 
     async fn pull(&self, reference: &Reference, id: Option<ImageId>) -> Result<(), HostError> {
         let credentials = self.credentials(reference).await?;
-        let pull = || docker::pull(&self.docker, reference, credentials.clone(), &|_| {});
+        let pull = || docker::pull(&self.patient, reference, credentials.clone(), &|_| {});
         let again = |failure: &Failure| match failure {
             Failure::Refused(_) => Again::Never,
             Failure::Unreachable(_) => Again::BackOff,
@@ -132,10 +135,16 @@ impl Host for DockerHost {
             .flatten()
             .map(|(name, container, found)| (name, observe::observed(&container, &found, &network, network_id)));
         let containers: BTreeMap<String, _> = found.collect();
+        let volumes = networks::volumes(&self.docker, &format!("{}-", desired.project)).await?;
+        let is_other = |labels: &BTreeMap<String, String>| {
+            labels.get(LABEL_PROJECT).is_some_and(|project| project != desired.project.as_str())
+        };
+        let of_others = volumes.iter().filter(|(_, labels)| is_other(labels)).map(|(name, _)| name.clone()).collect();
         Ok(HostState {
             foreign,
             network: observe::network(desired, found_network.as_ref()),
-            volumes: networks::volumes(&self.docker, &format!("{}-", desired.project)).await?,
+            volumes: volumes.into_keys().collect(),
+            volumes_of_others: of_others,
             images: self.images(desired, &containers).await?,
             containers,
         })

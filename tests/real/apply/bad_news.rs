@@ -102,6 +102,54 @@ fn what_was_changed_before_a_failure_is_told_and_taken_back_by_a_rollback() {
 }
 
 #[test]
+fn what_is_known_to_be_bad_is_not_tried_again_where_somebody_asks_for_that() {
+    let lab = Lab::new("skip-bad");
+    let port = free_port();
+    let web = |image: &str| format!(r#""web": {{"image": "{image}", "ports": ["{port}:80"], "stop_grace": "0s"}}"#);
+    lab.manifest(1, &web("sick"));
+    assert_eq!(lab.run(&["apply", "--skip-bad"]).exit, Some(1));
+    lab.run(&["apply", "--skip-bad"]).is(expect![[r#"
+        error: serial 1 was tried and is not good
+        hint: the next serial will be tried; without `--skip-bad` this one is tried again
+        exit 1
+    "#]]);
+    lab.manifest(2, &web("one"));
+    lab.apply();
+    lab.manifest(3, &web("crash"));
+    assert_eq!(lab.run(&["apply", "--skip-bad"]).exit, Some(4), "the first time it is tried");
+    let before = lab.now();
+    lab.run(&["apply", "--skip-bad"]).is(expect![[r#"
+        error: serial 3 was tried and is not good; the host is kept at serial 2
+        hint: the next serial will be tried; without `--skip-bad` this one is tried again
+        nothing to do: the host runs serial 2 of `PROJECT`
+        exit 4
+    "#]]);
+    assert_eq!(lab.events_since(&before), Vec::<String>::new());
+    docker(&["rm", "--force", &lab.name("web")]);
+    assert_eq!(lab.run(&["apply", "--skip-bad"]).exit, Some(4));
+    assert_eq!(ask(port).unwrap(), "one", "what is kept is mended too");
+    assert_eq!(lab.run(&["apply"]).exit, Some(4), "who asks for it gets it tried again");
+    lab.manifest(4, &web("two"));
+    assert_eq!(lab.run(&["apply", "--skip-bad"]).exit, Some(0));
+    assert_eq!(ask(port).unwrap(), "two");
+}
+
+#[test]
+fn two_projects_share_no_volume() {
+    let lab = Lab::new("volume");
+    lab.manifest(1, r#""web": {"image": "one", "stop_grace": "0s", "volumes": ["a-b:/data"]}"#);
+    lab.apply();
+    let other = Lab::new("volume-a");
+    other.manifest(1, r#""web": {"image": "one", "stop_grace": "0s", "volumes": ["b:/data"]}"#);
+    other.run(&["apply"]).is(expect![[r#"
+        error: a volume `PROJECT-b` is there and is not ours
+        hint: remove or rename it
+        exit 1
+    "#]]);
+    assert_eq!(other.containers(), "");
+}
+
+#[test]
 fn a_first_version_that_is_bad_is_left_to_be_looked_at() {
     let lab = Lab::new("first");
     lab.manifest(1, r#""web": {"image": "sick", "stop_grace": "0s"}"#);
@@ -318,7 +366,7 @@ fn one_run_at_a_time_works_on_a_project() {
     let lab = Lab::new("lock");
     lab.manifest(1, r#""web": {"image": "one", "stop_grace": "0s"}"#);
     let project = lab.project.parse().unwrap();
-    let history = History::new(&lab.path("state/windlass"), &project);
+    let history = History::new(&lab.state(), &project);
     history.make_folder().unwrap();
     let lock = Lock::take(history.folder(), &project).unwrap();
     let ran = lab.run(&["apply"]);
@@ -423,7 +471,7 @@ fn secrets_are_told_to_nobody() {
     assert!(!said.contains(CANARY), "{said}");
     assert!(!lab.inspect("web", "{{json .Config.Labels}}").contains(CANARY));
     assert!(lab.inspect("web", "{{json .Config.Env}}").contains(CANARY), "the container has it");
-    let folder = lab.path("state/windlass").join(&lab.project);
+    let folder = lab.state().join(&lab.project);
     let mode = |path: &std::path::Path| {
         use std::os::unix::fs::PermissionsExt as _;
         fs::metadata(path).unwrap().permissions().mode() & 0o777

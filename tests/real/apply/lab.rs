@@ -11,6 +11,7 @@ use std::{fs, io};
 
 use expect_test::Expect;
 use tempfile::TempDir;
+use windlass::apply::host_folder;
 
 use crate::parts;
 
@@ -96,6 +97,12 @@ impl Lab {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Where windlass keeps what it remembers of the tests' engine.
+    pub(crate) fn state(&self) -> PathBuf {
+        let socket = fs::canonicalize(self.engine.trim_start_matches("unix://")).unwrap();
+        host_folder(&self.path("state/windlass"), &format!("unix://{}", socket.display()))
     }
 
     /// The image's id.

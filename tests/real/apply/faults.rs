@@ -1,0 +1,262 @@
+//! The fault suite: `apply` is killed, interrupted, refused, cut off and left without an answer at each of its calls
+//! that change something. Docker's own client says what came of it.
+//!
+//! What must hold: after the fault something serves, unless windlass was killed while the order is stop-first; the
+//! second run makes the host what is wanted; the third changes nothing. Start-first, one of each container runs after
+//! every call.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::lab::{Lab, Ran, docker};
+use super::proxy::{Fault, Proxy};
+
+/// The containers: the second links to the first, and the third to the second.
+const NAMES: [&str; 3] = ["db", "api", "web"];
+/// What they are made from, in turn.
+const IMAGES: [&str; 2] = ["one", "two"];
+/// How many projects are worked on at once. Arbitrary; the engine does most of the work and does not do it faster for more.
+const LANES: usize = 6;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    StartFirst,
+    StopFirst,
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StartFirst => "start-first",
+            Self::StopFirst => "stop-first",
+        })
+    }
+}
+
+/// One run that something goes wrong with.
+#[derive(Debug, Clone, Copy)]
+struct Trial {
+    order: Order,
+    /// Which of the containers are replaced.
+    changed: &'static [usize],
+    /// The call, counted from 1.
+    at: usize,
+    fault: Fault,
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changed: Vec<&str> = self.changed.iter().map(|at| NAMES[*at]).collect();
+        write!(f, "{}, {} changed, {:?} at call {}", self.order, changed.join("+"), self.fault, self.at)
+    }
+}
+
+/// Every trial: each fault at each call, for each set of containers that change.
+fn all_trials() -> Vec<Trial> {
+    // A replacement takes five calls, and the container that links to what was replaced is restarted.
+    let sets: [(&[usize], usize); 4] = [(&[0], 6), (&[1], 6), (&[2], 5), (&[0, 1, 2], 15)];
+    let mut trials = Vec::new();
+    for (changed, n_calls) in sets {
+        for order in [Order::StartFirst, Order::StopFirst] {
+            for at in 1..=n_calls {
+                trials.extend(Fault::ALL.map(|fault| Trial { order, changed, at, fault }));
+            }
+        }
+    }
+    trials
+}
+
+/// A project that trials are made with, one after another.
+struct Lane {
+    lab: Lab,
+    proxy: Proxy,
+    serial: u64,
+    /// Which of the images each container is made from.
+    versions: [usize; 3],
+}
+
+impl Lane {
+    fn new(number: usize) -> Self {
+        let lab = Lab::new(&format!("faults-{number}"));
+        let proxy = Proxy::start(&lab.path("engine.sock"), &lab.project);
+        let mut lane = Self { lab, proxy, serial: 0, versions: [0; 3] };
+        lane.write_manifest(Order::StartFirst);
+        lane.lab.apply();
+        lane
+    }
+
+    fn write_manifest(&mut self, order: Order) {
+        self.serial += 1;
+        let entry = |at: usize| {
+            let links = at.checked_sub(1).map_or(String::new(), |before| format!(r#""{}:behind""#, NAMES[before]));
+            format!(
+                r#""{}": {{"image": "{}", "links": [{links}], "stop_signal": "SIGKILL", "stop_grace": "1s",
+"update": {{"order": "{order}", "healthy_for": "0s"}}}}"#,
+                NAMES[at], IMAGES[self.versions[at]]
+            )
+        };
+        let entries: Vec<String> = (0..NAMES.len()).map(entry).collect();
+        self.lab.manifest(self.serial, &entries.join(",\n"));
+    }
+
+    /// Runs `apply` through the proxy.
+    fn apply(&self, fault: Option<(usize, Fault)>) -> Ran {
+        self.proxy.arm(fault);
+        // Only a run that meets an engine that hangs has to give up soon.
+        let is_hung = matches!(fault, Some((_, Fault::HangBefore | Fault::HangAfter)));
+        let limit = if is_hung { "4s" } else { "60s" };
+        let child = self.lab.start(&["--host", &self.proxy.address(), "apply", "--engine-timeout", limit]);
+        self.proxy.windlass_is(child.id());
+        self.lab.ran(child.wait_with_output().unwrap())
+    }
+
+    /// Makes a trial, and tells what is wrong with what came of it.
+    fn check(&mut self, trial: &Trial) -> Result<(), String> {
+        let before = self.versions;
+        for at in trial.changed {
+            self.versions[*at] = 1 - self.versions[*at];
+        }
+        self.write_manifest(trial.order);
+        let first = self.apply(Some((trial.at, trial.fault)));
+        let calls = self.proxy.changes();
+        let mut running = self.proxy.running();
+        if calls.len() < trial.at {
+            return Err(format!("there are {} calls only: {calls:#?}\n{first:?}", calls.len()));
+        }
+        let wrong = |what: &str| format!("{what}\ncalls: {calls:#?}\nfirst {first:#?}");
+        let is_killed = matches!(trial.fault, Fault::KillBefore | Fault::KillAfter);
+        let expected: &[Option<i32>] = match trial.fault {
+            Fault::KillBefore | Fault::KillAfter => &[None],
+            // At the end there may be nothing left to stop.
+            Fault::Interrupt => &[Some(130), Some(0)],
+            // What is not undone is a failure, what is undone has a code of its own.
+            Fault::Refuse => &[Some(1), Some(4)],
+            Fault::LoseReply | Fault::Drop | Fault::HangBefore | Fault::HangAfter => &[Some(3)],
+        };
+        if !expected.contains(&first.exit) {
+            return Err(wrong("an exit code that says something else"));
+        }
+        if !is_killed || trial.order == Order::StartFirst {
+            let found = self.found();
+            for (at, name) in NAMES.iter().enumerate() {
+                let versions = [IMAGES[before[at]], IMAGES[self.versions[at]]].map(|image| self.lab.image(image));
+                let serves = |found: &Found| found.name.starts_with(&self.lab.name(name)) && found.runs;
+                if !found.iter().any(|found| serves(found) && versions.contains(&found.image.as_str())) {
+                    return Err(wrong(&format!("nothing serves as `{name}` after the fault: {found:#?}")));
+                }
+            }
+        }
+        let second = self.apply(None);
+        if second.exit != Some(0) {
+            return Err(wrong(&format!("the second run fails: {second:#?}")));
+        }
+        self.is_as_wanted().map_err(|why| wrong(&format!("after the second run {why}; second {second:#?}")))?;
+        running.extend(self.proxy.running());
+        let all_run = |running: &BTreeSet<String>| NAMES.iter().all(|name| running.contains(*name));
+        if trial.order == Order::StartFirst && !running.iter().all(all_run) {
+            return Err(wrong(&format!("not all ran all the time: {running:#?}\nsecond {second:#?}")));
+        }
+        let third = self.apply(None);
+        let changes = self.proxy.changes();
+        if third.exit != Some(0) || !changes.is_empty() {
+            return Err(wrong(&format!("the third run changes something: {changes:#?}\n{third:#?}")));
+        }
+        Ok(())
+    }
+
+    /// All containers of the project.
+    fn found(&self) -> Vec<Found> {
+        let label = format!("label=dev.windlass.project={}", self.lab.project);
+        let ids = docker(&["ps", "--all", "--quiet", "--filter", &label]);
+        let format = "{{.Name}} {{.Image}} {{.State.Running}} {{range $name, $end := .NetworkSettings.Networks}}\
+                      {{$name}} {{range $end.Aliases}}{{.}} {{end}}{{end}}";
+        let mut arguments = vec!["inspect", "--format", format];
+        arguments.extend(ids.lines());
+        let read = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            Found {
+                name: words[0].trim_start_matches('/').to_owned(),
+                image: words[1].to_owned(),
+                runs: words[2] == "true",
+                network: words[3..].iter().map(|word| (*word).to_owned()).collect(),
+            }
+        };
+        docker(&arguments).lines().map(read).collect()
+    }
+
+    /// Whether the host is what the manifest says, by what Docker's client tells.
+    fn is_as_wanted(&self) -> Result<(), String> {
+        let found: BTreeMap<String, Found> =
+            self.found().into_iter().map(|found| (found.name.clone(), found)).collect();
+        let wanted = NAMES.map(|name| self.lab.name(name));
+        if found.len() != wanted.len() || !wanted.iter().all(|name| found.contains_key(name)) {
+            return Err(format!("there are others, or some are missing: {found:#?}"));
+        }
+        for (at, name) in wanted.iter().enumerate() {
+            let found = &found[name];
+            let mut on_network = vec![self.lab.project.as_str(), NAMES[at]];
+            if at + 1 < NAMES.len() {
+                on_network.push("behind");
+            }
+            let is_right = found.runs
+                && found.image == self.lab.image(IMAGES[self.versions[at]])
+                && on_network.iter().all(|word| found.network.iter().any(|has| has == word));
+            if !is_right {
+                return Err(format!("this is not as wanted: {found:#?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A container as Docker's client shows it.
+#[derive(Debug)]
+struct Found {
+    name: String,
+    image: String,
+    runs: bool,
+    /// The networks that it is on, and its names there.
+    network: Vec<String>,
+}
+
+#[test]
+fn no_fault_loses_the_service() {
+    let mut trials = all_trials();
+    if !is_full() {
+        let n_faults = Fault::ALL.len();
+        let is_in_sample = |(at, trial): &(usize, Trial)| {
+            let share = if trial.changed.len() == 1 { 2 } else { 16 };
+            (at + at / n_faults) % share == 0
+        };
+        trials = trials.into_iter().enumerate().filter(is_in_sample).map(|(_, trial)| trial).collect();
+        assert!(trials.len() >= 150, "{}", trials.len());
+    }
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for number in 0..LANES {
+            let (trials, next, failures) = (&trials, &next, &failures);
+            scope.spawn(move || {
+                let mut lane = None;
+                while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = lane.get_or_insert_with(|| Lane::new(number)).check(trial);
+                    if let Err(why) = outcome {
+                        failures.lock().unwrap().push(format!("{trial}: {why}"));
+                        // The next one begins anew, with nothing left of this one.
+                        lane = None;
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} of {} trials:\n{}", failures.len(), trials.len(), failures.join("\n\n"));
+}
+
+/// Whether every trial is asked for, and not only the sample.
+#[expect(clippy::disallowed_methods, reason = "the command that asks for all says so in the environment")]
+fn is_full() -> bool {
+    std::env::var_os("WINDLASS_TEST_FAULTS").is_some_and(|value| value == "all")
+}

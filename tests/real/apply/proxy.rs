@@ -1,0 +1,218 @@
+//! A proxy on the engine's socket: it counts the calls that change something, and lets one of them go wrong.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::lab::docker;
+use crate::parts;
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Windlass is killed before the engine gets the call.
+    KillBefore,
+    /// Windlass is killed after the engine has done it.
+    KillAfter,
+    /// Somebody presses Ctrl-C when the engine has done it.
+    Interrupt,
+    /// The engine does nothing and answers with 500.
+    Refuse,
+    /// The engine does it, and the connection is closed without an answer.
+    LoseReply,
+    /// The connection is closed, and the engine knows nothing of it.
+    Drop,
+    /// The engine gets nothing, and nobody answers.
+    HangBefore,
+    /// The engine does it, and nobody answers.
+    HangAfter,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::KillBefore,
+        Self::KillAfter,
+        Self::Interrupt,
+        Self::Refuse,
+        Self::LoseReply,
+        Self::Drop,
+        Self::HangBefore,
+        Self::HangAfter,
+    ];
+}
+
+/// What the proxy knows.
+#[derive(Debug, Default)]
+struct State {
+    /// The calls that change something, since the proxy was armed.
+    changes: Vec<String>,
+    /// The call, counted from 1, that goes wrong, and how.
+    fault: Option<(usize, Fault)>,
+    /// What ran after each call that the engine did.
+    running: Vec<BTreeSet<String>>,
+    /// Who is to be killed.
+    windlass: Option<Pid>,
+}
+
+/// A socket before the engine's. It ends with the test's process.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    socket: PathBuf,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    project: String,
+    state: Mutex<State>,
+    /// Told when it is known who is to be killed.
+    known: Condvar,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl Proxy {
+    /// Starts to listen on a socket, for a project.
+    pub(crate) fn start(socket: &Path, project: &str) -> Self {
+        let listener = UnixListener::bind(socket).unwrap();
+        let shared = Arc::new(Shared { project: project.to_owned(), state: Mutex::default(), known: Condvar::new() });
+        let proxy = Self { socket: socket.to_owned(), shared: Arc::clone(&shared) };
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, shared) = (client.unwrap(), Arc::clone(&shared));
+                // A client that was killed leaves a connection that fails in any way: that is no fault of the test.
+                std::thread::spawn(move || drop(serve(&client, &shared)));
+            }
+        });
+        proxy
+    }
+
+    /// The address for `--host`.
+    pub(crate) fn address(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// Counts from here, and lets the so-manieth call go wrong where that is asked for.
+    pub(crate) fn arm(&self, fault: Option<(usize, Fault)>) {
+        *self.shared.state() = State { fault, ..State::default() };
+    }
+
+    /// Says which process is windlass; a fault that needs it waits until then.
+    pub(crate) fn windlass_is(&self, pid: u32) {
+        self.shared.state().windlass = Some(Pid::from_raw(pid.try_into().unwrap()));
+        self.shared.known.notify_all();
+    }
+
+    /// What ran, by its names in the manifest, after each call that the engine did since the proxy was armed.
+    pub(crate) fn running(&self) -> Vec<BTreeSet<String>> {
+        self.shared.state().running.clone()
+    }
+
+    /// The calls that changed something since the proxy was armed, `METHOD path` each.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        self.shared.state().changes.clone()
+    }
+}
+
+/// Serves one call: the engine is asked to close the connection after its answer, so that its end is known.
+fn serve(client: &UnixStream, shared: &Shared) -> io::Result<()> {
+    let mut reader = BufReader::new(client);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(());
+        }
+    }
+    let header = |name: &str| {
+        let find = |line: &str| {
+            Some(line.split_once(':').filter(|(key, _)| key.eq_ignore_ascii_case(name))?.1.trim().to_owned())
+        };
+        head.lines().find_map(find)
+    };
+    let length = header("content-length").map_or(0, |length| length.parse().unwrap());
+    let is_chunked = header("transfer-encoding").is_some();
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    while is_chunked && !body.ends_with(b"0\r\n\r\n") {
+        let mut more = [0; 4096];
+        let n = reader.read(&mut more)?;
+        body.extend_from_slice(&more[..n]);
+    }
+    let forward = || -> io::Result<UnixStream> {
+        let engine = UnixStream::connect(parts::docker_host().trim_start_matches("unix://"))?;
+        let head = head.strip_suffix("\r\n").unwrap().to_owned() + "Connection: close\r\n\r\n";
+        (&engine).write_all(head.as_bytes())?;
+        (&engine).write_all(&body)?;
+        Ok(engine)
+    };
+    if head.starts_with("GET ") || head.starts_with("HEAD ") {
+        io::copy(&mut forward()?, &mut &*client)?;
+        return client.shutdown(Shutdown::Both);
+    }
+    let done = || -> io::Result<Vec<u8>> {
+        let mut answer = Vec::new();
+        forward()?.read_to_end(&mut answer)?;
+        let running = running(&shared.project);
+        shared.state().running.push(running);
+        Ok(answer)
+    };
+    match count(&head, shared) {
+        None => (&mut &*client).write_all(&done()?)?,
+        Some(Fault::KillBefore) => signal(shared, Signal::SIGKILL),
+        Some(Fault::KillAfter) => {
+            done()?;
+            signal(shared, Signal::SIGKILL);
+        }
+        Some(Fault::Interrupt) => {
+            let answer = done()?;
+            signal(shared, Signal::SIGINT);
+            (&mut &*client).write_all(&answer)?;
+        }
+        Some(Fault::Refuse) => {
+            let text = r#"{"message": "the engine does not feel like it"}"#;
+            let length = text.len();
+            let head = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close\r\n";
+            write!(&mut &*client, "{head}Content-Length: {length}\r\n\r\n{text}")?;
+        }
+        Some(Fault::LoseReply) => drop(done()?),
+        Some(Fault::Drop) => {}
+        Some(Fault::HangBefore) => drop(reader.read(&mut [0])?),
+        Some(Fault::HangAfter) => {
+            done()?;
+            let _nothing_more_comes = reader.read(&mut [0])?;
+        }
+    }
+    client.shutdown(Shutdown::Both)
+}
+
+/// The names, in their manifest, of the project's containers that run.
+fn running(project: &str) -> BTreeSet<String> {
+    let label = format!("label=dev.windlass.project={project}");
+    let listed = docker(&["ps", "--filter", &label, "--format", "{{.Label \"dev.windlass.container\"}}"]);
+    listed.lines().map(str::to_owned).collect()
+}
+
+/// Counts a call that changes something, and tells what goes wrong with it.
+fn count(head: &str, shared: &Shared) -> Option<Fault> {
+    let mut state = shared.state();
+    let call = head.lines().next().unwrap().rsplit_once(' ').unwrap().0.to_owned();
+    state.changes.push(call);
+    let n = state.changes.len();
+    state.fault.filter(|(at, _)| *at == n).map(|(_, fault)| fault)
+}
+
+fn signal(shared: &Shared, signal: Signal) {
+    let state = shared.known.wait_while(shared.state(), |state| state.windlass.is_none()).unwrap();
+    // One that has ended by itself is waited for by the test: its number is not given to another process before.
+    let _is_gone_already = kill(state.windlass.unwrap(), signal).is_err();
+}
