@@ -152,7 +152,7 @@ fn outline_with(
     let brought = remotes::bring(&config, lock.as_ref(), anew, settings, &mut diagnostics)?;
     let Sources { images, mut unreadable, notes } =
         find::sources(&settings.root, &project, &config, &brought, &mut diagnostics);
-    let read = read::images(images, &config, settings, &mut diagnostics);
+    let read = read::images(images, &config, &brought.commits, settings, &mut diagnostics);
     unreadable.extend(read.unreadable);
     let understood = plan::understand(Inputs { project, config: &config, images: read.images, build_args, unreadable });
     let understood = understood.map(|mut understood| {

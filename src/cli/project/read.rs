@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::find::{Home, ImageSource};
 use crate::cli::Settings;
-use crate::config::{self, Config, FileConfig, FileFrom, NamedContext, ProjectPath, TestConfig};
+use crate::config::{self, Config, FileConfig, FileFrom, GitSource, NamedContext, ProjectPath, TestConfig};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
-use crate::model::{ImageName, InjectedFile, Listing, TestSpec, TreePath};
+use crate::model::{GitCommit, GitPin, ImageName, InjectedFile, Listing, TestSpec, TreePath};
 use crate::plan::{Folder, ImageInputs, Resolved, Understood, Visible};
 use crate::source::{ContextRequest, Loaded, list_contexts, load_contexts, read_bytes, read_text};
 
@@ -26,12 +26,14 @@ pub(super) struct ReadImages {
 pub(super) fn images(
     sources: Vec<ImageSource>,
     config: &Config,
+    commits: &BTreeMap<GitPin, GitCommit>,
     settings: &Settings,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> ReadImages {
     let mut reader = Reader {
         here: Home::project(&settings.root),
         config,
+        commits,
         settings,
         texts: BTreeMap::new(),
         contexts: Vec::new(),
@@ -109,6 +111,8 @@ fn seen(
 struct Reader<'a> {
     here: Home,
     config: &'a Config,
+    /// What each ref of a git repository means.
+    commits: &'a BTreeMap<GitPin, GitCommit>,
     settings: &'a Settings,
     /// The texts that were read, so that a file that several images share is read, and complained about, once.
     texts: BTreeMap<String, Option<Arc<SourceText>>>,
@@ -140,7 +144,10 @@ impl Reader<'_> {
         let ImageSource { name, config, .. } = source;
         match dockerfile {
             Some(dockerfile) => {
-                Ok(ImageInputs { name, config, dockerfile, context, named_contexts, injected, test, problems })
+                let pin = config.git.as_ref().and_then(GitSource::pin);
+                let commit = pin.and_then(|pin| self.commits.get(&pin).cloned());
+                let commit = commit.or_else(|| config.git.as_ref()?.reference.value.commit());
+                Ok(ImageInputs { name, config, dockerfile, context, named_contexts, injected, test, commit, problems })
             }
             None => Err(name),
         }
