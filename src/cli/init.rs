@@ -22,7 +22,7 @@ use crate::config::{self, Config};
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceText};
 use crate::model::ImageName;
 use crate::plan::{Image, Resolved};
-use crate::source::{Declared, Discovered, discover};
+use crate::source::{Declared, Discovered, Folders, discover};
 use crate::ui;
 
 /// What `windlass init --help` shows before the options.
@@ -73,7 +73,8 @@ pub(super) fn run(args: &InitArgs, settings: &Settings) -> anyhow::Result<Exit> 
 /// What the files of the project show without being tried.
 fn propose(args: &InitArgs, settings: &Settings, notes: &mut Vec<String>) -> anyhow::Result<Proposal> {
     let project = super::config::project(&Config::without_file(super::config::FILE), settings);
-    let Discovered { found, ambiguous, .. } = discover(&settings.root, project.as_str(), &Declared::default());
+    let Discovered { found, ambiguous, .. } =
+        discover(&Folders::of(&settings.root), project.as_str(), &Declared::default());
     if found.is_empty() && ambiguous.is_empty() {
         let message = format!("no Dockerfile was found below `{}`", settings.root.display());
         return Err(Refusal::usage_with_hint(message, "`-C DIR` names the project's root").into());

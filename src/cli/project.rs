@@ -19,7 +19,7 @@ use crate::config::{Config, Lock};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::model::{GitCommit, GitPin, ImageName};
 use crate::plan::{self, Choice, Inputs, Resolved, Understood};
-use crate::source::{self, ContextRequest, Revision};
+use crate::source::{self, Folders, Revision};
 
 /// Where a build writes the deploy manifest when nobody says otherwise. The file belongs to no context: an image that
 /// held it would change with every build of itself.
@@ -58,7 +58,7 @@ pub(super) struct Outlined {
     /// What each ref of a git repository means, those of images that are not selected too.
     pub(super) commits: BTreeMap<GitPin, GitCommit>,
     /// The contexts of all images.
-    contexts: Vec<ContextRequest>,
+    contexts: read::Contexts,
 }
 
 /// A project as a command works on it.
@@ -150,9 +150,10 @@ fn outline_with(
         None
     });
     let brought = remotes::bring(&config, lock.as_ref(), anew, settings, &mut diagnostics)?;
+    let folders = Folders::of(&settings.root);
     let Sources { images, mut unreadable, notes } =
-        find::sources(&settings.root, &project, &config, &brought, &mut diagnostics);
-    let read = read::images(images, &config, &brought.commits, settings, &mut diagnostics);
+        find::sources(&settings.root, &folders, &project, &config, &brought, &mut diagnostics);
+    let read = read::images(folders, images, &config, settings, &mut diagnostics);
     unreadable.extend(read.unreadable);
     let understood = plan::understand(Inputs { project, config: &config, images: read.images, build_args, unreadable });
     let understood = understood.map(|mut understood| {

@@ -115,9 +115,15 @@ impl Listing {
         &self.entries
     }
 
-    /// The entries, to be made into something else.
-    pub fn into_entries(self) -> Vec<(TreePath, Sight)> {
-        self.entries
+    /// The entries at these places, to be made into something else.
+    pub fn into_wanted(self, places: &Ranges) -> Vec<(TreePath, Sight)> {
+        let (mut entries, mut at) = (self.entries.into_iter(), 0);
+        let mut wanted = Vec::with_capacity(places.len());
+        for range in places.iter() {
+            wanted.extend(entries.by_ref().skip(range.start - at).take(range.len()));
+            at = range.end;
+        }
+        wanted
     }
 
     /// The place of a path.

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::config::{Config, ImageConfig, NamedContext};
 use crate::diag::{Diagnostic, Severity, SourceText, did_you_mean};
 use crate::dockerfile::{self, NeededId, ResolveInputs, is_predefined};
-use crate::model::{GitCommit, ImageName, InjectedFile, ProjectName, TestSpec};
+use crate::model::{ImageName, InjectedFile, ProjectName, TestSpec};
 
 /// Everything that a plan is made from.
 #[derive(Debug)]
@@ -41,8 +43,6 @@ pub struct ImageInputs {
     pub injected: Vec<InjectedFile>,
     /// The tests, those of files read.
     pub test: TestSpec,
-    /// The commit that its files are of, where they are kept in a git repository elsewhere.
-    pub commit: Option<GitCommit>,
     /// What is wrong with its named contexts, with its secrets, with the files that the configuration adds, or with those
     /// of tests. It concerns no other image.
     pub problems: Vec<Diagnostic>,
@@ -78,40 +78,62 @@ pub(super) fn drafts(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Draft> {
     // Images may share a file: then its errors are the same, and said once.
-    let mut read: BTreeMap<*const SourceText, Arc<dockerfile::Dockerfile>> = BTreeMap::new();
-    let mut drafts = Vec::new();
-    for mut inputs in images {
-        let key = Arc::as_ptr(&inputs.dockerfile);
-        let is_shared = read.contains_key(&key);
-        let dockerfile = read.entry(key).or_insert_with(|| {
-            let parsed = dockerfile::parse(&inputs.dockerfile);
-            diagnostics.extend(parsed.diagnostics);
-            Arc::new(parsed.dockerfile)
-        });
-        let declared: BTreeSet<String> =
-            dockerfile.declared_args().map(|declaration| declaration.name.text.clone()).collect();
-        let args = inputs.config.args.iter().map(|(name, value)| (name.clone(), value.value.clone()));
-        let known = build_args.iter().filter(|(name, _)| declared.contains(name) || is_predefined(name));
-        let args: BTreeMap<String, String> = args.chain(known.cloned()).collect();
-        let contexts: BTreeSet<String> = inputs.config.contexts.keys().cloned().collect();
-        let resolved = dockerfile::resolve(
-            dockerfile,
-            &ResolveInputs {
-                args: &args,
-                target: inputs.config.target.as_ref().map(|target| target.value.as_str()),
-                target_platform: &inputs.config.platform,
-                build_platform: &inputs.config.platform,
-                contexts: &contexts,
-            },
-        );
-        let against_config = config_against_dockerfile(&inputs, config, &resolved, &declared);
-        inputs.problems.extend(missing_secrets(&inputs, &resolved));
-        let new = resolved.diagnostics.iter().filter(|d| !is_shared || !diagnostics.contains(d)).cloned();
-        diagnostics.extend(new.chain(against_config).collect::<Vec<_>>());
-        let syntax = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.text.clone());
-        drafts.push(Draft { inputs, args, declared, syntax, resolved });
+    let (mut files, mut known): (Vec<Vec<(usize, ImageInputs)>>, _) = (Vec::new(), BTreeMap::new());
+    for (number, inputs) in images.into_iter().enumerate() {
+        let file = *known.entry(Arc::as_ptr(&inputs.dockerfile)).or_insert(files.len());
+        match files.get_mut(file) {
+            Some(images) => images.push((number, inputs)),
+            None => files.push(vec![(number, inputs)]),
+        }
     }
-    drafts
+    let read = |images: Vec<(usize, ImageInputs)>| {
+        // What is written takes much more room than what it means, so it goes at once.
+        let dockerfile::Parsed { dockerfile, diagnostics } = dockerfile::parse(&images[0].1.dockerfile);
+        let drafts =
+            images.into_iter().map(|(number, inputs)| (number, draft(inputs, &dockerfile, build_args, config)));
+        (diagnostics, drafts.collect::<Vec<_>>())
+    };
+    let mut drafts = Vec::new();
+    for (of_file, of_images) in files.into_par_iter().map(read).collect::<Vec<_>>() {
+        diagnostics.extend(of_file);
+        let is_shared = of_images.len() > 1;
+        for (number, (draft, against_config)) in of_images {
+            let new = draft.resolved.diagnostics.iter().filter(|d| !is_shared || !diagnostics.contains(d)).cloned();
+            diagnostics.extend(new.chain(against_config).collect::<Vec<_>>());
+            drafts.push((number, draft));
+        }
+    }
+    drafts.sort_unstable_by_key(|(number, _)| *number);
+    drafts.into_iter().map(|(_, draft)| draft).collect()
+}
+
+/// Reads one Dockerfile, with what the configuration gives and it does not take.
+fn draft(
+    mut inputs: ImageInputs,
+    dockerfile: &dockerfile::Dockerfile,
+    build_args: &[(String, String)],
+    config: &Config,
+) -> (Draft, Vec<Diagnostic>) {
+    let declared: BTreeSet<String> =
+        dockerfile.declared_args().map(|declaration| declaration.name.text.clone()).collect();
+    let args = inputs.config.args.iter().map(|(name, value)| (name.clone(), value.value.clone()));
+    let known = build_args.iter().filter(|(name, _)| declared.contains(name) || is_predefined(name));
+    let args: BTreeMap<String, String> = args.chain(known.cloned()).collect();
+    let contexts: BTreeSet<String> = inputs.config.contexts.keys().cloned().collect();
+    let resolved = dockerfile::resolve(
+        dockerfile,
+        &ResolveInputs {
+            args: &args,
+            target: inputs.config.target.as_ref().map(|target| target.value.as_str()),
+            target_platform: &inputs.config.platform,
+            build_platform: &inputs.config.platform,
+            contexts: &contexts,
+        },
+    );
+    let against_config = config_against_dockerfile(&inputs, config, &resolved, &declared);
+    inputs.problems.extend(missing_secrets(&inputs, &resolved));
+    let syntax = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.text.clone());
+    (Draft { inputs, args, declared, syntax, resolved }, against_config)
 }
 
 /// What the configuration gives and the Dockerfile does not take.

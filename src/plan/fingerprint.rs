@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::NamedContext;
 use crate::dockerfile::ResolvedInstruction;
 use crate::hash::{self, BaseId, Fingerprint, InputHash, Trees};
-use crate::model::{
-    ContentHash, Digest, ImageName, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Reference, Tag,
-};
+use crate::model::{ContentHash, Digest, ImageName, Reference, Repository, Tag, TestSpec};
 
 use super::draft::Draft;
 use super::image::Image;
@@ -39,7 +37,6 @@ pub(super) fn own(
         args: resolved.args.iter().map(|(name, value)| (name.clone(), hash::argument(name, value))).collect(),
         platform: inputs.config.platform.clone(),
         bases: bases.iter().map(|base| (base.clone(), base.digest().map(BaseId::Registry))).collect(),
-        remote_files: BTreeMap::new(),
         parents: BTreeMap::new(),
         secrets: inputs.config.secrets.iter().map(|secret| &secret.id.value).filter(mounted).cloned().collect(),
         files: injected.iter().map(|file| (file.path.clone(), hash::injected(file))).collect(),
@@ -60,32 +57,33 @@ fn named_images(draft: &Draft) -> impl Iterator<Item = (String, InputHash)> {
 pub(super) fn chain(images: &mut [Image]) {
     let mut hashes: BTreeMap<ImageName, ContentHash> = BTreeMap::new();
     for image in images {
-        image.fingerprint.parents =
-            image.parents.iter().filter_map(|parent| Some((parent.clone(), *hashes.get(parent)?))).collect();
-        image.content_hash = image.fingerprint.content_hash();
-        image.content = image.repository.with_tag(&content_tag(&image.content_hash));
-        image.tested = tested(image);
-        image.labels.extend([
-            (LABEL_IMAGE.to_owned(), image.name.to_string()),
-            (LABEL_CONTENT_HASH.to_owned(), image.content_hash.to_string()),
-            (LABEL_FINGERPRINT.to_owned(), image.fingerprint.to_label()),
-        ]);
+        let parents = image.parents.iter().filter_map(|parent| Some((parent.clone(), *hashes.get(parent)?))).collect();
+        if image.fingerprint.parents != parents {
+            image.fingerprint.parents = parents;
+            name(image);
+        }
         hashes.insert(image.name.clone(), image.content_hash);
     }
 }
 
-fn tested(image: &Image) -> Reference {
-    if image.test.is_empty() {
-        return image.content.clone();
-    }
-    let hash = hash::tests(&image.content_hash, &image.test);
-    let digits = &Digest::from_bytes(*hash.as_bytes()).hex()[..16];
-    let tag: Tag = format!("tested-{digits}").parse().expect("lower-case letters, `-` and hex digits make a tag");
-    image.repository.with_tag(&tag)
+/// Gives an image the hash of its fingerprint, and the names that follow from it.
+pub(super) fn name(image: &mut Image) {
+    image.content_hash = image.fingerprint.content_hash();
+    (image.content, image.tested) = names(&image.repository, &image.content_hash, &image.test);
 }
 
-/// `content-` and the first 16 hex digits: enough that no two images of a repository share it, and readable.
-pub(super) fn content_tag(hash: &ContentHash) -> Tag {
-    let digits = &hash.digest().hex()[..16];
-    format!("content-{digits}").parse().expect("lower-case letters, `-` and hex digits make a tag")
+/// The names of an image that passed its tests, and that passed just these tests. 16 hex digits are enough that no two
+/// images of a repository share them, and readable.
+pub(super) fn names(repository: &Repository, hash: &ContentHash, test: &TestSpec) -> (Reference, Reference) {
+    let name = |kind: &str, digest: Digest| {
+        let tag: Tag =
+            format!("{kind}-{}", &digest.hex()[..16]).parse().expect("letters, `-` and hex digits make a tag");
+        repository.with_tag(&tag)
+    };
+    let content = name("content", *hash.digest());
+    let tested = match test.is_empty() {
+        true => content.clone(),
+        false => name("tested", Digest::from_bytes(*hash::tests(hash, test).as_bytes())),
+    };
+    (content, tested)
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::config::SecretFrom;
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceText};
 use crate::graph::{self, Cycle, Dependencies};
@@ -10,13 +12,16 @@ use crate::hash::{self, Trees};
 use crate::model::{ImageName, Nodes, ProjectName, ReferenceError, RepositoryPrefix};
 
 use super::draft::{Draft, Folder, Inputs, declare, drafts};
-use super::fingerprint::{chain, content_tag, own};
-use super::image::{GitOrigin, Image, NamedFolder, Outline, Resolved, SecretSource, SecretValue};
+use super::fingerprint::{chain, names, own};
+use super::image::{Image, NamedFolder, Outline, Resolved, SecretSource, SecretValue};
 use super::meaning::{Meaning, Reader};
 use super::names::Names;
 use super::prefix;
 use super::visible::{ImageTrees, Visible};
 use super::wanted::{self, Wanted};
+
+/// So many images are hashed by one thread at least: neighbours mostly share folders, which a thread hashes once.
+const BLOCK: usize = 64;
 
 /// Images whose Dockerfiles are understood, before any of their contexts was looked at.
 #[derive(Debug)]
@@ -118,8 +123,7 @@ impl Understood {
         names.filter_map(|(layer, name)| {
             let UnderstoodImage { draft, meaning: Meaning { references, edges, bases: _ }, wants: _ } =
                 self.images.get(name)?;
-            let remote_files = &draft.resolved.remote_files;
-            Some(Outline { name, layer, dockerfile: &draft.inputs.dockerfile, references, remote_files, edges })
+            Some(Outline { name, layer, dockerfile: &draft.inputs.dockerfile, references, edges })
         })
     }
 
@@ -192,9 +196,7 @@ impl Visible {
             notes,
             mut warnings,
         } = self.understood;
-        let mut errors = Vec::new();
-        let mut hashed = Trees::default();
-        let mut resolved = Vec::with_capacity(images.len());
+        let mut whole = Vec::with_capacity(images.len());
         for (layer, names) in layers.iter().enumerate() {
             for name in names {
                 let Some(understood) = images.remove(name) else { continue };
@@ -205,10 +207,17 @@ impl Visible {
                     continue;
                 }
                 let trees = all_trees.remove(name).expect("every image was looked at");
-                match image(understood, trees, layer, &prefix, &mut hashed) {
-                    Ok(image) => resolved.push(image),
-                    Err(error) => errors.push(Diagnostic::error(error.to_string())),
-                }
+                whole.push((layer, understood, trees));
+            }
+        }
+        let hash = |hashed: &mut Trees, (layer, understood, trees)| image(understood, trees, layer, &prefix, hashed);
+        let hashed: Vec<Result<Image, ReferenceError>> =
+            whole.into_par_iter().with_min_len(BLOCK).map_init(Trees::default, hash).collect();
+        let (mut resolved, mut errors) = (Vec::with_capacity(hashed.len()), Vec::new());
+        for image in hashed {
+            match image {
+                Ok(image) => resolved.push(image),
+                Err(error) => errors.push(Diagnostic::error(error.to_string())),
             }
         }
         if !errors.is_empty() {
@@ -252,7 +261,7 @@ fn image(
 ) -> Result<Image, ReferenceError> {
     let repository = prefix.repository(&draft.inputs.name)?;
     let fingerprint = own(&draft, &meaning.bases, &trees, hashed);
-    let Draft { inputs, args, declared: _, syntax, resolved } = draft;
+    let Draft { inputs, args, declared: _, syntax: _, resolved } = draft;
     let instructions = resolved.stages.iter().flat_map(|stage| &stage.instructions).chain(&resolved.triggers);
     let Meaning { references, edges, bases: _ } = meaning;
     let ImageTrees { context, mut named, injected } = trees;
@@ -262,11 +271,11 @@ fn image(
     };
     let config = inputs.config;
     let content_hash = fingerprint.content_hash();
-    let content = repository.with_tag(&content_tag(&content_hash));
+    let (content, tested) = names(&repository, &content_hash, &inputs.test);
     Ok(Image {
         layer,
-        tested: content.clone(),
         content,
+        tested,
         repository,
         testing: config.tags.testing,
         latest: config.tags.latest,
@@ -291,13 +300,6 @@ fn image(
             .map(|secret| SecretSource { id: secret.id.value, from: secret_value(secret.from) })
             .collect(),
         references,
-        remote_files: resolved.remote_files,
-        frontend: syntax,
-        git: config.git.zip(inputs.commit).map(|(git, commit)| GitOrigin {
-            remote: git.remote.value,
-            reference: git.reference.value,
-            commit,
-        }),
         parents: edges.iter().map(|edge| edge.parent.clone()).collect(),
         edges,
         fingerprint,

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::diag::{Diagnostic, Location, Span, did_you_mean};
 use crate::model::{ImageName, InjectedFile, Listing, Nodes, Ranges, Refusal, Sight, Tree, TreePath};
 
 use super::draft::{Draft, Folder};
 use super::pick::{Picked, everything, pick};
-use super::resolve::Understood;
+use super::resolve::{Understood, UnderstoodImage};
 use super::wanted::Wanted;
 
 /// Images of which it is known what they can see of their contexts.
@@ -51,38 +53,50 @@ pub(super) struct ImageTrees {
 impl Understood {
     /// Says of every image what it can see of its contexts. `listings` are those that [`Folder::listing`] numbers.
     pub fn look(mut self, listings: &[Listing]) -> Visible {
-        let (mut picks, mut problems, mut warnings) = (BTreeMap::new(), Problems::default(), Vec::new());
+        let images: Vec<&UnderstoodImage> = self.images.values().collect();
+        let picks: Vec<Picks> = images.par_iter().map(|image| Picks::of(image, listings)).collect();
+        let (mut problems, mut warnings) = (Problems::default(), Vec::new());
         let mut ranges: Vec<Vec<Range<usize>>> = listings.iter().map(|_| Vec::new()).collect();
-        for (draft, wants) in self.images.values().map(|image| (&image.draft, &image.wants)) {
-            let injected: BTreeSet<&TreePath> = draft.inputs.injected.iter().map(|file| &file.path).collect();
-            let mut see = |folder: &Folder, wanted: &Wanted, injected: &BTreeSet<&TreePath>| {
-                let picked = match wanted {
-                    Wanted::Whole(_) => everything(&listings[folder.listing], injected),
-                    Wanted::Sources(sources) => pick(&listings[folder.listing], injected, sources),
-                };
-                problems.of(draft, wanted, &picked, &listings[folder.listing], injected);
+        for (UnderstoodImage { draft, wants, .. }, Picks { own, named }) in images.into_iter().zip(&picks) {
+            let (injected, none) = (injected(draft), BTreeSet::new());
+            let inputs = &draft.inputs;
+            let named = named.iter().map(|(name, picked)| {
+                let (folder, wanted) = (&inputs.named_contexts[name], &wants.named[name]);
+                (folder, wanted, picked, &none)
+            });
+            let all = std::iter::once((&inputs.context, &wants.own, own, &injected)).chain(named);
+            for (folder, wanted, picked, injected) in all {
+                problems.of(draft, wanted, picked, &listings[folder.listing], injected);
                 ranges[folder.listing].extend(picked.places.iter());
-                picked
-            };
-            let own = see(&draft.inputs.context, &wants.own, &injected);
-            let none = BTreeSet::new();
-            let named = wants
-                .named
-                .iter()
-                .map(|(name, wanted)| (name.clone(), see(&draft.inputs.named_contexts[name], wanted, &none)));
-            let named = named.collect();
+            }
             problems.others(draft);
-            for file in draft.inputs.config.files.iter().filter(|file| !own.injected.contains(&file.path.value)) {
-                let dockerfile = draft.inputs.dockerfile.path();
-                let message = format!("`{dockerfile}` has no use for the file `{}`", file.path.value);
+            for file in inputs.config.files.iter().filter(|file| !own.injected.contains(&file.path.value)) {
+                let message = format!("`{}` has no use for the file `{}`", inputs.dockerfile.path(), file.path.value);
                 warnings.push(Diagnostic::warning(message).at(&self.config, file.path.span, ""));
             }
-            picks.insert(draft.inputs.name.clone(), Picks { own, named });
         }
+        let picks = self.images.keys().cloned().zip(picks).collect();
         self.warnings.extend(warnings);
         let wanted = ranges.into_iter().map(Ranges::from_iter).collect();
         Visible { understood: self, picks, wanted, problems }
     }
+}
+
+impl Picks {
+    fn of(UnderstoodImage { draft, wants, .. }: &UnderstoodImage, listings: &[Listing]) -> Self {
+        let see = |folder: &Folder, wanted: &Wanted, injected: &BTreeSet<&TreePath>| match wanted {
+            Wanted::Whole(_) => everything(&listings[folder.listing], injected),
+            Wanted::Sources(sources) => pick(&listings[folder.listing], injected, sources),
+        };
+        let (contexts, none) = (&draft.inputs.named_contexts, BTreeSet::new());
+        let named = wants.named.iter().map(|(name, wanted)| (name.clone(), see(&contexts[name], wanted, &none)));
+        Self { own: see(&draft.inputs.context, &wants.own, &injected(draft)), named: named.collect() }
+    }
+}
+
+/// The paths that the configuration adds to an image's context.
+fn injected(draft: &Draft) -> BTreeSet<&TreePath> {
+    draft.inputs.injected.iter().map(|file| &file.path).collect()
 }
 
 impl Problems {

@@ -3,7 +3,6 @@
 
 mod client;
 mod credentials;
-mod download;
 mod error;
 mod helper;
 mod manifest;
@@ -14,6 +13,5 @@ mod transport;
 
 pub use client::{Options, Registry, RemoteImage, RemoteManifests};
 pub use credentials::{Credentials, Helpers, Keychain};
-pub use download::DownloadError;
 pub use error::Error;
 pub use retry::{Again, Retry, RetryPolicy};

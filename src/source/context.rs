@@ -1,17 +1,23 @@
 //! Loads contexts in two steps: folders are listed, then the files that somebody wants are read.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::diag::{Diagnostic, Diagnostics, SourceText};
-use crate::model::{Listing, Node, Nodes, Ranges, Sight};
+use rayon::prelude::*;
 
-use super::digest::{DigestError, digests};
+use crate::diag::{Diagnostic, Diagnostics, SourceText};
+use crate::model::{Listing, Node, Nodes, Ranges, Sight, TreePath};
+
+use super::digest::{Digest, DigestError, Digests};
+use super::folders::{Folder, Folders, Kind};
 use super::ignore_file::IgnoreFile;
-use super::repositories::Repositories;
+use super::repositories::{Marks, Repositories};
 use super::text::cannot_read;
 use super::walk::{shown_path, walk, with_ignore_hint};
+
+/// So many files are read by one thread at least: enough that sharing them costs nothing, few enough that all threads end
+/// together; arbitrary.
+const BLOCK: usize = 64;
 
 /// A context to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +35,17 @@ pub struct ContextRequest {
 ///
 /// # Errors
 /// What is wrong in any of the `.dockerignore` files.
-pub fn list_contexts(requests: &[ContextRequest]) -> Result<Vec<Listing>, Diagnostics> {
+pub fn list_contexts(folders: &Folders, requests: &[ContextRequest]) -> Result<Vec<Listing>, Diagnostics> {
+    let list = |ContextRequest { root, shown, ignore }: &ContextRequest| {
+        let ignore = ignore.as_ref().map_or_else(|| Ok(IgnoreFile::default()), IgnoreFile::parse)?;
+        let listing = folders.with(root, |top| walk(root, top, shown, &ignore));
+        Ok(listing.called(shown, ignore.into_patterns()))
+    };
+    let listed: Vec<Result<Listing, Diagnostics>> = requests.par_iter().map(list).collect();
     let (mut listings, mut diagnostics) = (Vec::with_capacity(requests.len()), Vec::new());
-    for ContextRequest { root, shown, ignore } in requests {
-        match ignore.as_ref().map_or_else(|| Ok(IgnoreFile::default()), IgnoreFile::parse) {
-            Ok(ignore) => listings.push(walk(root, shown, &ignore).called(shown, ignore.into_patterns())),
+    for listing in listed {
+        match listing {
+            Ok(listing) => listings.push(listing),
             Err(Diagnostics(errors)) => diagnostics.extend(errors),
         }
     }
@@ -55,34 +67,28 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong in any of them.
 pub fn load_contexts(
+    folders: &Folders,
     requests: &[ContextRequest],
     listings: Vec<Listing>,
     wanted: &[Ranges],
 ) -> Result<Loaded, Diagnostics> {
-    let (mut files, mut folders) = (Vec::new(), BTreeSet::new());
-    for ((ContextRequest { root, .. }, listing), wanted) in requests.iter().zip(&listings).zip(wanted) {
-        for (path, sight) in wanted.places().map(|place| &listing.entries()[place]) {
-            if *sight == Sight::File {
-                files.push(root.join(path.as_str()));
-            }
-            let folder = path.folders().last().unwrap_or_default();
-            if folders.last().is_none_or(|(last_root, last)| (*last_root, *last) != (root, folder)) {
-                folders.insert((root, folder));
-            }
-        }
-    }
-    files.sort_unstable_by(|a: &PathBuf, b| a.as_os_str().cmp(b.as_os_str()));
-    files.dedup();
-    let folders: Vec<PathBuf> = folders
-        .into_iter()
-        .map(|(root, folder)| if folder.is_empty() { root.clone() } else { root.join(folder) })
+    let parts: Vec<Part<'_>> = requests
+        .par_iter()
+        .zip(listings)
+        .zip(wanted)
+        .map(|((request, listing), wanted)| Part { request, entries: listing.into_wanted(wanted) })
         .collect();
-    let mut repositories = Repositories::of_folders(folders.iter().map(PathBuf::as_path));
-    let digests = digests(&files, &mut repositories);
-    let mut reading = Reading { files: &files, digests, place: 0, repositories, diagnostics: Vec::new() };
-    let all = requests.iter().zip(listings).zip(wanted);
-    let nodes = all.map(|((request, listing), wanted)| Arc::new(reading.nodes(request, listing, wanted))).collect();
-    let Reading { mut diagnostics, repositories, .. } = reading;
+    let in_folder = |part: &Part<'_>| folders.with(&part.request.root, |top| part.marks(top));
+    let mut marks = parts.par_iter().map(in_folder).reduce(Marks::default, Marks::and);
+    marks.above(parts.iter().filter(|part| !part.entries.is_empty()).map(|part| part.request.root.as_path()));
+    let mut repositories = Repositories::open(marks);
+    repositories.ask_conversions(parts.iter().flat_map(Part::files));
+    let load = |part: Part<'_>| folders.with(&part.request.root.clone(), |top| part.load(top, &repositories));
+    let (mut nodes, mut diagnostics) = (Vec::with_capacity(parts.len()), Vec::new());
+    for (loaded, errors) in parts.into_par_iter().map(load).collect::<Vec<_>>() {
+        nodes.push(Arc::new(loaded));
+        diagnostics.extend(errors);
+    }
     if diagnostics.is_empty() {
         return Ok(Loaded { nodes, notes: repositories.notes });
     }
@@ -91,63 +97,105 @@ pub fn load_contexts(
     Err(Diagnostics(diagnostics))
 }
 
-/// Files that were read, being put into contexts.
+/// What is wanted of a context.
+struct Part<'a> {
+    request: &'a ContextRequest,
+    entries: Vec<(TreePath, Sight)>,
+}
+
+impl Part<'_> {
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let files = self.entries.iter().filter(|(_, sight)| *sight == Sight::File);
+        files.map(|(path, _)| self.request.root.join(path.as_str()))
+    }
+
+    /// What of git is in the folders of the files, and in those on the way to them.
+    fn marks(&self, top: &Folder) -> Marks {
+        let (mut marks, mut last) = (Marks::default(), None);
+        for (path, _) in &self.entries {
+            let folder = path.folders().last().unwrap_or_default();
+            if last.replace(folder) == Some(folder) {
+                continue;
+            }
+            for folder in std::iter::once("").chain(path.folders()) {
+                let Some(entries) = top.below(folder).and_then(Folder::listed) else { continue };
+                let shown = || match folder {
+                    "" => self.request.root.clone().into_os_string(),
+                    folder => self.request.root.join(folder).into_os_string(),
+                };
+                if entries.find(".git").is_some() {
+                    marks.tops.insert(shown());
+                }
+                if entries.find(".gitattributes").is_some() {
+                    marks.attributes.insert(shown());
+                }
+            }
+        }
+        marks
+    }
+
+    /// Learns what the files contain.
+    fn load(self, top: &Folder, repositories: &Repositories) -> (Nodes, Vec<Diagnostic>) {
+        let Self { request, entries } = self;
+        let reading = || Reading { request, top, near: None, digests: Digests::new(repositories), repositories };
+        let read = entries.into_par_iter().with_min_len(BLOCK).map_init(reading, |reading, (path, sight)| {
+            let node = reading.node(&path, sight)?;
+            Ok((path, node))
+        });
+        let (mut nodes, mut diagnostics) = (Vec::new(), Vec::new());
+        for node in read.collect::<Vec<Result<(TreePath, Node), Box<Diagnostic>>>>() {
+            match node {
+                Ok(node) => nodes.push(node),
+                Err(error) => diagnostics.push(*error),
+            }
+        }
+        nodes.shrink_to_fit();
+        (nodes, diagnostics)
+    }
+}
+
+/// A context whose files are read.
 struct Reading<'a> {
-    /// Sorted by their bytes.
-    files: &'a [PathBuf],
-    digests: Vec<Result<Node, DigestError>>,
-    /// Where the next file is likely to be.
-    place: usize,
-    repositories: Repositories,
-    diagnostics: Vec<Diagnostic>,
+    request: &'a ContextRequest,
+    top: &'a Folder,
+    /// The folder of the file before, with its path below the context.
+    near: Option<(String, &'a Folder)>,
+    digests: Digests<'a>,
+    repositories: &'a Repositories,
 }
 
 impl Reading<'_> {
-    fn nodes(&mut self, request: &ContextRequest, listing: Listing, wanted: &Ranges) -> Nodes {
-        let mut nodes = Vec::with_capacity(wanted.len());
-        for (place, (path, sight)) in listing.into_entries().into_iter().enumerate() {
-            if !wanted.contains(place) {
-                continue;
+    fn node(&mut self, path: &TreePath, sight: Sight) -> Result<Node, Box<Diagnostic>> {
+        let request = self.request;
+        let shown = || shown_path(&request.shown, path.as_str());
+        match sight {
+            Sight::Directory if self.repositories.is_missing(&request.root, path.as_str()) => {
+                Err(Box::new(not_checked_out(&shown())))
             }
-            let shown = || shown_path(&request.shown, path.as_str());
-            let error = match sight {
-                Sight::Directory if self.repositories.is_missing(&request.root, path.as_str()) => {
-                    not_checked_out(&shown())
-                }
-                Sight::Directory => {
-                    nodes.push((path, Node::Directory));
-                    continue;
-                }
-                Sight::Symlink { target } => {
-                    nodes.push((path, Node::Symlink { target }));
-                    continue;
-                }
-                Sight::File => match self.digest(&request.root.join(path.as_str())) {
-                    Ok(node) => {
-                        nodes.push((path, node));
-                        continue;
-                    }
-                    Err(error) => no_digest(&shown(), path.as_str(), &error),
-                },
-                Sight::Refused(refusal) => {
-                    let error = Diagnostic::error(refusal.message);
-                    match refusal.hint {
-                        Some(hint) => error.hint(hint),
-                        None => error,
-                    }
-                }
-            };
-            self.diagnostics.push(error);
+            Sight::Directory => Ok(Node::Directory),
+            Sight::Symlink { target } => Ok(Node::Symlink { target }),
+            Sight::File => self.digest(path).map_err(|error| Box::new(no_digest(&shown(), path.as_str(), &error))),
+            Sight::Refused(refusal) => {
+                let error = Diagnostic::error(refusal.message);
+                Err(Box::new(match refusal.hint {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                }))
+            }
         }
-        nodes
     }
 
-    fn digest(&mut self, file: &Path) -> Result<Node, DigestError> {
-        if self.files.get(self.place).is_none_or(|here| here.as_os_str() != file.as_os_str()) {
-            self.place = self.files.partition_point(|other| other.as_os_str() < file.as_os_str());
+    fn digest(&mut self, path: &TreePath) -> Digest {
+        let (folder, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+        if self.near.as_ref().is_none_or(|(near, _)| near != folder) {
+            self.near = self.top.below(folder).map(|below| (folder.to_owned(), below));
         }
-        self.place += 1;
-        self.digests[self.place - 1].clone()
+        let known = self.near.as_ref().and_then(|(_, folder)| folder.listed()).and_then(|entries| entries.find(name));
+        let mut read = || self.digests.of(&self.request.root.join(path.as_str()));
+        match known {
+            Some(Kind::File(digest)) => digest.get_or_init(read).clone(),
+            Some(_) | None => read(),
+        }
     }
 }
 

@@ -4,16 +4,14 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, SFlag};
 
 use crate::model::{BlobHasher, BlobId, Node};
 
-use super::git_index::Conversion;
-use super::parallel;
-use super::repositories::Repositories;
+use super::repositories::{Near, Place, Repositories};
 
 /// Large enough that reading costs nothing beside hashing, small enough for the processor's cache; arbitrary.
 const BUFFER: usize = 128 << 10;
@@ -40,25 +38,43 @@ impl From<io::Error> for DigestError {
     }
 }
 
-/// What the files contain, in their order.
-pub(super) fn digests(files: &[PathBuf], repositories: &mut Repositories) -> Vec<Result<Node, DigestError>> {
-    let conversions = repositories.conversions(files);
-    let files: Vec<(&PathBuf, Conversion)> = files.iter().zip(conversions).collect();
-    let repositories = &*repositories;
-    let state = || (vec![0; BUFFER], 0);
-    parallel::map(&files, state, |(buffer, place), (path, conversion)| {
-        match clean(path, repositories, place).filter(|_| !conversion.converts) {
+/// What a file is, with its content.
+pub(super) type Digest = Result<Node, Box<DigestError>>;
+
+/// Tells what files contain, best in the order of their paths.
+pub(super) struct Digests<'a> {
+    repositories: &'a Repositories,
+    near: Near,
+    /// Where in the index the next file is likely to be.
+    place: usize,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Digests<'a> {
+    /// With the help of the repositories' indices.
+    pub(super) fn new(repositories: &'a Repositories) -> Self {
+        Self { repositories, near: Near::default(), place: 0, buffer: Vec::new() }
+    }
+
+    /// What the file at an absolute path is.
+    pub(super) fn of(&mut self, path: &Path) -> Digest {
+        let place = self.repositories.of(path, &mut self.near);
+        let conversion = place.as_ref().map(|place| self.repositories.conversion(place)).unwrap_or_default();
+        let clean = place.filter(|_| !conversion.converts).and_then(|place| clean(&place, &mut self.place));
+        match clean {
             Some(node) => Ok(node),
-            None => digest(path, conversion.is_lfs, buffer),
+            None => {
+                self.buffer.resize(BUFFER, 0);
+                digest(path, conversion.is_lfs, &mut self.buffer).map_err(Box::new)
+            }
         }
-    })
+    }
 }
 
 /// What git's index says, if the file is as git saw it last.
-fn clean(path: &Path, repositories: &Repositories, place: &mut usize) -> Option<Node> {
-    let (repository, below) = repositories.of(path)?;
-    let status = repository.status(below)?;
-    let content = repository.clean(below, &status, place)?;
+fn clean(Place { repository, path, .. }: &Place<'_>, place: &mut usize) -> Option<Node> {
+    let status = repository.status(path)?;
+    let content = repository.clean(path, &status, place)?;
     let is_file = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
     is_file.then(|| Node::File { executable: is_executable(&status), size: status.st_size as u64, content })
 }

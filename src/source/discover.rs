@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use ignore::WalkBuilder;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::diag::Diagnostic;
 use crate::model::ImageName;
 
+use super::folders::{Folder, Folders, Kind};
+use super::git_ignore::Rules;
 use super::names::{Named, names};
 
 /// A Dockerfile that was found. Its context is the folder that it lies in.
@@ -57,8 +59,8 @@ pub struct Declared {
 /// such folders. A file is called after its NAME, else its folder,
 /// else the project; capitals become small, and what no name can have becomes `-`. Before a version (`3.12-slim`), and
 /// before names that several would have, stand as many of their folders as it takes; before a version the project, too.
-pub fn discover(root: &Path, project: &str, declared: &Declared) -> Discovered {
-    let mut builder = GitignoreBuilder::new(root);
+pub fn discover(folders: &Folders, project: &str, declared: &Declared) -> Discovered {
+    let mut builder = GitignoreBuilder::new(folders.root());
     let mut diagnostics = Vec::new();
     for pattern in &declared.ignored {
         if let Err(error) = builder.add_line(None, pattern) {
@@ -69,7 +71,7 @@ pub fn discover(root: &Path, project: &str, declared: &Declared) -> Discovered {
         diagnostics.push(Diagnostic::error(format!("`ignore` can't be understood: {error}")));
         Gitignore::empty()
     });
-    let Listed { mut paths, mut linked, warnings } = dockerfiles(root, ignored);
+    let Listed { mut paths, mut linked, warnings } = dockerfiles(folders, &ignored);
     diagnostics.extend(warnings);
     for paths in [&mut paths, &mut linked] {
         paths.retain(|path| !declared.dockerfiles.contains(path));
@@ -94,43 +96,30 @@ struct Listed {
     warnings: Vec<Diagnostic>,
 }
 
-fn dockerfiles(root: &Path, ignored: Gitignore) -> Listed {
-    let in_git = root.ancestors().any(|ancestor| ancestor.join(".git").exists());
-    let walk = WalkBuilder::new(root)
-        .standard_filters(false)
-        .git_ignore(true)
-        // Above a folder that no git knows, any `.gitignore` belongs to somebody else.
-        .parents(in_git)
-        .require_git(false)
-        .filter_entry(move |entry| {
-            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            entry.file_name() != ".git" && !ignored.matched(entry.path(), is_folder).is_ignore()
-        })
-        .build();
-    let (mut paths, mut links, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-    for entry in walk {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(e) => {
-                warnings.push(Diagnostic::warning(format!("not searched for Dockerfiles: {e}")));
-                continue;
-            }
-        };
-        let path = entry.path().strip_prefix(root).expect("a walk stays below its root").to_string_lossy();
-        if entry.path_is_symlink() {
-            links.extend(linked_folder(root, entry.path()));
-        }
-        let is_file = || entry.path().metadata().is_ok_and(|metadata| metadata.is_file());
-        if given_name(split(&path).1).is_none() || !is_file() {
-            continue;
-        }
-        match path {
-            Cow::Borrowed(path) => paths.push(path.to_owned()),
-            Cow::Owned(lossy) => {
-                warnings.push(Diagnostic::warning(format!("no image is made of `{lossy}`: its path is not UTF-8")));
-            }
-        }
-    }
+/// What is found, in no order.
+#[derive(Default)]
+struct Finds {
+    paths: Vec<String>,
+    links: Vec<(String, String)>,
+    warnings: Vec<Diagnostic>,
+}
+
+/// A folder to search.
+struct Search<'a> {
+    folder: &'a Folder,
+    /// Where it is.
+    path: PathBuf,
+    rules: Rules,
+}
+
+fn dockerfiles(folders: &Folders, ignored: &Gitignore) -> Listed {
+    let root = folders.root();
+    let first = Search { folder: folders.top(), path: root.to_owned(), rules: Rules::above(root) };
+    let all = Mutex::new(Finds::default());
+    let shared = Shared { root, ignored, all: &all };
+    rayon::scope(|scope| first.run(scope, &shared));
+    let Finds { mut paths, mut links, mut warnings } = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    links.sort();
     paths.sort();
     warnings.sort_by(|a: &Diagnostic, b| a.message.cmp(&b.message));
     let below = |(link, folder): &(String, String)| {
@@ -141,6 +130,95 @@ fn dockerfiles(root: &Path, ignored: Gitignore) -> Listed {
     let mut linked: Vec<String> = links.iter().flat_map(below).collect();
     linked.sort();
     Listed { paths, linked, warnings }
+}
+
+/// What all searches of one run have in common.
+struct Shared<'a> {
+    root: &'a Path,
+    ignored: &'a Gitignore,
+    all: &'a Mutex<Finds>,
+}
+
+impl<'a> Search<'a> {
+    /// Searches a folder, and sees to it that somebody searches those in it. A call for each would not do: folders may
+    /// lie in one another deeper than a stack is.
+    fn run<'s>(self, scope: &rayon::Scope<'s>, shared: &'s Shared<'a>)
+    where
+        'a: 's,
+    {
+        let mut finds = Finds::default();
+        for below in finds.search(self, shared.root, shared.ignored) {
+            scope.spawn(move |scope| below.run(scope, shared));
+        }
+        finds.add_to(shared.all);
+    }
+}
+
+impl Finds {
+    fn add_to(self, all: &Mutex<Self>) {
+        let Self { paths, links, warnings } = self;
+        if paths.is_empty() && links.is_empty() && warnings.is_empty() {
+            return;
+        }
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.paths.extend(paths);
+        all.links.extend(links);
+        all.warnings.extend(warnings);
+    }
+
+    /// Searches one folder, and returns those in it that are to be searched.
+    fn search<'a>(&mut self, search: Search<'a>, root: &Path, ignored: &Gitignore) -> Vec<Search<'a>> {
+        let Search { folder, path, mut rules } = search;
+        let entries = match folder.entries(&path) {
+            Ok(entries) => entries,
+            Err(e) => {
+                let message = format!("not searched for Dockerfiles: {}: {}", path.display(), e.error());
+                self.warnings.push(Diagnostic::warning(message));
+                return Vec::new();
+            }
+        };
+        // What lies above another repository does not hold in it.
+        if path != root && entries.find(".git").is_some() {
+            rules = Rules::default();
+        }
+        if entries.find(".gitignore").is_some() {
+            rules = rules.with_file_of(&path);
+        }
+        let mut more = Vec::new();
+        for (name, kind) in entries.iter() {
+            let is_dockerfile = given_name(&name.to_string_lossy()).is_some();
+            let is_folder = matches!(kind, Kind::Folder(_));
+            if name == ".git" || !(is_dockerfile || is_folder || matches!(kind, Kind::Symlink)) {
+                continue;
+            }
+            let at = path.join(name);
+            if rules.hide(&at, is_folder) || ignored.matched(&at, is_folder).is_ignore() {
+                continue;
+            }
+            match kind {
+                Kind::Folder(folder) => more.push(Search { folder, path: at, rules: rules.clone() }),
+                Kind::File(_) => self.dockerfile(&at, root),
+                Kind::Symlink => {
+                    self.links.extend(linked_folder(root, &at));
+                    if is_dockerfile && at.is_file() {
+                        self.dockerfile(&at, root);
+                    }
+                }
+                Kind::Fifo | Kind::Socket | Kind::Device | Kind::Unknown(_) => {}
+            }
+        }
+        more
+    }
+
+    fn dockerfile(&mut self, path: &Path, root: &Path) {
+        match path.strip_prefix(root).expect("a search stays below its root").to_string_lossy() {
+            Cow::Borrowed(path) => self.paths.push(path.to_owned()),
+            Cow::Owned(lossy) => {
+                let message = format!("no image is made of `{lossy}`: its path is not UTF-8");
+                self.warnings.push(Diagnostic::warning(message));
+            }
+        }
+    }
 }
 
 /// A link to another folder below the root that does not lie in that folder: both paths, with a `/` at the end.

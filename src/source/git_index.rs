@@ -4,7 +4,7 @@
 //! one that the index holds, the index is younger than the file, and nothing converts content between the two.
 //! Wherever one of these is not known, the file is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -162,7 +162,7 @@ impl Repository {
     ///
     /// # Errors
     /// When git fails.
-    pub(super) fn conversions(&self, paths: &[&str]) -> Result<BTreeMap<String, Conversion>, GitError> {
+    pub(super) fn conversions(&self, paths: &BTreeSet<String>) -> Result<BTreeMap<String, Conversion>, GitError> {
         let input: Vec<u8> = paths.iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
         let answer = git_reading(&self.top, &["check-attr", "--stdin", "-z", "--all"], &input)?;
         let mut attributes: BTreeMap<String, Vec<Attribute<'_>>> = BTreeMap::new();

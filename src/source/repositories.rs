@@ -2,29 +2,87 @@
 //! clones within a work tree answer for their own files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::git::GitError;
 use super::git_index::{Conversion, Repository, open};
 
+/// Folders with something of git in them: absolute, without symbolic links.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// With a `.git`.
+    pub(super) tops: BTreeSet<OsString>,
+    /// With a `.gitattributes`.
+    pub(super) attributes: BTreeSet<OsString>,
+}
+
 /// The repositories of folders.
 #[derive(Default)]
 pub(super) struct Repositories {
     opened: Vec<Repository>,
-    /// Which of them a folder lies in; none lies in one whose index is of no use, or in no repository.
-    of_folders: BTreeMap<PathBuf, Option<usize>>,
+    /// By their tops; none is one whose index is of no use.
+    by_top: BTreeMap<OsString, Option<usize>>,
     /// The folders of submodules that are not checked out.
     missing: BTreeSet<PathBuf>,
+    /// What attributes say of files, by repository and path below its top; none where git fails to tell.
+    conversions: BTreeMap<usize, Option<BTreeMap<String, Conversion>>>,
     /// What the user should hear: why an index can't be used.
     pub(super) notes: Vec<String>,
 }
 
-impl Repositories {
-    /// Opens the repositories of folders, which are absolute and without symbolic links.
-    pub(super) fn of_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Self {
-        let mut repositories = Self::default();
+/// A folder, and the repository that it lies in.
+#[derive(Default)]
+pub(super) struct Near {
+    folder: Option<Vec<u8>>,
+    repository: Option<usize>,
+}
+
+/// A file in its repository.
+pub(super) struct Place<'a> {
+    number: usize,
+    pub(super) repository: &'a Repository,
+    /// The file's path below the repository's top.
+    pub(super) path: &'a str,
+}
+
+impl Marks {
+    /// Looks into the folders above others.
+    pub(super) fn above<'a>(&mut self, folders: impl Iterator<Item = &'a Path>) {
+        let mut seen: BTreeSet<&OsStr> = BTreeSet::new();
         for folder in folders {
-            repositories.enter(folder);
+            for above in folder.ancestors().skip(1).take_while(|above| seen.insert(above.as_os_str())) {
+                if above.join(".git").symlink_metadata().is_ok() {
+                    self.tops.insert(above.into());
+                }
+                if above.join(".gitattributes").symlink_metadata().is_ok() {
+                    self.attributes.insert(above.into());
+                }
+            }
+        }
+    }
+
+    /// These and those.
+    pub(super) fn and(mut self, mut others: Self) -> Self {
+        self.tops.append(&mut others.tops);
+        self.attributes.append(&mut others.attributes);
+        self
+    }
+}
+
+impl Repositories {
+    /// Opens the repositories.
+    pub(super) fn open(Marks { tops, attributes }: Marks) -> Self {
+        let mut repositories = Self::default();
+        for top in tops {
+            let opened = repositories.add(Path::new(&top));
+            repositories.by_top.insert(top, opened);
+        }
+        for folder in attributes {
+            if let Some(repository) = repositories.of_folder(Path::new(&folder)) {
+                repositories.opened[repository].has_attributes = true;
+            }
         }
         for repository in &repositories.opened {
             let folders = repository.submodules().map(|path| repository.top.join(path));
@@ -33,73 +91,75 @@ impl Repositories {
         repositories
     }
 
-    fn enter(&mut self, folder: &Path) -> Option<usize> {
-        if let Some(known) = self.of_folders.get(folder) {
-            return *known;
-        }
-        let repository = if folder.join(".git").symlink_metadata().is_ok() {
-            self.open(folder)
-        } else {
-            folder.parent().and_then(|above| self.enter(above))
-        };
-        if let Some(repository) = repository
-            && folder.join(".gitattributes").symlink_metadata().is_ok()
-        {
-            self.opened[repository].has_attributes = true;
-        }
-        self.of_folders.insert(folder.to_owned(), repository);
-        repository
-    }
-
-    fn open(&mut self, folder: &Path) -> Option<usize> {
-        match open(folder) {
+    fn add(&mut self, top: &Path) -> Option<usize> {
+        match open(top) {
             Ok(repository) => {
                 self.opened.push(repository?);
                 Some(self.opened.len() - 1)
             }
             Err(GitError(why)) => {
-                let folder = folder.display();
+                let top = top.display();
                 self.notes.push(format!(
-                    "the files of `{folder}` are read, clean ones too, as git's index can't be used: {why}"
+                    "the files of `{top}` are read, clean ones too, as git's index can't be used: {why}"
                 ));
                 None
             }
         }
     }
 
-    /// The repository of a file whose folder was asked for, and the file's path below the repository's top.
-    pub(super) fn of<'a>(&self, file: &'a Path) -> Option<(&Repository, &'a str)> {
-        let repository = &self.opened[(*self.of_folders.get(file.parent()?)?)?];
-        Some((repository, file.strip_prefix(&repository.top).ok()?.to_str()?))
+    fn of_folder(&self, folder: &Path) -> Option<usize> {
+        folder.ancestors().find_map(|above| self.by_top.get(above.as_os_str())).copied().flatten()
+    }
+
+    /// The repository of a file. `near` is what the file before lies in.
+    pub(super) fn of<'a>(&'a self, file: &'a Path, near: &mut Near) -> Option<Place<'a>> {
+        let path = file.as_os_str().as_bytes();
+        let end = path.iter().rposition(|byte| *byte == b'/')?;
+        let folder = &path[..end.max(1)];
+        if near.folder.as_deref() != Some(folder) {
+            near.repository = self.of_folder(Path::new(OsStr::from_bytes(folder)));
+            let known = near.folder.get_or_insert_default();
+            known.clear();
+            known.extend_from_slice(folder);
+        }
+        let number = near.repository?;
+        let repository = &self.opened[number];
+        let below = path.strip_prefix(repository.top.as_os_str().as_bytes())?;
+        let path = str::from_utf8(below.strip_prefix(b"/").unwrap_or(below)).ok()?;
+        Some(Place { number, repository, path })
     }
 
     /// Whether a folder below a root is the empty place of a submodule that is not checked out.
-    pub(super) fn is_missing(&self, root: &Path, folder: &str) -> bool {
-        !self.missing.is_empty() && self.missing.contains(&root.join(folder))
+    pub(super) fn is_missing(&self, root: &Path, below: &str) -> bool {
+        !self.missing.is_empty() && self.missing.contains(&root.join(below))
     }
 
-    /// What attributes say of each file. Where git fails to tell, every file may be converted.
-    pub(super) fn conversions(&mut self, files: &[PathBuf]) -> Vec<Conversion> {
-        let mut conversions = vec![Conversion::default(); files.len()];
-        let mut notes = Vec::new();
-        for repository in self.opened.iter().filter(|repository| repository.has_attributes) {
-            let places = files.iter().enumerate().filter_map(|(place, file)| {
-                let (other, below) = self.of(file)?;
-                std::ptr::eq(other, repository).then_some((place, below))
-            });
-            let (places, paths): (Vec<usize>, Vec<&str>) = places.unzip();
-            match repository.conversions(&paths) {
-                Ok(found) => {
-                    let found = paths.iter().map(|path| found.get(*path).copied().unwrap_or_default());
-                    places.iter().zip(found).for_each(|(place, conversion)| conversions[*place] = conversion);
-                }
-                Err(GitError(why)) => {
-                    places.iter().for_each(|place| conversions[*place].converts = true);
-                    notes.push(format!("clean files are read, too, as git does not tell their attributes: {why}"));
-                }
+    /// Asks what attributes say of files. Where git fails to tell, every file may be converted.
+    pub(super) fn ask_conversions(&mut self, files: impl Iterator<Item = PathBuf>) {
+        if !self.opened.iter().any(|repository| repository.has_attributes) {
+            return;
+        }
+        let mut paths: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+        let mut near = Near::default();
+        for file in files {
+            if let Some(place) = self.of(&file, &mut near).filter(|place| place.repository.has_attributes) {
+                paths.entry(place.number).or_default().insert(place.path.to_owned());
             }
         }
-        self.notes.extend(notes);
-        conversions
+        for (number, paths) in paths {
+            let told = self.opened[number].conversions(&paths).map_err(|GitError(why)| {
+                self.notes.push(format!("clean files are read, too, as git does not tell their attributes: {why}"));
+            });
+            self.conversions.insert(number, told.ok());
+        }
+    }
+
+    /// What attributes say of a file.
+    pub(super) fn conversion(&self, Place { number, path, .. }: &Place<'_>) -> Conversion {
+        match self.conversions.get(number) {
+            None => Conversion::default(),
+            Some(None) => Conversion { converts: true, is_lfs: false },
+            Some(Some(told)) => told.get(*path).copied().unwrap_or_default(),
+        }
     }
 }

@@ -1,23 +1,23 @@
 //! Lists a context: what is in a folder after its `.dockerignore`, without reading a file's content.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry, FileType};
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::diag::Diagnostic;
 use crate::model::{Listing, MatchedAbove, Refusal, Sight, TreePath};
 
+use super::folders::{Folder, Kind};
 use super::ignore_file::IgnoreFile;
 use super::text::cannot_read;
 
 /// Lists the folder `root`, which the user knows as `shown` (empty: the project's root).
-pub(super) fn walk(root: &Path, shown: &str, ignore: &IgnoreFile) -> Listing {
+pub(super) fn walk(root: &Path, top: &Folder, shown: &str, ignore: &IgnoreFile) -> Listing {
     let mut walk =
         Walk { root, shown, ignore, entries: Vec::new(), refused: Vec::new(), root_refused: None, folders: Vec::new() };
-    walk.folders.push(Folder { path: String::new(), hidden: false, ancestors: MatchedAbove::default() });
-    while let Some(folder) = walk.folders.pop() {
-        walk.folder(&folder);
+    walk.folders.push(Pending { folder: top, path: String::new(), hidden: false, ancestors: MatchedAbove::default() });
+    while let Some(pending) = walk.folders.pop() {
+        walk.folder(&pending);
     }
     match walk.root_refused {
         Some(refused) => Listing::refused(refused),
@@ -35,10 +35,12 @@ struct Walk<'a> {
     refused: Vec<(TreePath, Sight)>,
     /// Why the root can't be listed.
     root_refused: Option<Refusal>,
-    folders: Vec<Folder>,
+    folders: Vec<Pending<'a>>,
 }
 
-struct Folder {
+/// A folder to look into.
+struct Pending<'a> {
+    folder: &'a Folder,
     /// Relative to the root; empty for the root.
     path: String,
     /// Whether it is ignored, and only looked into for exceptions.
@@ -46,19 +48,22 @@ struct Folder {
     ancestors: MatchedAbove,
 }
 
-impl Walk<'_> {
-    fn folder(&mut self, folder: &Folder) {
-        let read = fs::read_dir(self.root.join(&folder.path)).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        match read {
-            Ok(entries) => entries.iter().for_each(|entry| self.entry(folder, entry)),
-            Err(_) if folder.hidden => {}
-            Err(e) => self.refuse(cannot_read(&self.show(&folder.path), &e), &folder.path),
+impl<'a> Walk<'a> {
+    fn folder(&mut self, pending: &Pending<'a>) {
+        match pending.folder.entries(&self.path(&pending.path)) {
+            Ok(entries) => entries.iter().for_each(|(name, kind)| self.entry(pending, name, kind)),
+            Err(_) if pending.hidden => {}
+            Err(e) => self.refuse(cannot_read(&self.show(&pending.path), &e.error()), &pending.path),
         }
     }
 
-    fn entry(&mut self, folder: &Folder, entry: &DirEntry) {
-        let Some(path) = join(&folder.path, &entry.file_name()) else {
-            let lossy = entry.file_name().to_string_lossy().into_owned();
+    fn path(&self, below: &str) -> PathBuf {
+        if below.is_empty() { self.root.to_owned() } else { self.root.join(below) }
+    }
+
+    fn entry(&mut self, folder: &Pending<'a>, name: &OsStr, kind: &'a Kind) {
+        let Some(path) = join(&folder.path, name) else {
+            let lossy = name.to_string_lossy().into_owned();
             let lossy = if folder.path.is_empty() { lossy } else { format!("{}/{lossy}", folder.path) };
             // No pattern can be told the name, but one may hide it by a wildcard.
             if !self.ignore.hides(&lossy, &folder.ancestors) {
@@ -70,46 +75,43 @@ impl Walk<'_> {
             }
             return;
         };
-        let kind = match entry.file_type() {
-            Ok(kind) => kind,
-            Err(e) => return self.refuse(cannot_read(&self.show(path.as_str()), &e), path.as_str()),
-        };
-        if kind.is_dir() {
+        if let Kind::Folder(below) = kind {
             let (hidden, ancestors) = self.ignore.hides_folder(path.as_str(), &folder.ancestors);
             if !hidden || self.ignore.has_exceptions_below(path.as_str()) {
-                self.folders.push(Folder { path: path.as_str().to_owned(), hidden, ancestors });
+                self.folders.push(Pending { folder: below, path: path.as_str().to_owned(), hidden, ancestors });
             }
             if !hidden {
                 self.entries.push((path, Sight::Directory));
             }
         } else if !self.ignore.hides(path.as_str(), &folder.ancestors) {
-            self.leaf(path, kind, entry);
+            self.leaf(path, kind);
         }
     }
 
-    fn leaf(&mut self, path: TreePath, kind: FileType, entry: &DirEntry) {
-        if kind.is_file() {
-            self.entries.push((path, Sight::File));
-        } else if kind.is_symlink() {
-            match fs::read_link(entry.path()).map(|target| target.into_os_string().into_string()) {
-                Ok(Ok(target)) => self.entries.push((path, Sight::Symlink { target })),
-                Ok(Err(_)) => {
-                    let shown = self.show(path.as_str());
-                    self.refuse(
-                        Diagnostic::error(format!("the link `{shown}` points to a name that is not UTF-8")),
-                        path.as_str(),
-                    );
-                }
-                Err(e) => self.refuse(cannot_read(&self.show(path.as_str()), &e), path.as_str()),
+    fn leaf(&mut self, path: TreePath, kind: &Kind) {
+        let what = match kind {
+            Kind::File(_) => return self.entries.push((path, Sight::File)),
+            Kind::Symlink => return self.link(path),
+            Kind::Unknown(e) => return self.refuse(cannot_read(&self.show(path.as_str()), &e.error()), path.as_str()),
+            // Who calls has looked into it.
+            Kind::Folder(_) => return,
+            Kind::Fifo => "a fifo",
+            Kind::Socket => "a socket",
+            Kind::Device => "a device",
+        };
+        let shown = self.show(path.as_str());
+        self.refuse(Diagnostic::error(format!("`{shown}` is {what}, which no image can hold")), path.as_str());
+    }
+
+    fn link(&mut self, path: TreePath) {
+        match fs::read_link(self.path(path.as_str())).map(|target| target.into_os_string().into_string()) {
+            Ok(Ok(target)) => self.entries.push((path, Sight::Symlink { target })),
+            Ok(Err(_)) => {
+                let shown = self.show(path.as_str());
+                let error = Diagnostic::error(format!("the link `{shown}` points to a name that is not UTF-8"));
+                self.refuse(error, path.as_str());
             }
-        } else {
-            let what = match () {
-                () if kind.is_fifo() => "a fifo",
-                () if kind.is_socket() => "a socket",
-                () => "a device",
-            };
-            let shown = self.show(path.as_str());
-            self.refuse(Diagnostic::error(format!("`{shown}` is {what}, which no image can hold")), path.as_str());
+            Err(e) => self.refuse(cannot_read(&self.show(path.as_str()), &e), path.as_str()),
         }
     }
 

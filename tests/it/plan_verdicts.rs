@@ -22,7 +22,7 @@ fn sketches() -> Vec<Sketch> {
 }
 
 fn labelled(image: &Image) -> Labelled {
-    Labelled::read(&image.labels).unwrap()
+    Labelled::read(&image.all_labels()).unwrap()
 }
 
 /// Everything that is in the project is there, tested.
@@ -275,8 +275,8 @@ fn what_is_forced_is_built_and_its_children_are_not() {
 fn labels_carry_what_the_next_plan_needs() {
     let resolved = project(&sketches()).unwrap();
     for image in &resolved.images {
-        assert_eq!(image.labels[LABEL_CONTENT_HASH], image.content_hash.to_string());
-        assert_eq!(Fingerprint::from_label(&image.labels[LABEL_FINGERPRINT]), Some(image.fingerprint.clone()));
+        assert_eq!(image.all_labels()[LABEL_CONTENT_HASH], image.content_hash.to_string());
+        assert_eq!(Fingerprint::from_label(&image.all_labels()[LABEL_FINGERPRINT]), Some(image.fingerprint.clone()));
         assert_eq!(
             image.content.tag().unwrap().as_str(),
             format!("content-{}", &image.content_hash.digest().hex()[..16])

@@ -87,7 +87,6 @@ impl Sketch {
             named_contexts: BTreeMap::new(),
             injected: injected.collect(),
             test: TestSpec::default(),
-            commit: None,
             problems: Vec::new(),
         }
     }
@@ -132,9 +131,8 @@ pub(crate) fn chosen(images: &[Sketch], words: &[String]) -> Result<Resolved, Di
     let listings: Vec<Listing> = images.iter().map(Sketch::listing).collect();
     let visible = understand(inputs)?.choose(Choice::Words(words))?.look(&listings);
     let read = images.iter().zip(listings).zip(visible.wanted()).map(|((image, listing), wanted)| {
-        let entries = listing.into_entries().into_iter().enumerate().filter(|(place, _)| wanted.contains(*place));
-        let node = |(_, (path, sight)): (usize, (TreePath, Sight))| (path.clone(), image.node(&path, sight));
-        Arc::new(entries.map(node).collect::<Nodes>())
+        let node = |(path, sight): (TreePath, Sight)| (path.clone(), image.node(&path, sight));
+        Arc::new(listing.into_wanted(wanted).into_iter().map(node).collect::<Nodes>())
     });
     let read: Vec<Arc<Nodes>> = read.collect();
     visible.resolve(&read)

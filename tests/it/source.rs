@@ -13,7 +13,7 @@ use expect_test::{Expect, expect};
 use tempfile::TempDir;
 use windlass::diag::{Diagnostic, Diagnostics, SourceText};
 use windlass::model::{Listing, Node, Ranges, Tree};
-use windlass::source::{ContextRequest, Declared, discover, list_contexts, load_contexts, revision};
+use windlass::source::{ContextRequest, Declared, Folders, discover, list_contexts, load_contexts, revision};
 
 /// Makes files below a folder: `path=content`, `path/` for a folder, `path->target` for a link, `path*=content`
 /// for a program.
@@ -37,7 +37,8 @@ pub(crate) fn make(root: &Path, files: &str) {
 
 /// Loads contexts as if somebody wanted all that is in them.
 pub(crate) fn load_whole(requests: &[ContextRequest]) -> Result<Vec<Tree>, Diagnostics> {
-    let listings = list_contexts(requests)?;
+    let folders = requests.first().map_or_else(|| Folders::of(Path::new("/")), |request| Folders::of(&request.root));
+    let listings = list_contexts(&folders, requests)?;
     let refused = listings.iter().filter_map(Listing::refusal).map(|refusal| Diagnostic::error(&refusal.message));
     let refused: Vec<Diagnostic> = refused.collect();
     if !refused.is_empty() {
@@ -45,7 +46,7 @@ pub(crate) fn load_whole(requests: &[ContextRequest]) -> Result<Vec<Tree>, Diagn
     }
     let all = |listing: &Listing| Ranges::from(0..listing.entries().len());
     let wanted: Vec<Ranges> = listings.iter().map(all).collect();
-    let nodes = load_contexts(requests, listings, &wanted)?.nodes;
+    let nodes = load_contexts(&folders, requests, listings, &wanted)?.nodes;
     Ok(nodes.iter().zip(wanted).map(|(nodes, all)| Tree::part_of(nodes, all, &Ranges::default())).collect())
 }
 
@@ -329,7 +330,7 @@ fn check_discovery(files: &str, claimed: &[&str], expected: Expect) {
         names: BTreeSet::from(["taken".parse().unwrap()]),
         ignored: vec!["skipped/".to_owned(), "*.skipped".to_owned()],
     };
-    let discovered = discover(folder.path(), "shop", &declared);
+    let discovered = discover(&Folders::of(folder.path()), "shop", &declared);
     let found = discovered.found.iter().map(|found| format!("{} <- {}\n", found.name, found.path));
     let shown = found.collect::<String>() + &show_all(&discovered.diagnostics);
     expected.assert_eq(&shown);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use windlass::diag::SourceText;
 use windlass::model::{Node, Ranges};
-use windlass::source::{ContextRequest, list_contexts, load_contexts};
+use windlass::source::{ContextRequest, Folders, list_contexts, load_contexts};
 
 use crate::parts;
 
@@ -70,7 +70,7 @@ fn arrived(root: &Path, image: &str) -> Option<BTreeSet<String>> {
 fn ours(root: &Path) -> Option<BTreeSet<String>> {
     let ignore = SourceText::new(".dockerignore", fs::read_to_string(root.join(".dockerignore")).unwrap());
     let request = ContextRequest { root: root.canonicalize().unwrap(), shown: String::new(), ignore: Some(ignore) };
-    let listings = list_contexts(&[request]).ok()?;
+    let listings = list_contexts(&Folders::of(root), &[request]).ok()?;
     Some(listings[0].entries().iter().map(|(path, _)| path.to_string()).collect())
 }
 
@@ -123,9 +123,9 @@ fn a_file_of_2_gib_is_hashed_in_little_memory() {
     };
     let before = peak();
     let request = ContextRequest { root: folder.path().canonicalize().unwrap(), shown: String::new(), ignore: None };
-    let requests = [request];
-    let listings = list_contexts(&requests).unwrap();
-    let nodes = load_contexts(&requests, listings, &[Ranges::from(0..1)]).unwrap().nodes;
+    let (folders, requests) = (Folders::of(folder.path()), [request]);
+    let listings = list_contexts(&folders, &requests).unwrap();
+    let nodes = load_contexts(&folders, &requests, listings, &[Ranges::from(0..1)]).unwrap().nodes;
     let (_, node) = nodes[0].first().unwrap();
     assert!(matches!(node, Node::File { size: 2_147_483_648, .. }), "{node:?}");
     let more = peak().saturating_sub(before);

@@ -13,7 +13,7 @@ use windlass::diag::{Diagnostics, SourceText};
 use windlass::engine::docker::Builder;
 use windlass::model::{Listing, Node, Ranges, TestSpec, Tree};
 use windlass::plan::{self, Folder, ImageInputs, Inputs};
-use windlass::source::{ContextRequest, list_contexts, load_contexts};
+use windlass::source::{ContextRequest, Folders, list_contexts, load_contexts};
 
 use crate::engine_build::{Build, Events, base, engine};
 use crate::parts;
@@ -179,7 +179,6 @@ fn seen(root: &Path, dockerfile: &str) -> Result<(Tree, Tree), Diagnostics> {
         named_contexts: std::collections::BTreeMap::new(),
         injected: Vec::new(),
         test: TestSpec::default(),
-        commit: None,
         problems: Vec::new(),
     };
     let inputs = Inputs {
@@ -191,12 +190,13 @@ fn seen(root: &Path, dockerfile: &str) -> Result<(Tree, Tree), Diagnostics> {
     };
     let ignore = SourceText::new(".dockerignore", fs::read_to_string(root.join(".dockerignore")).unwrap());
     let requests = [ContextRequest { root: root.to_owned(), shown: String::new(), ignore: Some(ignore) }];
-    let listings: Vec<Listing> = list_contexts(&requests)?;
+    let folders = Folders::of(root);
+    let listings: Vec<Listing> = list_contexts(&folders, &requests)?;
     let all = [Ranges::from(0..listings[0].entries().len())];
     let visible = plan::understand(inputs)?.look(&listings);
-    let nodes = load_contexts(&requests, listings.clone(), visible.wanted())?;
+    let nodes = load_contexts(&folders, &requests, listings.clone(), visible.wanted())?;
     let tree = visible.resolve(&nodes.nodes)?.images[0].context.clone();
-    let everything = load_contexts(&requests, listings, &all)?.nodes;
+    let everything = load_contexts(&folders, &requests, listings, &all)?.nodes;
     let [all] = all;
     Ok((tree, Tree::part_of(&everything[0], all, &Ranges::default())))
 }

@@ -7,7 +7,7 @@ use super::remotes::Brought;
 use crate::config::{Config, GitSource, ImageConfig, ProjectPath, Spanned};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::model::{ImageName, ProjectName, TreePath};
-use crate::source::{Declared, Discovered, Found, discover};
+use crate::source::{Declared, Discovered, Folders, Found, discover};
 
 /// What paths are relative to: the project's root, or that of a git repository elsewhere.
 #[derive(Debug, Clone)]
@@ -73,6 +73,7 @@ pub(super) struct Sources {
 /// that discovery finds for its name.
 pub(super) fn sources(
     root: &Path,
+    folders: &Folders,
     project: &ProjectName,
     config: &Config,
     brought: &Brought,
@@ -96,12 +97,12 @@ pub(super) fn sources(
         ignored: config.ignore.clone(),
     };
     let Discovered { found, ambiguous, longer, diagnostics: of_discovery } =
-        discover(root, project.as_str(), &to_discover);
+        discover(folders, project.as_str(), &to_discover);
     diagnostics.extend(of_discovery);
     let mut found: BTreeMap<ImageName, Found> = found.into_iter().map(|f| (f.name.clone(), f)).collect();
     let found_names: BTreeSet<ImageName> = found.keys().cloned().collect();
     let mut sources = Sources {
-        images: Vec::new(),
+        images: Vec::with_capacity(config.images.len() + found.len()),
         unreadable: ambiguous.into_keys().collect(),
         notes: Vec::from_iter(of_longer_names(&longer)),
     };

@@ -1,16 +1,19 @@
 //! Reads what images are made from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use super::find::{Home, ImageSource};
 use crate::cli::Settings;
-use crate::config::{self, Config, FileConfig, FileFrom, GitSource, NamedContext, ProjectPath, TestConfig};
+use crate::config::{self, Config, FileConfig, FileFrom, NamedContext, ProjectPath, TestConfig};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
-use crate::model::{GitCommit, GitPin, ImageName, InjectedFile, Listing, TestSpec, TreePath};
+use crate::model::{ImageName, InjectedFile, Listing, TestSpec, TreePath};
 use crate::plan::{Folder, ImageInputs, Resolved, Understood, Visible};
-use crate::source::{ContextRequest, Loaded, list_contexts, load_contexts, read_bytes, read_text};
+use crate::source::{ContextRequest, Folders, Loaded, list_contexts, load_contexts, read_bytes, read_text};
 
 /// The images as they are read, before any of their contexts is looked at.
 pub(super) struct ReadImages {
@@ -18,45 +21,59 @@ pub(super) struct ReadImages {
     /// The names of those whose Dockerfile can't be read.
     pub(super) unreadable: BTreeSet<ImageName>,
     /// The contexts that they name, no two alike.
-    pub(super) contexts: Vec<ContextRequest>,
+    pub(super) contexts: Contexts,
+}
+
+/// Reads all Dockerfiles, by what they are called.
+fn dockerfiles(sources: &[ImageSource]) -> BTreeMap<String, Result<Arc<SourceText>, Diagnostics>> {
+    let read = |ImageSource { home, dockerfile, .. }: &ImageSource| {
+        let shown = home.shown(dockerfile.as_str());
+        let text = read_text(&home.root.join(dockerfile.as_str()), &shown);
+        (shown, text)
+    };
+    sources.par_iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+/// The contexts of images, and the folders that they are in.
+pub(super) struct Contexts {
+    folders: Folders,
+    requests: Vec<ContextRequest>,
 }
 
 /// Reads the images. Of those whose Dockerfile can't be read the name is left, and that is said; other things that can't
 /// be read are missing, which is among the image's problems.
 pub(super) fn images(
+    folders: Folders,
     sources: Vec<ImageSource>,
     config: &Config,
-    commits: &BTreeMap<GitPin, GitCommit>,
     settings: &Settings,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> ReadImages {
     let mut reader = Reader {
         here: Home::project(&settings.root),
+        folders: &folders,
         config,
-        commits,
         settings,
         texts: BTreeMap::new(),
+        ahead: dockerfiles(&sources),
         contexts: Vec::new(),
         known: BTreeMap::new(),
         diagnostics,
     };
-    let (mut images, mut unreadable) = (Vec::new(), BTreeSet::new());
+    let (mut images, mut unreadable) = (Vec::with_capacity(sources.len()), BTreeSet::new());
     for source in sources {
         match reader.image(source) {
             Ok(image) => images.push(image),
             Err(name) => drop(unreadable.insert(name)),
         }
     }
-    ReadImages { images, unreadable, contexts: reader.contexts }
+    let requests = reader.contexts;
+    ReadImages { images, unreadable, contexts: Contexts { folders, requests } }
 }
 
 /// Looks at the contexts as far as the images need them, and hashes the images. `manifest` belongs to no context.
-pub(super) fn contexts(
-    understood: Understood,
-    requests: &[ContextRequest],
-    manifest: &Path,
-) -> Result<Resolved, Diagnostics> {
-    let (visible, loaded) = seen(understood, requests, manifest)?;
+pub(super) fn contexts(understood: Understood, contexts: &Contexts, manifest: &Path) -> Result<Resolved, Diagnostics> {
+    let (visible, loaded) = seen(understood, contexts, manifest)?;
     match loaded {
         Ok(Loaded { nodes, notes }) => Ok(with_notes(visible.resolve(&nodes)?, notes)),
         Err(Diagnostics(more)) => {
@@ -72,10 +89,10 @@ pub(super) fn contexts(
 /// The same for those images that can be hashed. Of the others the first thing is told that is wrong with each.
 pub(super) fn rest(
     understood: Understood,
-    requests: &[ContextRequest],
+    contexts: &Contexts,
     manifest: &Path,
 ) -> Result<(Resolved, BTreeMap<ImageName, Diagnostic>), Diagnostics> {
-    let (visible, loaded) = seen(understood, requests, manifest)?;
+    let (visible, loaded) = seen(understood, contexts, manifest)?;
     let broken = visible.broken().clone();
     let Loaded { nodes, notes } = loaded?;
     Ok((with_notes(visible.resolve_rest(&nodes)?, notes), broken))
@@ -89,14 +106,15 @@ fn with_notes(mut resolved: Resolved, notes: Vec<String>) -> Resolved {
 /// What the images see of their contexts, and what is in that.
 fn seen(
     understood: Understood,
-    requests: &[ContextRequest],
+    contexts: &Contexts,
     manifest: &Path,
 ) -> Result<(Visible, Result<Loaded, Diagnostics>), Diagnostics> {
+    let Contexts { folders, requests } = contexts;
     // Of a folder that nobody wants anything of nothing is looked at.
     let wanted: Vec<usize> = understood.folders().into_iter().collect();
     let looked_at: Vec<ContextRequest> = wanted.iter().map(|place| requests[*place].clone()).collect();
     let mut listings: Vec<Listing> = requests.iter().map(|_| Listing::default()).collect();
-    for ((listing, request), place) in list_contexts(&looked_at)?.into_iter().zip(&looked_at).zip(wanted) {
+    for ((listing, request), place) in list_contexts(folders, &looked_at)?.into_iter().zip(&looked_at).zip(wanted) {
         let path = manifest.strip_prefix(&request.root).ok().and_then(Path::to_str);
         listings[place] = match path.and_then(|path| path.parse::<TreePath>().ok()) {
             Some(path) => listing.without(&path),
@@ -104,21 +122,22 @@ fn seen(
         };
     }
     let visible = understood.look(&listings);
-    let loaded = load_contexts(requests, listings, visible.wanted());
+    let loaded = load_contexts(folders, requests, listings, visible.wanted());
     Ok((visible, loaded))
 }
 
 struct Reader<'a> {
     here: Home,
+    folders: &'a Folders,
     config: &'a Config,
-    /// What each ref of a git repository means.
-    commits: &'a BTreeMap<GitPin, GitCommit>,
     settings: &'a Settings,
     /// The texts that were read, so that a file that several images share is read, and complained about, once.
     texts: BTreeMap<String, Option<Arc<SourceText>>>,
+    /// The Dockerfiles that nobody asked for yet.
+    ahead: BTreeMap<String, Result<Arc<SourceText>, Diagnostics>>,
     contexts: Vec<ContextRequest>,
     /// Where in `contexts` that of a folder with an ignore file is.
-    known: BTreeMap<(PathBuf, Option<String>), usize>,
+    known: BTreeMap<(OsString, Option<String>), usize>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -144,10 +163,7 @@ impl Reader<'_> {
         let ImageSource { name, config, .. } = source;
         match dockerfile {
             Some(dockerfile) => {
-                let pin = config.git.as_ref().and_then(GitSource::pin);
-                let commit = pin.and_then(|pin| self.commits.get(&pin).cloned());
-                let commit = commit.or_else(|| config.git.as_ref()?.reference.value.commit());
-                Ok(ImageInputs { name, config, dockerfile, context, named_contexts, injected, test, commit, problems })
+                Ok(ImageInputs { name, config, dockerfile, context, named_contexts, injected, test, problems })
             }
             None => Err(name),
         }
@@ -161,13 +177,13 @@ impl Reader<'_> {
     fn folder(&mut self, home: &Home, context: &ProjectPath, dockerfile: Option<&str>) -> Folder {
         let beside = dockerfile.map(|dockerfile| format!("{dockerfile}.dockerignore"));
         let own = context.join(".dockerignore").map(|path| path.to_string()).ok();
-        let ignore = [beside, own].into_iter().flatten().find(|path| home.root.join(path).is_file());
+        let ignore = [beside, own].into_iter().flatten().find(|path| self.folders.is_file(&home.root.join(path)));
         let ignore = ignore.and_then(|path| self.text(home, &path));
         let root = home.root.join(context.below_root().map_or("", |path| path.as_str()));
         let shown = home.shown(context.below_root().map_or("", |path| path.as_str()));
         // Loading the context says it, if the folder is gone by now.
-        let root = root.canonicalize().unwrap_or(root);
-        let key = (root.clone(), ignore.as_ref().map(|ignore| ignore.text().to_owned()));
+        let root = self.folders.real_path(root);
+        let key = (root.clone().into_os_string(), ignore.as_ref().map(|ignore| ignore.text().to_owned()));
         let contexts = &mut self.contexts;
         let listing = *self.known.entry(key).or_insert_with(|| {
             contexts.push(ContextRequest { root: root.clone(), shown, ignore });
@@ -179,7 +195,8 @@ impl Reader<'_> {
     fn text(&mut self, home: &Home, path: &str) -> Option<Arc<SourceText>> {
         let shown = home.shown(path);
         if !self.texts.contains_key(&shown) {
-            let text = told(read_text(&home.root.join(path), &shown), self.diagnostics);
+            let read = self.ahead.remove(&shown).unwrap_or_else(|| read_text(&home.root.join(path), &shown));
+            let text = told(read, self.diagnostics);
             self.texts.insert(shown.clone(), text);
         }
         self.texts[&shown].clone()
