@@ -112,6 +112,12 @@ impl Desired {
         self.project.to_string()
     }
 
+    /// The name of the network that leads nowhere, where a container shows that it is good before it takes over a port.
+    /// No project and no container has a dot in its name.
+    pub fn gate(&self) -> String {
+        format!("{}.gate", self.project)
+    }
+
     /// The name of a container on the engine.
     pub fn engine_name(&self, container: &ContainerName) -> String {
         engine_name(&self.project, container)

@@ -29,4 +29,4 @@ pub use state::{
     RunState,
 };
 pub use status::{ContainerStatus, Verdict, status};
-pub use step::{Action, Cause, Creation, EngineMount, Goal, Step, Wait};
+pub use step::{Action, Cause, Creation, EngineMount, Goal, Reach, Step, StopsFirst, Wait};

@@ -114,6 +114,11 @@ impl World {
             containers: ours.map(|(name, container)| (name.clone(), container.observed.clone())).collect(),
             foreign: self.foreign.clone().into_iter().chain(others).collect(),
             network,
+            gate: if self.networks.contains_key(&desired.gate()) {
+                ObservedNetwork::Ours
+            } else {
+                ObservedNetwork::Absent
+            },
             volumes: self.volumes.clone(),
             volumes_of_others: BTreeSet::new(),
             images: self.images.intersection(&asked).cloned().collect(),
@@ -152,7 +157,7 @@ impl World {
                 let by_digest = reference.digest().map(|d| reference.repository().with_digest(d).to_string());
                 self.images.extend(by_digest.into_iter().chain(id.map(|id| id.to_string())));
             }
-            Action::CreateNetwork { name, project: _ } => {
+            Action::CreateNetwork { name, project: _, reach: _ } => {
                 if self.networks.insert(name.clone(), true).is_some() {
                     return refuse(format!("network `{name}` exists"));
                 }
@@ -187,6 +192,13 @@ impl World {
             Action::Remove { name } => {
                 self.containers.remove(name);
             }
+            Action::Connect { name, network, aliases } => self.connect(name, network, aliases)?,
+            Action::Disconnect { name, network } => {
+                let container = self.container(name)?;
+                if *network == container.creation.project.as_str() {
+                    container.observed.aliases = None;
+                }
+            }
             Action::Await(_) | Action::Reconnect { .. } => {}
         }
         Ok(())
@@ -212,12 +224,39 @@ impl World {
             health: Health::Unchecked,
             created: self.now(),
             started: None,
-            aliases: Some(creation.aliases.clone()),
+            aliases: (*network == *creation.project.as_str()).then(|| creation.aliases.clone()),
             ports: creation.spec.ports.clone(),
             stop_grace: creation.spec.stop_grace,
         };
         self.containers.insert(name.clone(), SimulatedContainer { creation: creation.clone(), observed });
         Ok(())
+    }
+
+    /// A container that runs gets its ports with the project's network.
+    fn connect(&mut self, name: &str, network: &str, aliases: &BTreeSet<String>) -> Result<(), HostError> {
+        if !self.networks.contains_key(network) {
+            return refuse(format!("there is no network `{network}`"));
+        }
+        let container = self.containers.get(name).ok_or_else(|| missing(name))?.clone();
+        if *network != *container.creation.project.as_str() || container.observed.aliases.is_some() {
+            return Ok(());
+        }
+        if container.observed.run.is_active() {
+            self.refuse_taken(&container.observed.ports)?;
+        }
+        self.container(name)?.observed.aliases = Some(aliases.clone());
+        Ok(())
+    }
+
+    /// Refuses ports that are held: by those that run, where ports lead to.
+    fn refuse_taken(&self, ports: &BTreeSet<PortBinding>) -> Result<(), HostError> {
+        let holds = |other: &&SimulatedContainer| other.observed.run.is_active() && other.observed.aliases.is_some();
+        let held = self.containers.values().filter(holds).map(|other| &other.observed.ports);
+        let mut held = held.chain(self.foreign.values()).flatten();
+        match held.find_map(|other| ports.iter().find(|port| other.clashes_with(port))) {
+            Some(port) => refuse(format!("`{}` is taken", port.host_side())),
+            None => Ok(()),
+        }
     }
 
     fn start(&mut self, name: &str) -> Result<(), HostError> {
@@ -226,13 +265,10 @@ impl World {
         if container.observed.run.is_active() {
             return Ok(());
         }
-        let running = self.containers.values().filter(|other| other.observed.run.is_active());
-        let held = running.clone().map(|other| &other.observed.ports).chain(self.foreign.values()).flatten();
-        for port in &container.observed.ports {
-            if held.clone().any(|other| other.clashes_with(port)) {
-                return refuse(format!("`{}` is taken", port.host_side()));
-            }
+        if container.observed.aliases.is_some() {
+            self.refuse_taken(&container.observed.ports)?;
         }
+        let running = self.containers.values().filter(|other| other.observed.run.is_active());
         let behaviour = self.behaviour(&container);
         if behaviour == Behaviour::Unstartable {
             return refuse(format!("`{name}` can't be started"));

@@ -27,6 +27,8 @@ pub struct HostState {
     pub foreign: BTreeMap<String, BTreeSet<PortBinding>>,
     /// The project's network.
     pub network: ObservedNetwork,
+    /// The network on which a container shows that it is good before it takes over a port.
+    pub gate: ObservedNetwork,
     /// The engine's names of the project's volumes that are there.
     pub volumes: BTreeSet<String>,
     /// Those of them that belong to another project: `a-b` of the project `shop` has the name of `b` of `shop-a`.

@@ -32,14 +32,16 @@ pub enum Action {
         /// What the engine must know it by then, where the manifest tells.
         id: Option<ImageId>,
     },
-    /// Make the project's network.
+    /// Make a network of the project.
     CreateNetwork {
         /// Its name.
         name: String,
         /// Whose it is.
         project: ProjectName,
+        /// Where it leads.
+        reach: Reach,
     },
-    /// Remove the project's network.
+    /// Remove a network of the project.
     RemoveNetwork {
         /// Its name.
         name: String,
@@ -88,6 +90,22 @@ pub enum Action {
         /// Its names there.
         aliases: BTreeSet<String>,
     },
+    /// Connect a container to a network under these names. One that is on it stays as it is.
+    Connect {
+        /// The container.
+        name: String,
+        /// The network.
+        network: String,
+        /// Its names there.
+        aliases: BTreeSet<String>,
+    },
+    /// Take a container off a network.
+    Disconnect {
+        /// The container.
+        name: String,
+        /// The network.
+        network: String,
+    },
     /// Give a container another name.
     Rename {
         /// The container.
@@ -114,6 +132,15 @@ impl Action {
     }
 }
 
+/// Where a network leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// To the host and beyond; ports of the host lead to it.
+    World,
+    /// To the containers on it alone, and no port of the host leads to it.
+    Itself,
+}
+
 /// Everything that a new container is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Creation {
@@ -129,7 +156,7 @@ pub struct Creation {
     pub hash: SpecHash,
     /// What the engine knows the image by.
     pub image: String,
-    /// The project's network.
+    /// The network that it is on from the start.
     pub network: String,
     /// Its names there.
     pub aliases: BTreeSet<String>,
@@ -190,8 +217,12 @@ pub enum Cause {
     Started,
     /// It is not good yet, or no more.
     NotReady(RunState, Health),
-    /// A newer version needs its ports or files.
-    MakesRoom,
+    /// A newer version starts after it has stopped.
+    MakesRoom(StopsFirst),
+    /// A newer version takes over its ports.
+    HandsOver,
+    /// A container that is to take over a port needs it while it shows that it is good.
+    Needed(ContainerName),
     /// A newer version is good.
     Superseded,
     /// It claims a port of the host that another one needs.
@@ -208,12 +239,33 @@ pub enum Cause {
     LeftManifest,
 }
 
+/// Why an old container is stopped before the new one is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopsFirst {
+    /// Both bind this port of the host: address, port and protocol.
+    Port(String),
+    /// Both write to what is mounted there.
+    Writes(String),
+    /// The manifest asks for it.
+    Asked,
+}
+
+impl fmt::Display for StopsFirst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => write!(f, "both bind {port}"),
+            Self::Writes(path) => write!(f, "both write to `{path}`"),
+            Self::Asked => f.write_str("`stop-first`"),
+        }
+    }
+}
+
 impl fmt::Display for Action {
     /// What is done, in a few words and without any secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pull { reference, id: _ } => write!(f, "pull `{reference}`"),
-            Self::CreateNetwork { name, project: _ } => write!(f, "create network `{name}`"),
+            Self::CreateNetwork { name, project: _, reach: _ } => write!(f, "create network `{name}`"),
             Self::RemoveNetwork { name } => write!(f, "remove network `{name}`"),
             Self::CreateVolume { name, project: _ } => write!(f, "create volume `{name}`"),
             Self::Create(creation) => write!(f, "create `{}`", creation.name),
@@ -228,6 +280,8 @@ impl fmt::Display for Action {
             Self::Restart { name, grace: _ } => write!(f, "restart `{name}`"),
             Self::Unpause { name } => write!(f, "unpause `{name}`"),
             Self::Reconnect { name, network, .. } => write!(f, "connect `{name}` to network `{network}`"),
+            Self::Connect { name, network, aliases: _ } => write!(f, "connect `{name}` to network `{network}`"),
+            Self::Disconnect { name, network } => write!(f, "take `{name}` off network `{network}`"),
             Self::Rename { from, to } => write!(f, "rename `{from}` to `{to}`"),
             Self::Remove { name } => write!(f, "remove `{name}`"),
         }
@@ -244,7 +298,9 @@ impl fmt::Display for Cause {
             Self::Started => f.write_str("it was started"),
             Self::NotReady(run, Health::Unchecked) => write!(f, "it is {run}"),
             Self::NotReady(_, health) => write!(f, "its health is {health}"),
-            Self::MakesRoom => f.write_str("the new one starts after it has stopped"),
+            Self::MakesRoom(why) => write!(f, "the new one starts after it has stopped: {why}"),
+            Self::HandsOver => f.write_str("the new one takes over its port"),
+            Self::Needed(container) => write!(f, "`{container}` needs it before it takes over a port"),
             Self::Superseded => f.write_str("the new one is good"),
             Self::HoldsPort(container) => write!(f, "`{container}` needs its port"),
             Self::DependencyReplaced(container) => write!(f, "`{container}` was replaced"),

@@ -17,11 +17,17 @@ pub async fn find_network(docker: &Docker, name: &str) -> Result<Option<NetworkI
     answer(docker, unless_missing(docker.inspect_network(name, None::<InspectNetworkOptions>))).await
 }
 
-/// Makes a bridge network.
-pub async fn create_network(docker: &Docker, name: &str, labels: &BTreeMap<String, String>) -> Result<(), Failure> {
+/// Makes a bridge network; an internal one leads nowhere.
+pub async fn create_network(
+    docker: &Docker,
+    name: &str,
+    is_internal: bool,
+    labels: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
     let request = NetworkCreateRequest {
         name: name.to_owned(),
         driver: Some("bridge".to_owned()),
+        internal: Some(is_internal),
         labels: Some(labels.clone().into_iter().collect()),
         ..NetworkCreateRequest::default()
     };
@@ -33,7 +39,7 @@ pub async fn remove_network(docker: &Docker, name: &str) -> Result<(), Failure> 
     answer(docker, unless_missing(docker.remove_network(name))).await.map(drop)
 }
 
-/// Connects a container to a network under these names besides its own.
+/// Connects a container to a network under these names besides its own; one that is on it stays as it is.
 pub async fn connect(
     docker: &Docker,
     network: &str,
@@ -42,7 +48,15 @@ pub async fn connect(
 ) -> Result<(), Failure> {
     let endpoint = EndpointSettings { aliases: Some(aliases.iter().cloned().collect()), ..EndpointSettings::default() };
     let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
-    answer(docker, docker.connect_network(network, request)).await
+    match answer(docker, docker.connect_network(network, request)).await {
+        // Docker's words, and Podman's.
+        Err(Failure::Refused(message))
+            if message.contains("already exists in network") || message.contains("already connected") =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Takes a container off a network; one that is not on it is fine.

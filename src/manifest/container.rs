@@ -202,6 +202,9 @@ pub enum Order {
     StartFirst,
     /// The old one is stopped, and kept, before the new one is started.
     StopFirst,
+    /// Where both bind a port of the host, the new one shows that it is good on a network that leads nowhere, and then
+    /// takes over the port; else like `start-first`.
+    Swap,
 }
 
 /// What is done when a new container does not become good.

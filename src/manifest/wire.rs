@@ -170,8 +170,8 @@ pub struct HealthcheckEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateEntry {
-    /// `start-first` (the default where both can run at once: no port of the host is bound, no volume written to) or
-    /// `stop-first`.
+    /// `start-first` (the default where both can run at once: no port of the host is bound, no volume written to),
+    /// `stop-first`, or `swap`: both run, and the new one takes over the ports of the host once it is good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
     /// How long a new container has to run, healthy where it has a check, before it counts as good (default `1s`).

@@ -38,12 +38,13 @@ fn wish(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = Option<
         prop::bool::weighted(probability).prop_map(move |is_there| if is_there { text } else { "" })
     };
     let port = prop_oneof![3 => Just(""), 1 => Just("@80"), 1 => Just("@81"), 1 => Just("@82")];
-    let order = prop_oneof![2 => Just(""), 1 => Just("=start-first"), 1 => Just("=stop-first")];
+    let order = prop_oneof![2 => Just(""), 1 => Just("=start-first"), 1 => Just("=stop-first"), 2 => Just("=swap")];
     let flags = (port, flag(0.5, "!"), flag(0.2, "?"), flag(0.2, "%data"), flag(0.3, "+also"), flag(0.2, "=stop"));
     let wish = (versions, flags, order, prop::collection::vec(0u8..8, 3)).prop_map(
         |(version, (port, check, job, volume, alias, on_failure), order, needs)| {
-            // Two writers at once are what somebody asks for who asks for `start-first` beside a volume.
-            let order = if volume.is_empty() { order } else { order.trim_start_matches("=start-first") };
+            // Two writers at once are what somebody asks for who asks for `start-first` or `swap` beside a volume.
+            let is_beside = matches!(order, "=start-first" | "=swap");
+            let order = if volume.is_empty() || !is_beside { order } else { "" };
             (format!("{version}{port}{check}{job}{volume}{alias}{on_failure}{order}"), needs)
         },
     );
@@ -242,6 +243,7 @@ fn a_run_that_is_stopped_leaves_what_served() {
         ("a#1 b#1&a c#1&b", "a#2 b#2&a c#2&b"),
         ("a#1@80 b#1@81&a", "a#2@80 b#2@81&a"),
         ("a#1%data! b#1<r:a", "a#2%data! b#2<r:a"),
+        ("a#1@80=swap b#1@81!&a=swap", "a#2@80=swap b#2@81!&a=swap"),
     ] {
         let mut n = 0;
         loop {

@@ -230,7 +230,7 @@ fn the_old_one_is_stopped_first_where_it_has_to_be() {
         expect![[r#"
             create `shop-web.next`, because its image changed
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-            stop `shop-web`, because the new one starts after it has stopped
+            stop `shop-web`, because the new one starts after it has stopped: both bind 127.0.0.1:80/tcp
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
             start `shop-web.next`, because its image changed
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
@@ -246,7 +246,7 @@ fn the_old_one_is_stopped_first_where_it_has_to_be() {
         expect![[r#"
             create `shop-web.next`, because its image changed
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-            stop `shop-web`, because the new one starts after it has stopped
+            stop `shop-web`, because the new one starts after it has stopped: both write to `/data`
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
             start `shop-web.next`, because its image changed
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
@@ -262,7 +262,7 @@ fn the_old_one_is_stopped_first_where_it_has_to_be() {
         expect![[r#"
             create `shop-web.next`, because its image changed
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
-            stop `shop-web`, because the new one starts after it has stopped
+            stop `shop-web`, because the new one starts after it has stopped: `stop-first`
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
             start `shop-web.next`, because its image changed
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
@@ -277,7 +277,7 @@ fn the_old_one_is_stopped_first_where_it_has_to_be() {
         "web#1@80",
         expect![[r#"
             create `shop-web.next`, because its image changed
-            stop `shop-web`, because the new one starts after it has stopped
+            stop `shop-web`, because the new one starts after it has stopped: both bind 127.0.0.1:80/tcp
             start `shop-web.next`, because its image changed
             wait until `shop-web.next` is good, 1m at most, because it was started
             remove `shop-web`, because the new one is good
@@ -467,7 +467,7 @@ fn an_interrupted_run_is_taken_up_where_it_was_left() {
         expect![[r#"
             create `shop-web.next`, because its image changed
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
-            stop `shop-web.next`, because the new one starts after it has stopped
+            stop `shop-web.next`, because the new one starts after it has stopped: both bind 127.0.0.1:80/tcp
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
             start `shop-web.next`, because its image changed
                 else stop `shop-web.next`, remove `shop-web.next`, start `shop-web.next`
@@ -491,7 +491,7 @@ fn an_interrupted_run_is_taken_up_where_it_was_left() {
         "web#1@80",
         "web#1@80~exited web#2@80~next",
         expect![[r#"
-            stop `shop-web.next`, because the new one starts after it has stopped
+            stop `shop-web.next`, because the new one starts after it has stopped: both bind 127.0.0.1:80/tcp
                 else stop `shop-web`, remove `shop-web`, start `shop-web.next`
             start `shop-web`, because it does not run: exited (143)
                 else stop `shop-web`, remove `shop-web`, start `shop-web.next`
@@ -510,6 +510,168 @@ fn an_interrupted_run_is_taken_up_where_it_was_left() {
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
         "#]],
+    );
+}
+
+#[test]
+fn a_port_is_taken_over_where_somebody_asks_for_that() {
+    check(
+        "db#1 web#2@80&db=swap",
+        "db#1 web#1@80&db",
+        expect![[r#"
+            create network `shop.gate`, because it is not on the host
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-db` to network `shop.gate`, because `web` needs it before it takes over a port
+                else stop `shop-web.next`, remove `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            take `shop-web` off network `shop.gate`, because the new one takes over its port
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            take `shop-web` off network `shop`, because the new one takes over its port
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because the new one takes over its port
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
+    );
+    check(
+        "web#2@80=swap",
+        "web#1@80 web#2@80~next~off",
+        expect![[r#"
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            take `shop-web` off network `shop.gate`, because the new one takes over its port
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            take `shop-web` off network `shop`, because the new one takes over its port
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because the new one takes over its port
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
+    );
+    check(
+        "web#2@80=swap",
+        "web#1@80~off web#2@80~next~off",
+        expect![[r#"
+        connect `shop-web.next` to network `shop`, because the new one takes over its port
+            else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2@80=swap",
+        "web#1@80~off web#2@80~next",
+        expect![[r#"
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`, connect `shop-web` to network `shop`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
+    );
+    check(
+        "web#2@80=swap",
+        "web#1@80 web#2@80~next~off~created",
+        expect![[r#"
+            create network `shop.gate`, because it is not on the host
+            start `shop-web.next`, because it does not run: never started
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            take `shop-web` off network `shop.gate`, because the new one takes over its port
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            take `shop-web` off network `shop`, because the new one takes over its port
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because the new one takes over its port
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
+    );
+    check(
+        "web#3@80=swap",
+        "web#1@80~off web#2@80~next~off",
+        expect![[r#"
+        create network `shop.gate`, because it is not on the host
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        connect `shop-web.next` to network `shop`, because the new one takes over its port
+            else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        stop `shop-web.next`, because an interrupted run left it
+        remove `shop-web.next`, because an interrupted run left it
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#1@80=swap",
+        "web#1@80~off web#2@80~next",
+        expect![[r#"
+            wait until `shop-web` is good, 1m at most, because it was started
+                else stop `shop-web`, remove `shop-web`
+            take `shop-web.next` off network `shop.gate`, because the new one takes over its port
+                else take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
+            take `shop-web.next` off network `shop`, because the new one takes over its port
+                else take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
+            connect `shop-web` to network `shop`, because the new one takes over its port
+                else take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
+            wait until `shop-web` is good, 1m at most, because it was started
+                else take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
+            stop `shop-web.next`, because an interrupted run left it
+            remove `shop-web.next`, because an interrupted run left it
+        "#]],
+    );
+    check(
+        "web#2=swap",
+        "web#1",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2@80=swap",
+        "web#1@80~exited",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
     );
 }
 

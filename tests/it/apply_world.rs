@@ -118,6 +118,7 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
             '?' => spec.restart = RestartPolicy::No,
             '=' if value == "stop" => spec.update.on_failure = OnFailure::Stop,
             '=' if value == "start-first" => spec.update.order = Some(Order::StartFirst),
+            '=' if value == "swap" => spec.update.order = Some(Order::Swap),
             '=' if value == "stop-first" => spec.update.order = Some(Order::StopFirst),
             '+' => {
                 spec.aliases.insert(value.to_owned());

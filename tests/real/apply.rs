@@ -121,7 +121,7 @@ fn a_change_replaces_and_the_old_one_goes_when_the_new_one_is_good() {
     lab.manifest(3, &linked("two", "two"));
     lab.run(&["apply"]).is(expect![[r#"
         db | create `PROJECT-db.next` (its image changed)
-        db | stop `PROJECT-db` (the new one starts after it has stopped)
+        db | stop `PROJECT-db` (the new one starts after it has stopped: both write to `/data`)
         db | start `PROJECT-db.next` (its image changed)
         db | wait until `PROJECT-db.next` is good, 1m at most (it was started)
         db | remove `PROJECT-db` (the new one is good)
@@ -301,6 +301,62 @@ fn a_port_of_the_host_is_handed_over() {
     lab.manifest(2, &web("two"));
     lab.apply();
     assert_eq!(ask(port).unwrap(), "two");
+}
+
+#[test]
+fn a_port_of_the_host_is_taken_over() {
+    let lab = Lab::new("swap");
+    let port = free_port();
+    let both = |web: &str, asks: &str| {
+        format!(
+            r#""db": {{"image": "one", "stop_grace": "1s"}},
+"web": {{"image": "{web}", "ports": ["{port}:80"], "links": ["db:store"], "stop_grace": "1s",
+  "healthcheck": {{"test": "wget -q -O - http://{asks}/version", "interval": "200ms", "retries": 2}},
+  "update": {{"order": "swap", "healthy_for": "0s"}}}}"#
+        )
+    };
+    lab.manifest(1, &both("one", "store"));
+    lab.apply();
+    let before = lab.now();
+    lab.manifest(2, &both("two", "store"));
+    lab.run(&["apply"]).is(expect![[r#"
+        note: create network `PROJECT.gate`: it is not on the host
+        web | create `PROJECT-web.next` (its image changed)
+        web | connect `PROJECT-db` to network `PROJECT.gate` (`web` needs it before it takes over a port)
+        web | start `PROJECT-web.next` (its image changed)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | take `PROJECT-web` off network `PROJECT.gate` (the new one takes over its port)
+        web | take `PROJECT-web` off network `PROJECT` (the new one takes over its port)
+        web | connect `PROJECT-web.next` to network `PROJECT` (the new one takes over its port)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | stop `PROJECT-web` (the new one is good)
+        web | remove `PROJECT-web` (the new one is good)
+        web | rename `PROJECT-web.next` to `PROJECT-web` (it takes the place of the former one)
+        done in 10 changes: the host runs serial 2 of `PROJECT`
+        exit 0
+    "#]]);
+    expect![[r#"
+        create PROJECT-web.next
+        start PROJECT-web.next
+        health_status: healthy PROJECT-web.next
+        kill PROJECT-web
+        die PROJECT-web
+        stop PROJECT-web
+        destroy PROJECT-web
+        rename PROJECT-web"#]]
+    .assert_eq(&lab.events_since(&before).join("\n"));
+    assert_eq!((ask(port).unwrap(), lab.asks("web", "store")), ("two".to_owned(), "one".to_owned()));
+    lab.manifest(3, &both("one", "store"));
+    lab.apply();
+    assert_eq!((ask(port).unwrap(), lab.asks("db", "web")), ("one".to_owned(), "one".to_owned()));
+    let serving = lab.inspect("web", "{{.Id}} {{.State.StartedAt}}");
+    lab.manifest(4, &both("two", "nobody"));
+    assert_eq!(lab.run(&["apply"]).exit, Some(4));
+    assert_eq!(lab.inspect("web", "{{.Id}} {{.State.StartedAt}}"), serving, "it was never touched");
+    assert_eq!(ask(port).unwrap(), "one");
+    lab.manifest(5, "");
+    lab.run(&["apply", "--allow-empty"]);
+    assert_eq!(docker(&["network", "ls", "--quiet", "--filter", &format!("name={}", lab.project)]), "");
 }
 
 #[test]

@@ -3,33 +3,35 @@
 //! Of the containers on the host that carry its name, one at most is *right*: made for what is wanted now. The others
 //! are former ones and leftovers. A former one that serves goes only after the right one is good.
 
+use std::collections::BTreeSet;
+
 use super::order::Awaited;
 use super::{Plan, Refusal};
 use crate::apply::desired::DesiredContainer;
 use crate::apply::state::{Health, ObservedContainer, RunState};
-use crate::apply::step::{Action, Cause, Creation, Goal, Step, Wait};
-use crate::manifest::{ContainerSpec, OnFailure, Order, RestartPolicy};
+use crate::apply::step::{Action, Cause, Creation, Goal, Step, StopsFirst, Wait};
+use crate::manifest::{ContainerSpec, OnFailure, Order, PortBinding, RestartPolicy};
 use crate::model::ContainerName;
 
 /// A container on the host with its name there.
-type Found<'a> = (&'a String, &'a ObservedContainer);
+pub(super) type Found<'a> = (&'a String, &'a ObservedContainer);
 
 /// What is known of one container.
-struct Case<'a> {
-    name: &'a ContainerName,
-    wanted: &'a DesiredContainer,
+pub(super) struct Case<'a> {
+    pub(super) name: &'a ContainerName,
+    pub(super) wanted: &'a DesiredContainer,
     /// Its name on the engine once all is done.
-    base: String,
+    pub(super) base: String,
     right: Option<Found<'a>>,
-    others: Vec<Found<'a>>,
+    pub(super) others: Vec<Found<'a>>,
 }
 
 impl Case<'_> {
-    fn spec(&self) -> &ContainerSpec {
+    pub(super) fn spec(&self) -> &ContainerSpec {
         &self.wanted.spec
     }
 
-    fn step(&self, action: Action, cause: Cause) -> Step {
+    pub(super) fn step(&self, action: Action, cause: Cause) -> Step {
         Step { container: Some(self.name.clone()), action, cause, undo: Vec::new() }
     }
 
@@ -52,8 +54,12 @@ impl<'a> Plan<'a> {
                 self.succeed(&case, right)
             }
             Some((right, observed)) => {
+                let start = case.step(Action::Start { name: right.clone() }, Cause::NotRunning(observed.run));
+                if observed.aliases.is_none() && self.swaps(&case) {
+                    return self.swap_in(&case, right, vec![start]);
+                }
                 let mut steps = self.reconnection(&case, (right, observed));
-                steps.push(case.step(Action::Start { name: right.clone() }, Cause::NotRunning(observed.run)));
+                steps.push(start);
                 self.bring_up(&case, right, steps)
             }
             None => self.create(case),
@@ -74,13 +80,14 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether it runs at this point of the plan.
-    fn is_active(&self, (name, observed): Found<'_>) -> bool {
+    pub(super) fn is_active(&self, (name, observed): Found<'_>) -> bool {
         observed.run.is_active() && !self.stopped.contains(name)
     }
 
     /// The right container runs: what is not as it should be is mended, and it succeeds what it replaces.
     fn keep(&mut self, case: &Case<'a>, (right, observed): Found<'a>) -> Result<(), Refusal> {
-        let mut mends = self.reconnection(case, (right, observed));
+        let takes_over = observed.aliases.is_none() && self.clashing(case).next().is_some();
+        let mut mends = if takes_over { Vec::new() } else { self.reconnection(case, (right, observed)) };
         if observed.run == RunState::Paused {
             mends.push(case.step(Action::Unpause { name: right.clone() }, Cause::NotRunning(observed.run)));
         }
@@ -90,6 +97,9 @@ impl<'a> Plan<'a> {
         }
         let was_mended = !mends.is_empty();
         self.steps.extend(mends);
+        if takes_over {
+            return self.take_over(case, right);
+        }
         if *right != case.base || !case.others.is_empty() {
             // Where a run was cut off is not known, so the gate stands before the former one goes.
             let undo = if *right == case.base { Vec::new() } else { self.undo(case, right, &[]) };
@@ -128,6 +138,7 @@ impl<'a> Plan<'a> {
         };
         let image = case.wanted.image.names().find(|name| self.observed.images.contains(name));
         let image = image.or_else(|| case.wanted.image.names().last()).unwrap_or_default();
+        let swaps = self.swaps(&case);
         let creation = Creation {
             name: name.clone(),
             project: self.desired.project.clone(),
@@ -135,8 +146,8 @@ impl<'a> Plan<'a> {
             serial: self.desired.serial,
             hash: case.wanted.hash,
             image,
-            network: self.desired.network(),
-            aliases: case.wanted.aliases.clone(),
+            network: if swaps { self.desired.gate() } else { self.desired.network() },
+            aliases: if swaps { BTreeSet::new() } else { case.wanted.aliases.clone() },
             mounts: case.spec().volumes.iter().map(|(path, mount)| self.desired.mount(path, mount)).collect(),
             spec: case.spec().clone(),
         };
@@ -145,17 +156,16 @@ impl<'a> Plan<'a> {
             case.step(Action::Create(Box::new(creation)), cause.clone()),
             case.step(Action::Start { name: name.clone() }, cause),
         ];
-        self.bring_up(&case, &name, steps)
+        if swaps { self.swap_in(&case, &name, steps) } else { self.bring_up(&case, &name, steps) }
     }
 
     /// Starts a container, whose start is the last of `steps`; what stands in its way is stopped before, and what it
     /// replaces goes when it is good.
     fn bring_up(&mut self, case: &Case<'a>, new: &String, mut steps: Vec<Step>) -> Result<(), Refusal> {
         let former: Vec<Found<'a>> = case.others.iter().copied().filter(|found| self.is_active(*found)).collect();
-        let order = self.replacement_order(case, &former);
-        let mut in_the_way: Vec<(Found<'a>, Cause)> = match order {
-            Order::StartFirst => Vec::new(),
-            Order::StopFirst => former.iter().map(|found| (*found, Cause::MakesRoom)).collect(),
+        let mut in_the_way: Vec<(Found<'a>, Cause)> = match stops_first(case.spec(), &former) {
+            None => Vec::new(),
+            Some(why) => former.iter().map(|found| (*found, Cause::MakesRoom(why.clone()))).collect(),
         };
         let holders = self.observed.containers.iter().filter(|found| self.holds_port_of(case, *found));
         in_the_way.extend(holders.map(|found| (found, Cause::HoldsPort(case.name.clone()))));
@@ -178,22 +188,8 @@ impl<'a> Plan<'a> {
         self.succeed(case, new)
     }
 
-    /// Which of the new and the former containers goes first. Two at once must not claim one port, nor write to the
-    /// same files unless the manifest says that they may.
-    fn replacement_order(&self, case: &Case<'a>, former: &[Found<'a>]) -> Order {
-        let spec = case.spec();
-        let clash = former.iter().any(|(_, observed)| clashes(spec, observed));
-        let writes = spec.volumes.values().any(|mount| !mount.read_only);
-        match spec.update.order {
-            _ if clash => Order::StopFirst,
-            Some(order) => order,
-            None if writes => Order::StopFirst,
-            None => Order::StartFirst,
-        }
-    }
-
-    fn holds_port_of(&self, case: &Case<'a>, found: Found<'a>) -> bool {
-        found.1.container != *case.name && self.is_active(found) && clashes(case.spec(), found.1)
+    pub(super) fn holds_port_of(&self, case: &Case<'a>, found: Found<'a>) -> bool {
+        found.1.container != *case.name && self.is_active(found) && clash(case.spec(), found.1).is_some()
     }
 
     /// What brings back what served before `new`: containers that are stopped for it, or else the former one that was
@@ -212,11 +208,19 @@ impl<'a> Plan<'a> {
         }
         let new = new.to_owned();
         let clear = [Action::Stop { name: new.clone(), grace: case.spec().stop_grace }, Action::Remove { name: new }];
-        clear.into_iter().chain(revived.into_iter().map(|name| Action::Start { name: name.clone() })).collect()
+        // One that was taken off the network for `new` serves when it is back.
+        let is_off = |(name, observed): &&Found<'a>| **name == case.base && observed.aliases.is_none();
+        let off = case.others.iter().find(is_off).filter(|found| self.is_active(**found));
+        let connect = off.map(|(name, _)| {
+            let (network, aliases) = (self.desired.network(), case.wanted.aliases.clone());
+            Action::Connect { name: (*name).clone(), network, aliases }
+        });
+        let start = revived.into_iter().map(|name| Action::Start { name: name.clone() });
+        clear.into_iter().chain(connect).chain(start).collect()
     }
 
     /// The container is good: the others of its name go, and it takes the name.
-    fn succeed(&mut self, case: &Case<'a>, right: &String) -> Result<(), Refusal> {
+    pub(super) fn succeed(&mut self, case: &Case<'a>, right: &String) -> Result<(), Refusal> {
         for found in &case.others {
             let is_former = *found.0 == case.base;
             self.remove(case, *found, if is_former { Cause::Superseded } else { Cause::Leftover });
@@ -267,7 +271,7 @@ impl<'a> Plan<'a> {
         if is_needed { &mut self.steps } else { &mut self.waits }.push(wait);
     }
 
-    fn wait(&self, case: &Case<'a>, name: &str, cause: Cause) -> Step {
+    pub(super) fn wait(&self, case: &Case<'a>, name: &str, cause: Cause) -> Step {
         let update = &case.spec().update;
         let goal = match self.awaited.get(case.name) {
             Some(Awaited::Completed) => Goal::Completed,
@@ -284,6 +288,23 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn clashes(spec: &ContainerSpec, observed: &ObservedContainer) -> bool {
-    spec.ports.iter().any(|port| observed.ports.iter().any(|other| other.clashes_with(port)))
+/// Why what ran before has to stop before the new one starts, if it has to: two at once must not claim one port, nor
+/// write to the same files unless the manifest says that they may.
+fn stops_first(spec: &ContainerSpec, former: &[Found<'_>]) -> Option<StopsFirst> {
+    if let Some(port) = former.iter().find_map(|(_, observed)| clash(spec, observed)) {
+        return Some(StopsFirst::Port(port.host_side()));
+    }
+    match spec.update.order {
+        Some(Order::StartFirst | Order::Swap) => None,
+        Some(Order::StopFirst) => Some(StopsFirst::Asked),
+        None => {
+            let mut written = spec.volumes.iter().filter(|(_, mount)| !mount.read_only);
+            written.next().map(|(path, _)| StopsFirst::Writes(path.clone()))
+        }
+    }
+}
+
+/// A port of the host that both claim.
+pub(super) fn clash<'a>(spec: &'a ContainerSpec, observed: &ObservedContainer) -> Option<&'a PortBinding> {
+    spec.ports.iter().find(|port| observed.ports.iter().any(|other| other.clashes_with(port)))
 }

@@ -3,12 +3,13 @@
 
 mod container;
 mod order;
+mod swap;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::desired::{Desired, DesiredImage};
 use super::state::{HostState, ObservedContainer, ObservedNetwork, RunState};
-use super::step::{Action, Cause, Step};
+use super::step::{Action, Cause, Reach, Step};
 use crate::graph::Cycle;
 use crate::model::ContainerName;
 
@@ -79,11 +80,12 @@ pub fn diff(desired: &Desired, observed: &HostState, emptying: Emptying) -> Resu
     }
     plan.remove_what_left();
     let mut steps = before_containers(desired, observed, &order)?;
+    steps.extend(plan.gate()?);
     steps.append(&mut plan.steps);
     steps.append(&mut plan.waits);
     steps.append(&mut plan.leaving);
     if emptying == Emptying::Allowed {
-        steps.extend(network_at_the_end(desired, observed));
+        steps.extend(networks_at_the_end(desired, observed));
     }
     Ok(steps)
 }
@@ -118,6 +120,8 @@ struct Plan<'a> {
     stopped: BTreeSet<String>,
     /// The containers that the steps so far create anew.
     renewed: BTreeSet<ContainerName>,
+    /// Whether a container has to show that it is good before it takes over a port.
+    needs_gate: bool,
     /// What others wait for, and whether for its end.
     awaited: BTreeMap<&'a ContainerName, order::Awaited>,
 }
@@ -132,6 +136,7 @@ impl<'a> Plan<'a> {
             leaving: Vec::new(),
             stopped: BTreeSet::new(),
             renewed: BTreeSet::new(),
+            needs_gate: false,
             awaited: order::awaited(desired),
         }
     }
@@ -185,8 +190,8 @@ fn before_containers(desired: &Desired, observed: &HostState, order: &[&Containe
             return Err(Refusal::NameTaken { what: "a network", name: desired.network() });
         }
         ObservedNetwork::Absent => {
-            steps
-                .push(for_project(Action::CreateNetwork { name: desired.network(), project: desired.project.clone() }));
+            let (name, project) = (desired.network(), desired.project.clone());
+            steps.push(for_project(Action::CreateNetwork { name, project, reach: Reach::World }));
         }
     }
     let volumes = desired.volumes();
@@ -200,11 +205,12 @@ fn before_containers(desired: &Desired, observed: &HostState, order: &[&Containe
 }
 
 /// A project without containers needs no network; its volumes stay, as they hold what nothing else holds.
-fn network_at_the_end(desired: &Desired, observed: &HostState) -> Option<Step> {
-    let is_needless = desired.containers.is_empty() && observed.network == ObservedNetwork::Ours;
-    is_needless.then(|| Step {
+fn networks_at_the_end(desired: &Desired, observed: &HostState) -> impl Iterator<Item = Step> {
+    let both = [(desired.network(), observed.network), (desired.gate(), observed.gate)];
+    let is_needless = desired.containers.is_empty();
+    both.into_iter().filter(move |(_, found)| is_needless && *found == ObservedNetwork::Ours).map(|(name, _)| Step {
         container: None,
-        action: Action::RemoveNetwork { name: desired.network() },
+        action: Action::RemoveNetwork { name },
         cause: Cause::LeftManifest,
         undo: Vec::new(),
     })

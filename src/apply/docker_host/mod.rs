@@ -14,7 +14,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::desired::{Desired, DesiredContainer};
 use super::host::{Host, HostError};
 use super::state::{HostState, LABEL_PROJECT, ObservedContainer};
-use super::step::Action;
+use super::step::{Action, Reach};
 use crate::docker::{self, Failure, containers, networks};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
 use crate::registry::{Again, Credentials, Keychain, RetryPolicy};
@@ -135,6 +135,7 @@ impl Host for DockerHost {
             .flatten()
             .map(|(name, container, found)| (name, observe::observed(&container, &found, &network, network_id)));
         let containers: BTreeMap<String, _> = found.collect();
+        let gate = networks::find_network(&self.docker, &desired.gate()).await?;
         let volumes = networks::volumes(&self.docker, &format!("{}-", desired.project)).await?;
         let is_other = |labels: &BTreeMap<String, String>| {
             labels.get(LABEL_PROJECT).is_some_and(|project| project != desired.project.as_str())
@@ -143,6 +144,7 @@ impl Host for DockerHost {
         Ok(HostState {
             foreign,
             network: observe::network(desired, found_network.as_ref()),
+            gate: observe::network(desired, gate.as_ref()),
             volumes: volumes.into_keys().collect(),
             volumes_of_others: of_others,
             images: self.images(desired, &containers).await?,
@@ -155,7 +157,9 @@ impl Host for DockerHost {
         match action {
             Action::Pull { reference, id } => return self.pull(reference, *id).await,
             Action::Await(wait) => return wait::wait(docker, wait).await,
-            Action::CreateNetwork { name, project } => networks::create_network(docker, name, &labels(project)).await,
+            Action::CreateNetwork { name, project, reach } => {
+                networks::create_network(docker, name, *reach == Reach::Itself, &labels(project)).await
+            }
             Action::RemoveNetwork { name } => networks::remove_network(docker, name).await,
             Action::CreateVolume { name, project } => networks::create_volume(docker, name, &labels(project)).await,
             Action::Create(creation) => containers::create(docker, &creation.name, body::body(creation)).await,
@@ -167,6 +171,8 @@ impl Host for DockerHost {
                 networks::disconnect(docker, network, name).await?;
                 networks::connect(docker, network, name, aliases).await
             }
+            Action::Connect { name, network, aliases } => networks::connect(docker, network, name, aliases).await,
+            Action::Disconnect { name, network } => networks::disconnect(docker, network, name).await,
             Action::Rename { from, to } => containers::rename(docker, from, to).await,
             Action::Remove { name } => containers::remove(docker, name).await,
         }?;

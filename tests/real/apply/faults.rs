@@ -1,16 +1,17 @@
 //! The fault suite: `apply` is killed, interrupted, refused, cut off and left without an answer at each of its calls
 //! that change something. Docker's own client says what came of it.
 //!
-//! What must hold: after the fault something serves, unless windlass was killed while the order is stop-first; the
-//! second run makes the host what is wanted; the third changes nothing. Start-first, one of each container runs after
-//! every call.
+//! What must hold: after the fault something serves, unless windlass was killed while the order is stop-first; the second
+//! run makes the host what is wanted; the third changes nothing. Start-first and when swapped, one of each container runs
+//! after every call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use super::lab::{Lab, Ran, docker};
+use super::lab::{Lab, Ran, ask, docker, free_port};
 use super::proxy::{Fault, Proxy};
 
 /// The containers: the second links to the first, and the third to the second.
@@ -24,6 +25,7 @@ const LANES: usize = 6;
 enum Order {
     StartFirst,
     StopFirst,
+    Swap,
 }
 
 impl fmt::Display for Order {
@@ -31,6 +33,7 @@ impl fmt::Display for Order {
         f.write_str(match self {
             Self::StartFirst => "start-first",
             Self::StopFirst => "stop-first",
+            Self::Swap => "swap",
         })
     }
 }
@@ -55,12 +58,13 @@ impl fmt::Display for Trial {
 
 /// Every trial: each fault at each call, for each set of containers that change.
 fn all_trials() -> Vec<Trial> {
-    // A replacement takes five calls, and the container that links to what was replaced is restarted.
-    let sets: [(&[usize], usize); 4] = [(&[0], 6), (&[1], 6), (&[2], 5), (&[0, 1, 2], 15)];
+    // A replacement takes five calls, and three more where a port is taken over; the container that links to what was
+    // replaced is restarted, and what a container links to is connected to the gate.
+    let sets: [(&[usize], usize, usize); 4] = [(&[0], 6, 9), (&[1], 6, 10), (&[2], 5, 9), (&[0, 1, 2], 15, 26)];
     let mut trials = Vec::new();
-    for (changed, n_calls) in sets {
-        for order in [Order::StartFirst, Order::StopFirst] {
-            for at in 1..=n_calls {
+    for order in [Order::StartFirst, Order::StopFirst, Order::Swap] {
+        for (changed, n_calls, n_calls_of_swap) in sets {
+            for at in 1..=if order == Order::Swap { n_calls_of_swap } else { n_calls } {
                 trials.extend(Fault::ALL.map(|fault| Trial { order, changed, at, fault }));
             }
         }
@@ -75,15 +79,24 @@ struct Lane {
     serial: u64,
     /// Which of the images each container is made from.
     versions: [usize; 3],
+    /// The port of the host that each binds, where they are to take them over.
+    ports: Option<[u16; 3]>,
 }
 
 impl Lane {
-    fn new(number: usize) -> Self {
+    fn new(number: usize, order: Order) -> Self {
         let lab = Lab::new(&format!("faults-{number}"));
         let proxy = Proxy::start(&lab.path("engine.sock"), &lab.project);
-        let mut lane = Self { lab, proxy, serial: 0, versions: [0; 3] };
-        lane.write_manifest(Order::StartFirst);
+        let ports = (order == Order::Swap).then(|| NAMES.map(|_| free_port()));
+        let mut lane = Self { lab, proxy, serial: 0, versions: [0; 3], ports };
+        lane.write_manifest(order);
         lane.lab.apply();
+        if lane.ports.is_some() {
+            // What the first of its trials would make beside all others.
+            let (label, gate) =
+                (format!("dev.windlass.project={0}", lane.lab.project), format!("{}.gate", lane.lab.project));
+            docker(&["network", "create", "--internal", "--label", &label, &gate]);
+        }
         lane
     }
 
@@ -91,8 +104,9 @@ impl Lane {
         self.serial += 1;
         let entry = |at: usize| {
             let links = at.checked_sub(1).map_or(String::new(), |before| format!(r#""{}:behind""#, NAMES[before]));
+            let port = self.ports.map_or(String::new(), |ports| format!(r#""{}:80""#, ports[at]));
             format!(
-                r#""{}": {{"image": "{}", "links": [{links}], "stop_signal": "SIGKILL", "stop_grace": "1s",
+                r#""{}": {{"image": "{}", "links": [{links}], "ports": [{port}], "stop_signal": "SIGKILL", "stop_grace": "1s",
 "update": {{"order": "{order}", "healthy_for": "0s"}}}}"#,
                 NAMES[at], IMAGES[self.versions[at]]
             )
@@ -138,11 +152,14 @@ impl Lane {
         if !expected.contains(&first.exit) {
             return Err(wrong("an exit code that says something else"));
         }
-        if !is_killed || trial.order == Order::StartFirst {
+        if !is_killed || trial.order != Order::StopFirst {
             let found = self.found();
             for (at, name) in NAMES.iter().enumerate() {
                 let versions = [IMAGES[before[at]], IMAGES[self.versions[at]]].map(|image| self.lab.image(image));
-                let serves = |found: &Found| found.name.starts_with(&self.lab.name(name)) && found.runs;
+                // Between two networks nothing but a kill leaves the service.
+                let is_reached = |found: &Found| is_killed || found.network.contains(&self.lab.project);
+                let is_named = |found: &Found| found.name.starts_with(&self.lab.name(name));
+                let serves = |found: &Found| is_named(found) && found.runs && is_reached(found);
                 if !found.iter().any(|found| serves(found) && versions.contains(&found.image.as_str())) {
                     return Err(wrong(&format!("nothing serves as `{name}` after the fault: {found:#?}")));
                 }
@@ -155,7 +172,7 @@ impl Lane {
         self.is_as_wanted().map_err(|why| wrong(&format!("after the second run {why}; second {second:#?}")))?;
         running.extend(self.proxy.running());
         let all_run = |running: &BTreeSet<String>| NAMES.iter().all(|name| running.contains(*name));
-        if trial.order == Order::StartFirst && !running.iter().all(all_run) {
+        if trial.order != Order::StopFirst && !running.iter().all(all_run) {
             return Err(wrong(&format!("not all ran all the time: {running:#?}\nsecond {second:#?}")));
         }
         let third = self.apply(None);
@@ -206,8 +223,24 @@ impl Lane {
             if !is_right {
                 return Err(format!("this is not as wanted: {found:#?}"));
             }
+            let answer = self.ports.map(|ports| answer_of(ports[at]));
+            if answer.as_deref().is_some_and(|answer| answer != IMAGES[self.versions[at]]) {
+                return Err(format!("the port of `{name}` answers {answer:?}"));
+            }
         }
         Ok(())
+    }
+}
+
+/// What a port answers, or in the end why not: who has just been started may not listen yet.
+fn answer_of(port: u16) -> String {
+    let since = Instant::now();
+    loop {
+        match ask(port) {
+            Ok(answer) => return answer,
+            Err(error) if since.elapsed() > Duration::from_secs(20) => return error.to_string(),
+            Err(_) => std::thread::yield_now(),
+        }
     }
 }
 
@@ -227,7 +260,10 @@ fn no_fault_loses_the_service() {
     if !is_full() {
         let n_faults = Fault::ALL.len();
         let is_in_sample = |(at, trial): &(usize, Trial)| {
-            let share = if trial.changed.len() == 1 { 2 } else { 16 };
+            let share = match (trial.changed.len(), trial.order) {
+                (1, _) => 4,
+                _ => 16,
+            };
             (at + at / n_faults) % share == 0
         };
         trials = trials.into_iter().enumerate().filter(is_in_sample).map(|(_, trial)| trial).collect();
@@ -239,9 +275,11 @@ fn no_fault_loses_the_service() {
         for number in 0..LANES {
             let (trials, next, failures) = (&trials, &next, &failures);
             scope.spawn(move || {
-                let mut lane = None;
+                let mut lane: Option<Lane> = None;
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = lane.get_or_insert_with(|| Lane::new(number)).check(trial);
+                    let has_ports = trial.order == Order::Swap;
+                    lane = lane.filter(|lane| lane.ports.is_some() == has_ports);
+                    let outcome = lane.get_or_insert_with(|| Lane::new(number, trial.order)).check(trial);
                     if let Err(why) = outcome {
                         failures.lock().unwrap().push(format!("{trial}: {why}"));
                         // The next one begins anew, with nothing left of this one.

@@ -49,7 +49,8 @@ fn images() -> &'static BTreeMap<&'static str, String> {
             let file = context.path().join("Dockerfile");
             fs::write(&file, dockerfile).unwrap();
             let tag = format!("windlass-test-apply:{name}");
-            docker(&["build", "--quiet", "--tag", &tag, &context.path().display().to_string()]);
+            // What is cached may be removed by another test while it is built upon.
+            docker(&["build", "--quiet", "--no-cache", "--tag", &tag, &context.path().display().to_string()]);
             (name, docker(&["image", "inspect", "--format", "{{.Id}}", &tag]))
         };
         IMAGES.into_iter().map(build).collect()

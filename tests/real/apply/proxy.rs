@@ -10,7 +10,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::lab::docker;
 use crate::parts;
 
 /// What goes wrong with a call.
@@ -149,7 +148,7 @@ fn serve(client: &UnixStream, shared: &Shared) -> io::Result<()> {
         body.extend_from_slice(&more[..n]);
     }
     let forward = || -> io::Result<UnixStream> {
-        let engine = UnixStream::connect(parts::docker_host().trim_start_matches("unix://"))?;
+        let engine = engine()?;
         let head = head.strip_suffix("\r\n").unwrap().to_owned() + "Connection: close\r\n\r\n";
         (&engine).write_all(head.as_bytes())?;
         (&engine).write_all(&body)?;
@@ -162,7 +161,7 @@ fn serve(client: &UnixStream, shared: &Shared) -> io::Result<()> {
     let done = || -> io::Result<Vec<u8>> {
         let mut answer = Vec::new();
         forward()?.read_to_end(&mut answer)?;
-        let running = running(&shared.project);
+        let running = running(&shared.project)?;
         shared.state().running.push(running);
         Ok(answer)
     };
@@ -196,10 +195,21 @@ fn serve(client: &UnixStream, shared: &Shared) -> io::Result<()> {
 }
 
 /// The names, in their manifest, of the project's containers that run.
-fn running(project: &str) -> BTreeSet<String> {
-    let label = format!("label=dev.windlass.project={project}");
-    let listed = docker(&["ps", "--filter", &label, "--format", "{{.Label \"dev.windlass.container\"}}"]);
-    listed.lines().map(str::to_owned).collect()
+fn running(project: &str) -> io::Result<BTreeSet<String>> {
+    let mut engine = engine()?;
+    // Of the older protocol, whose answers come in one piece; the filter is `{"label":["dev.windlass.project=…"]}`.
+    let filter = format!("%7B%22label%22%3A%5B%22dev.windlass.project%3D{project}%22%5D%7D");
+    engine.write_all(format!("GET /containers/json?filters={filter} HTTP/1.0\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    engine.read_to_string(&mut answer)?;
+    let listed: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1)?;
+    let name =
+        |container: &serde_json::Value| container["Labels"]["dev.windlass.container"].as_str().map(str::to_owned);
+    Ok(listed.as_array().unwrap().iter().filter_map(name).collect())
+}
+
+fn engine() -> io::Result<UnixStream> {
+    UnixStream::connect(parts::docker_host().trim_start_matches("unix://"))
 }
 
 /// Counts a call that changes something, and tells what goes wrong with it.
