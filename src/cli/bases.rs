@@ -1,22 +1,21 @@
 //! What the names of others' images stand for: by windlass.lock, else by the registry, else by the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Settings, connect, lock_file, lookups};
+use super::{lock_file, remote_files};
 use crate::config::{Lock, LockedBase};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::docker::DockerEngine;
 use crate::engine::{Engine as _, StoredImage};
-use crate::event::Sink;
 use crate::model::{ImageDigest, ImageId, Platform, Reference};
 use crate::plan::{BaseId, KnownBase, MovingBase, Resolved};
-use crate::registry::{self, Registry, RemoteManifests};
-use crate::ui::{Reporter, words};
+use crate::registry::{self, Registry, RemoteManifests, RetryPolicy};
+use crate::ui::words;
 
 /// How many references are looked up at once.
 const AT_ONCE: usize = 16;
@@ -31,15 +30,12 @@ const ALL_WITHIN: Duration = Duration::from_secs(10);
 /// With `--locked`, where the lock file does not say it all; when the engine fails.
 pub(super) async fn settle(
     mut resolved: Resolved,
+    containers: &Bases,
     lock: Option<&Lock>,
     engine: Option<&DockerEngine>,
-    settings: &Settings,
-    reporter: &Arc<Reporter>,
-) -> anyhow::Result<Resolved> {
-    let moving = resolved.moving_bases();
-    if settings.locked {
-        complete(&moving, lock)?;
-    }
+    registry: Option<&Registry>,
+) -> anyhow::Result<Settled> {
+    let moving = with(resolved.moving_bases(), containers);
     let mut known: BTreeMap<Reference, KnownBase> = BTreeMap::new();
     let mut open = Vec::new();
     for reference in moving.keys() {
@@ -49,26 +45,69 @@ pub(super) async fn settle(
         }
     }
     if !open.is_empty() {
-        let found = ask(open, engine, settings, reporter).await?;
+        let mut found = ask(open, containers, engine, registry).await?;
         known.extend(found.iter().filter_map(|(reference, found)| Some((reference.clone(), found.base()?))));
-        resolved.notes.extend(notes(&found, settings.offline));
+        for reference in containers.keys() {
+            if let Some(Found::Stored(_, Some(error)) | Found::Unknown(Some(error))) = found.remove(reference) {
+                return Err(error.into());
+            }
+        }
+        resolved.notes.extend(notes(&found, registry.is_none()));
     }
-    Ok(resolved.with_bases(&known))
+    let digest = |reference: &Reference| match known.get(reference) {
+        Some(KnownBase { id: BaseId::Registry(digest), pinned: true }) => Some((reference.clone(), *digest)),
+        Some(_) | None => None,
+    };
+    let containers = containers.keys().filter_map(digest).collect();
+    Ok(Settled { resolved: with_files(resolved, lock).with_bases(&known), containers })
+}
+
+/// The images of others, by the names that stand for them.
+pub(super) type Bases = BTreeMap<Reference, MovingBase>;
+
+/// A project of which it is known what the names of others stand for.
+pub(super) struct Settled {
+    pub(super) resolved: Resolved,
+    /// What containers run, as far as a registry or the lock file tells.
+    pub(super) containers: BTreeMap<Reference, ImageDigest>,
+}
+
+/// The images that others are made from together with those that containers run.
+pub(super) fn with(mut bases: Bases, containers: &Bases) -> Bases {
+    for (reference, MovingBase { platforms, images, containers, places }) in containers {
+        let base = bases.entry(reference.clone()).or_default();
+        base.platforms.extend(platforms.iter().cloned());
+        base.images.extend(images.iter().cloned());
+        base.containers.extend(containers.iter().cloned());
+        base.places.extend(places.iter().cloned());
+    }
+    bases
+}
+
+fn with_files(resolved: Resolved, lock: Option<&Lock>) -> Resolved {
+    match lock {
+        Some(lock) => resolved.with_files(&lock.http),
+        None => resolved,
+    }
 }
 
 /// The same by windlass.lock alone: nobody is asked.
 pub(super) fn by_lock(resolved: Resolved, lock: Option<&Lock>) -> Resolved {
     let locked = lock.iter().flat_map(|lock| &lock.bases);
     let known = locked.map(|(reference, base)| (reference.clone(), pinned(base.digest))).collect();
-    resolved.with_bases(&known)
+    with_files(resolved, lock).with_bases(&known)
 }
 
 fn pinned(digest: ImageDigest) -> KnownBase {
     KnownBase { id: BaseId::Registry(digest), pinned: true }
 }
 
-/// Whether the lock file says all that a build needs of the bases.
-fn complete(moving: &BTreeMap<Reference, MovingBase>, lock: Option<&Lock>) -> Result<(), Diagnostics> {
+/// Whether the lock file says all that a build, and the manifest that it writes, needs of what others provide.
+///
+/// # Errors
+/// What is missing, where it is named.
+pub(super) fn complete(resolved: &Resolved, containers: &Bases, lock: Option<&Lock>) -> Result<(), Diagnostics> {
+    let moving = with(resolved.moving_bases(), containers);
     let file = lock_file::FILE;
     let missing = moving.iter().filter_map(|(reference, base)| {
         let message = match lock.and_then(|lock| lock.bases.get(reference)) {
@@ -78,18 +117,18 @@ fn complete(moving: &BTreeMap<Reference, MovingBase>, lock: Option<&Lock>) -> Re
                 format!("{file} says nothing of `{reference}` for {platform}")
             }
         };
-        Some(at_places(Diagnostic::error(message), base).hint("`windlass lock` adds what is missing"))
+        Some(at_places(Diagnostic::error(message), &base.places).hint("`windlass lock` adds what is missing"))
     });
-    let missing: Vec<Diagnostic> = missing.collect();
+    let missing: Vec<Diagnostic> = missing.chain(remote_files::missing(&resolved.moving_files(), lock)).collect();
     if missing.is_empty() { Ok(()) } else { Err(Diagnostics(missing)) }
 }
 
 /// At how many places something is said that is so at all of them. Arbitrary.
 const PLACES_AT_MOST: usize = 4;
 
-/// What is said of a base, where it is named.
-pub(super) fn at_places(diagnostic: Diagnostic, base: &MovingBase) -> Diagnostic {
-    base.places.iter().take(PLACES_AT_MOST).fold(diagnostic, |diagnostic, place| match diagnostic.primary {
+/// What is said of something, where it is named.
+pub(super) fn at_places(diagnostic: Diagnostic, places: &[Location]) -> Diagnostic {
+    places.iter().take(PLACES_AT_MOST).fold(diagnostic, |diagnostic, place| match diagnostic.primary {
         None => diagnostic.at(&place.source, place.span, ""),
         Some(_) => diagnostic.related(&place.source, place.span, ""),
     })
@@ -119,25 +158,26 @@ impl Found {
     }
 }
 
-/// Asks the engine, and the registries unless the engine alone can know: each once a reference.
+/// Asks the engine, and the registries unless the engine alone can know: each once a reference. What is `needed` is
+/// waited for, whatever it takes.
 async fn ask(
     references: Vec<Reference>,
+    needed: &Bases,
     engine: Option<&DockerEngine>,
-    settings: &Settings,
-    reporter: &Arc<Reporter>,
+    registry: Option<&Registry>,
 ) -> anyhow::Result<BTreeMap<Reference, Found>> {
-    let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
-    let registry = match settings.offline {
-        true => None,
-        false => Some(connect::registry(settings, lookups::impatient(), events)?),
-    };
+    let patient = registry.map(|registry| registry.with_retry(RetryPolicy::default()));
     let deadline = Instant::now() + ALL_WITHIN;
     let ask = async |reference: Reference| {
         let stored = match engine {
             Some(engine) => engine.find(&reference).await?,
             None => None,
         };
-        let found = one(&reference, stored, registry.as_ref(), deadline).await;
+        let (registry, deadline) = match needed.contains_key(&reference) {
+            true => (patient.as_ref(), None),
+            false => (registry, Some(deadline)),
+        };
+        let found = one(&reference, stored, registry, deadline).await;
         anyhow::Ok((reference, found))
     };
     futures_util::stream::iter(references).map(ask).buffer_unordered(AT_ONCE).try_collect().await
@@ -147,7 +187,7 @@ async fn one(
     reference: &Reference,
     stored: Option<StoredImage>,
     registry: Option<&Registry>,
-    deadline: Instant,
+    deadline: Option<Instant>,
 ) -> Found {
     let of_registry = stored.as_ref().map(|stored| digest_in(stored, reference));
     if let (Some(stored), Some(None)) = (&stored, of_registry) {
@@ -155,7 +195,7 @@ async fn one(
     }
     let error = match registry {
         None => None,
-        Some(registry) => match timeout_at(deadline, registry.digest_of(reference)).await {
+        Some(registry) => match by(deadline, registry.digest_of(reference)).await {
             Ok(Ok(Some(digest))) => return Found::Registry(digest),
             // Engines that keep what they build as registries do call it by a digest too.
             Ok(Ok(None)) => match stored {
@@ -169,6 +209,13 @@ async fn one(
     match of_registry.flatten() {
         Some(digest) => Found::Stored(digest, error),
         None => Found::Unknown(error),
+    }
+}
+
+async fn by<T>(deadline: Option<Instant>, answer: impl Future<Output = T>) -> Result<T, Elapsed> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, answer).await,
+        None => Ok(answer.await),
     }
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::bases::{Bases, Settled};
 use super::deploy::StateArgs;
 use super::last_build::{self, LastBuild};
 use super::project::{self, Project};
 use super::secrets::Masked;
 use super::{
-    Exit, Refusal, Settings, bases, block_on, connect, interrupted, lookups, manifest_file, secrets, until_interrupted,
+    Exit, Refusal, Settings, bases, block_on, connect, containers, interrupted, lookups, manifest_file, secrets,
+    until_interrupted,
 };
 use crate::diag::Diagnostic;
 use crate::engine::Engine as _;
@@ -122,25 +124,34 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     let containers = config.deploy.containers(&names)?;
     let manifest_path = manifest_path(args, settings, &containers, &resolved)?;
     let former = manifest_path.as_deref().map(manifest_file::read).transpose()?.flatten();
+    let of_containers = containers::of(&containers, &config);
+    if settings.locked {
+        bases::complete(&resolved, &of_containers, lock.as_ref())?;
+    }
+    // A manifest names them by digest: what a tag stood for when it was made.
+    let run_by = if manifest_path.is_some() { of_containers } else { Bases::new() };
     let forced = if args.force { resolved.chosen.clone() } else { Default::default() };
     let reporter = Arc::new(Reporter::new(&settings.ui, resolved.images.len()));
     let run = async |engine: &DockerEngine| {
+        let registry = lookups::registry(settings, &reporter)?;
+        let Settled { resolved, containers: digests } =
+            bases::settle(resolved, &run_by, lock.as_ref(), Some(engine), registry.as_ref()).await?;
         // What a manifest can't say is known before anything is built.
         let containers = match &manifest_path {
-            Some(_) => with_digests(containers, settings, &reporter).await?,
+            Some(_) => containers::pinned(containers, &digests)?,
             None => containers,
         };
-        let resolved = bases::settle(resolved, lock.as_ref(), Some(engine), settings, &reporter).await?;
-        let retry = if args.push { RetryPolicy::default() } else { lookups::impatient() };
-        let registry = lookups::registry(settings, &config, retry, &reporter)?;
-        let known = lookups::known(&resolved, Some(engine), registry.as_ref(), args.push, &*reporter).await?;
+        let patient = || registry.as_ref().map(|registry| registry.with_retry(RetryPolicy::default()));
+        let registry = if args.push { patient() } else { registry };
+        let registry = lookups::of_project(registry.as_ref(), &config);
+        let known = lookups::known(&resolved, Some(engine), registry, args.push, &*reporter).await?;
         let plan = plan::decide(resolved, &known, &forced);
         plan.notes.iter().for_each(|note| reporter.send(Event::Note(note.clone())));
         let secrets = secrets::read(&plan, settings)?;
         let run = Run {
             plan: &plan,
             engine,
-            registry: registry.as_ref(),
+            registry,
             push: args.push,
             promote: !args.no_promote,
             secrets: &secrets,
@@ -250,29 +261,4 @@ fn source_date_epoch(settings: &Settings, revision: Option<&Revision>) -> Result
             .map_err(|_| Refusal::usage(format!("`SOURCE_DATE_EPOCH` is `{text}`, not a number of seconds"))),
         None => Ok(revision.and_then(|revision| u64::try_from(revision.time).ok()).unwrap_or(0)),
     }
-}
-
-/// A manifest names images from elsewhere by digest: what a tag stood for when the manifest was made.
-async fn with_digests(
-    mut containers: BTreeMap<ContainerName, ContainerSpec>,
-    settings: &Settings,
-    reporter: &Arc<Reporter>,
-) -> anyhow::Result<BTreeMap<ContainerName, ContainerSpec>> {
-    for (name, container) in &mut containers {
-        let ImageSource::External(reference) = &mut container.image else { continue };
-        if reference.digest().is_some() {
-            continue;
-        }
-        let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
-        let digest = match settings.offline {
-            false => connect::registry(settings, RetryPolicy::default(), events)?.digest_of(reference).await?,
-            true => None,
-        };
-        let unknown = || {
-            let message = format!("the digest of `{reference}`, which the container `{name}` runs, is not known");
-            Refusal::usage_with_hint(message, "write it with its digest: `NAME@sha256:…`")
-        };
-        *reference = reference.repository().with_digest(digest.ok_or_else(unknown)?);
-    }
-    Ok(containers)
 }

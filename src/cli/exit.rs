@@ -5,7 +5,7 @@ use crate::diag::Diagnostics;
 use crate::docker::ConnectError;
 use crate::engine;
 use crate::pipeline::LookupError;
-use crate::registry::{self, Again};
+use crate::registry::{self, Again, DownloadError};
 use crate::source::{CommitError, RemoteError};
 
 /// How the program ends. The numbers are an interface: scripts branch on them.
@@ -125,6 +125,13 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     }
     if let Some(remote) = error.downcast_ref::<RemoteError>() {
         return Some(of_remote(remote));
+    }
+    if let Some(download) = error.downcast_ref::<DownloadError>() {
+        let hint = "where a file needs credentials, or is another each time, say its checksum with `ADD --checksum`";
+        return Some(match download {
+            DownloadError::Refused { .. } => Meaning { exit: Exit::Failed, hint: Some(hint.to_owned()) },
+            DownloadError::Unreachable { .. } => Meaning { exit: Exit::Unreachable, hint: None },
+        });
     }
     if let Some(commit) = error.downcast_ref() {
         return Some(of_commit(commit));

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::bases::{Now, all_now, at_places, now};
+use super::bases::{Bases, Now, all_now, at_places, now};
 use super::project::{self, Anew, Outlined};
-use super::{Exit, Refusal, Settings, block_on, connect, lock_file, until_interrupted};
+use super::remote_files::Files;
+use super::{
+    Exit, Refusal, Settings, bases, block_on, connect, containers, lock_file, remote_files, until_interrupted,
+};
 use crate::config::{Lock, LockedBase};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::engine::Engine as _;
 use crate::event::{Event, Sink};
-use crate::model::{GitCommit, GitPin, ImageName, Reference};
+use crate::model::{GitCommit, GitPin, HttpUrl, ImageName, Reference};
 use crate::plan::{Choice, MovingBase};
 use crate::registry::{self, Registry, RemoteManifests, RetryPolicy};
 use crate::ui::{self, Reporter, lock_report};
@@ -26,13 +29,11 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct LockArgs {
-    /// Look up anew what is there already: all, or what is named, an image of others, a ref of a git repository as
-    /// `ADDRESS#REF`, or an image of the project.
+    /// Look up anew what is there already: all, or what is named, an image of others, the address of a file that `ADD`
+    /// fetches, a ref of a git repository as `ADDRESS#REF`, or an image of the project.
     #[arg(long, value_name = "NAME", num_args = 0..)]
     update: Option<Vec<String>>,
 }
-
-type Bases = BTreeMap<Reference, MovingBase>;
 
 pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let refresh = match args.update.as_deref() {
@@ -40,19 +41,20 @@ pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> 
         Some([]) => Anew::All,
         Some(names) => Anew::Named(names),
     };
-    let Outlined { understood, lock: former, names: images, commits, .. } =
+    let Outlined { config, understood, lock: former, names: images, commits, .. } =
         project::outline(settings, &[], Choice::Words(&[]), refresh)?;
     ui::notes(&understood.notes, &settings.ui);
     ui::warn(&understood.warnings, &settings.ui);
-    let bases = understood.moving_bases();
+    let bases = bases::with(understood.moving_bases(), &containers::bases(&config, &images)?);
+    let files = understood.moving_files();
     let update = match refresh {
-        Anew::Nothing => BTreeSet::new(),
-        Anew::All => bases.keys().cloned().collect(),
-        Anew::Named(names) => named(names, &images, &bases, &commits)?,
+        Anew::Nothing => Update::default(),
+        Anew::All => Update { bases: bases.keys().cloned().collect(), files: files.keys().cloned().collect() },
+        Anew::Named(names) => named(names, &images, &bases, &files, &commits)?,
     };
     let known = former.clone().unwrap_or_default();
     let reporter = Arc::new(Reporter::new(&settings.ui, 0));
-    let lock = block_on(until_interrupted(settings, anew(&known, &bases, &update, settings, &reporter)));
+    let lock = block_on(until_interrupted(settings, anew(&known, &bases, &files, &update, settings, &reporter)));
     reporter.end();
     let lock = Lock { git: commits, ..lock? };
     // A project that needs no file gets none.
@@ -63,21 +65,30 @@ pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-/// The bases that names stand for: names of others' images themselves, or of the project's images made from them.
+/// What is looked up anew.
+#[derive(Default)]
+struct Update {
+    bases: BTreeSet<Reference>,
+    files: BTreeSet<HttpUrl>,
+}
+
+/// What names stand for: names of others' images themselves, or of the project's images made from them.
 fn named(
     names: &[String],
     images: &BTreeSet<ImageName>,
     bases: &Bases,
+    files: &Files,
     commits: &BTreeMap<GitPin, GitCommit>,
-) -> Result<BTreeSet<Reference>, Refusal> {
-    let mut chosen = BTreeSet::new();
+) -> Result<Update, Refusal> {
+    let mut chosen = Update::default();
     for name in names {
         let reference = name.parse::<Reference>().ok().filter(|reference| bases.contains_key(reference));
         let image = images.iter().find(|image| image.as_str() == name);
         let is_ref = commits.keys().any(|pin| pin.to_string() == *name);
-        if reference.is_none() && image.is_none() && !is_ref {
-            let texts: Vec<String> =
-                bases.keys().map(ToString::to_string).chain(commits.keys().map(ToString::to_string)).collect();
+        let file = files.keys().find(|url| url.as_str() == name);
+        if reference.is_none() && image.is_none() && file.is_none() && !is_ref {
+            let texts = bases.keys().map(ToString::to_string).chain(commits.keys().map(ToString::to_string));
+            let texts: Vec<String> = texts.chain(files.keys().map(ToString::to_string)).collect();
             let images = images.iter().map(ImageName::as_str);
             let hint = match did_you_mean(name, texts.iter().map(String::as_str).chain(images)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
@@ -86,9 +97,12 @@ fn named(
             let message = format!("`{name}` is no image of the project, and none is made from it");
             return Err(Refusal::usage_with_hint(message, hint));
         }
-        chosen.extend(reference);
+        chosen.bases.extend(reference);
+        chosen.files.extend(file.cloned());
+        let fetched = files.iter().filter(|(_, file)| image.is_some_and(|image| file.images.contains(image)));
+        chosen.files.extend(fetched.map(|(url, _)| url.clone()));
         let of_image = |base: &MovingBase| image.is_some_and(|image| base.images.contains(image));
-        chosen.extend(bases.iter().filter(|(_, base)| of_image(base)).map(|(reference, _)| reference.clone()));
+        chosen.bases.extend(bases.iter().filter(|(_, base)| of_image(base)).map(|(reference, _)| reference.clone()));
     }
     Ok(chosen)
 }
@@ -97,7 +111,8 @@ fn named(
 async fn anew(
     known: &Lock,
     bases: &Bases,
-    update: &BTreeSet<Reference>,
+    files: &Files,
+    update: &Update,
     settings: &Settings,
     reporter: &Arc<Reporter>,
 ) -> anyhow::Result<Lock> {
@@ -105,7 +120,7 @@ async fn anew(
     let (mut missing, mut partial) = (Vec::new(), Vec::new());
     for (reference, base) in bases {
         let locked = known.bases.get(reference);
-        match locked.filter(|_| !update.contains(reference)) {
+        match locked.filter(|_| !update.bases.contains(reference)) {
             Some(locked) if base.platforms.iter().all(|platform| locked.platforms.contains_key(platform)) => {
                 lock.bases.insert(reference.clone(), cut(locked, base));
             }
@@ -113,11 +128,13 @@ async fn anew(
             None => missing.push((reference, base, locked)),
         }
     }
-    if missing.is_empty() && partial.is_empty() {
+    let kept = |url: &HttpUrl| known.http.get(url).filter(|_| !update.files.contains(url)).copied();
+    lock.http = files.keys().filter_map(|url| Some((url.clone(), kept(url)?))).collect();
+    if missing.is_empty() && partial.is_empty() && lock.http.len() == files.len() {
         return Ok(lock);
     }
     if settings.offline {
-        let message = "something is to be looked up, and `--offline` asks no registry";
+        let message = "something is to be looked up, and `--offline` asks nobody";
         return Err(Refusal::usage(message).into());
     }
     let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
@@ -127,6 +144,13 @@ async fn anew(
         found.insert(reference.clone(), completed(&registry, reference, base, locked).await?);
     }
     let mut errors = Vec::new();
+    let fetched = files.keys().filter(|url| !lock.http.contains_key(*url)).collect::<Vec<_>>();
+    for (url, digest) in remote_files::all_now(&registry, fetched).await? {
+        match digest {
+            Some(digest) => drop(lock.http.insert(url, digest)),
+            None => errors.push(remote_files::gone(&url, &files[&url], known)),
+        }
+    }
     for (reference, now) in found {
         let base = &bases[&reference];
         let entry = match now {
@@ -178,7 +202,7 @@ fn entry(
             Some(digest) => drop(platforms.insert(platform.clone(), digest)),
             None => {
                 let message = format!("`{reference}` has no image for {platform}");
-                errors.push(at_places(Diagnostic::error(message), base));
+                errors.push(at_places(Diagnostic::error(message), &base.places));
             }
         }
     }
@@ -203,5 +227,5 @@ fn gone(reference: &Reference, base: &MovingBase, known: &Lock) -> Diagnostic {
             Diagnostic::error(message).hint(format!("windlass.lock still has it as {digest}"))
         }
     };
-    at_places(error, base)
+    at_places(error, &base.places)
 }

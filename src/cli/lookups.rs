@@ -12,23 +12,22 @@ use crate::registry::{Registry, RetryPolicy};
 use crate::ui::Reporter;
 
 /// How often a registry is asked that one can do without: nobody waits for it as long as for one that is pushed to.
-pub(super) fn impatient() -> RetryPolicy {
+fn impatient() -> RetryPolicy {
     RetryPolicy { attempts: 3, ..RetryPolicy::default() }
 }
 
-/// The registry client, where one may be asked. Without a registry of its own the project's names mean something on
-/// the engine alone.
-pub(super) fn registry(
-    settings: &Settings,
-    config: &Config,
-    retry: RetryPolicy,
-    reporter: &Arc<Reporter>,
-) -> anyhow::Result<Option<Registry>> {
-    if settings.offline || config.registry.is_none() {
+/// The one client of a command, that asks all registries; none where none may be asked.
+pub(super) fn registry(settings: &Settings, reporter: &Arc<Reporter>) -> anyhow::Result<Option<Registry>> {
+    if settings.offline {
         return Ok(None);
     }
     let events: Arc<dyn Sink> = Arc::<Reporter>::clone(reporter);
-    connect::registry(settings, retry, events).map(Some)
+    connect::registry(settings, impatient(), events).map(Some)
+}
+
+/// The same for the project's own images. Without a registry of its own its names mean something on the engine alone.
+pub(super) fn of_project<'a>(registry: Option<&'a Registry>, config: &Config) -> Option<&'a Registry> {
+    registry.filter(|_| config.registry.is_some())
 }
 
 /// What is there of every image. Unless it is `needed`, for a push, the registry is only a place to find things, which

@@ -47,7 +47,7 @@ impl Present<'_> {
 
     /// The chosen images that are the same as they were when the work tree parted from a commit. Those that were not
     /// right then are not.
-    pub(super) fn same_since(self, commit: &Commit) -> anyhow::Result<BTreeSet<ImageName>> {
+    fn same_since(self, commit: &Commit) -> anyhow::Result<BTreeSet<ImageName>> {
         let (then, note) = match self.at(commit) {
             Ok(Then { resolved, broken }) => (resolved.images, of_broken(&broken, commit)),
             Err(error) => {
@@ -63,6 +63,24 @@ impl Present<'_> {
         let is_same = |image: &&Image| hashes.get(&image.name) == Some(&image.content_hash);
         Ok(self.now().images.iter().filter(is_same).map(|image| image.name.clone()).collect())
     }
+}
+
+/// The project with those of its chosen images that are not the same as they were where the work tree parted from a
+/// commit, and that commit.
+///
+/// # Errors
+/// When git does not know the commit, or does not have its files.
+pub(super) fn changed_since(
+    mut project: Project,
+    name: &str,
+    selection: &SelectionArgs,
+    manifest: Option<&Path>,
+    settings: &Settings,
+) -> anyhow::Result<(Project, Commit)> {
+    let commit = Commit::find(&settings.root, name)?.parted(&settings.root)?;
+    let same = Present { project: &project, selection, manifest, settings }.same_since(&commit)?;
+    project.resolved = project.resolved.without(&same);
+    Ok((project, commit))
 }
 
 /// The images of a commit.

@@ -5,11 +5,12 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::bases::{Bases, Settled};
 use super::deploy::StateArgs;
 use super::jobs::{self, Service};
-use super::past::Present;
+use super::past::{self, Present};
 use super::project::{self, Project, SelectionArgs};
-use super::{Exit, Refusal, Settings, bases, block_on, connect, lookups, stale, until_interrupted, why};
+use super::{Exit, Refusal, Settings, bases, block_on, connect, containers, lookups, stale, until_interrupted, why};
 use crate::ci::{github, gitlab, travis};
 use crate::config::{Config, Lock};
 use crate::event::{Event, Sink as _};
@@ -92,11 +93,8 @@ pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> 
     let mut project = project::load(settings, &args.selection, manifest)?;
     let mut since = None;
     if let Some(name) = &args.since {
-        let commit = Commit::find(&settings.root, name)?.parted(&settings.root)?;
-        let present = Present { project: &project, selection: &args.selection, manifest, settings };
-        let same = present.same_since(&commit)?;
-        project.resolved = project.resolved.without(&same);
-        since = Some(commit);
+        let (changed, commit) = past::changed_since(project, name, &args.selection, manifest, settings)?;
+        (project, since) = (changed, Some(commit));
     }
     let (plan, _) = decided(project, args.force, settings)?;
     let jobs = |service| jobs::jobs(&plan, args.shards, service, state.as_deref(), settings);
@@ -175,8 +173,11 @@ pub(super) fn plan(
 
 /// Says what there is to say of a project, and decides what would be built of it.
 fn decided(project: Project, force: bool, settings: &Settings) -> anyhow::Result<(Plan, Known)> {
-    let Project { resolved, config, lock, .. } = project;
+    let Project { resolved, config, lock, names } = project;
     ui::warn(&resolved.warnings, &settings.ui);
+    if settings.locked {
+        bases::complete(&resolved, &containers::bases(&config, &names)?, lock.as_ref())?;
+    }
     let forced = if force { resolved.chosen.clone() } else { BTreeSet::new() };
     let (plan, known) = decide(resolved, &config, lock.as_ref(), &forced, settings)?;
     ui::notes(&plan.notes, &settings.ui);
@@ -202,9 +203,13 @@ fn decide(
                 None
             }
         };
-        let resolved = bases::settle(resolved, lock, engine.as_ref(), settings, &reporter).await?;
-        let registry = lookups::registry(settings, config, lookups::impatient(), &reporter)?;
-        let known = lookups::known(&resolved, engine.as_ref(), registry.as_ref(), false, &*reporter).await?;
+        let registry = lookups::registry(settings, &reporter)?;
+        // What containers run is asked when a manifest is written.
+        let none = Bases::new();
+        let Settled { resolved, containers: _ } =
+            bases::settle(resolved, &none, lock, engine.as_ref(), registry.as_ref()).await?;
+        let of_project = lookups::of_project(registry.as_ref(), config);
+        let known = lookups::known(&resolved, engine.as_ref(), of_project, false, &*reporter).await?;
         Ok((plan::decide(resolved, &known, forced), known))
     }))
 }

@@ -153,7 +153,7 @@ fn outline_with(
     let folders = Folders::of(&settings.root);
     let Sources { images, mut unreadable, notes } =
         find::sources(&settings.root, &folders, &project, &config, &brought, &mut diagnostics);
-    let read = read::images(folders, images, &config, settings, &mut diagnostics);
+    let read = read::images(folders, images, &config, &brought.commits, settings, &mut diagnostics);
     unreadable.extend(read.unreadable);
     let understood = plan::understand(Inputs { project, config: &config, images: read.images, build_args, unreadable });
     let understood = understood.map(|mut understood| {

@@ -1,16 +1,18 @@
 //! `windlass plan --stale`: which names stand for something else than windlass.lock says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bases::{Now, all_now};
 use super::plan::Format;
 use super::project::{self, Anew, Outlined, SelectionArgs};
-use super::{Exit, Refusal, Settings, block_on, connect, lock_file, until_interrupted};
+use super::{
+    Exit, Refusal, Settings, bases, block_on, connect, containers, lock_file, remote_files, until_interrupted,
+};
 use crate::config::{Config, Lock};
 use crate::event::Sink;
 use crate::model::{GitCommit, GitPin, GitRemote, ImageName};
-use crate::plan::{Choice, Understood};
+use crate::plan::{Choice, MovingBase, Understood};
 use crate::registry::RetryPolicy;
 use crate::source::RemoteRefs;
 use crate::ui::{self, Reporter, stale};
@@ -24,7 +26,7 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
         }
     };
     let SelectionArgs { images, build_args } = selection;
-    let Outlined { config, understood, lock, commits, .. } =
+    let Outlined { config, understood, lock, names, commits, .. } =
         project::outline(settings, build_args, Choice::Words(images), Anew::Nothing)?;
     ui::warn(&understood.warnings, &settings.ui);
     ui::notes(&understood.notes, &settings.ui);
@@ -35,16 +37,19 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     if settings.offline {
         return Err(Refusal::usage("`--stale` asks registries, and `--offline` asks none").into());
     }
-    let bases = understood.moving_bases();
+    let bases = bases::with(understood.moving_bases(), &containers::bases(&config, &names)?);
+    let files = understood.moving_files();
     let reporter = Arc::new(Reporter::new(&settings.ui, 0));
     let events: Arc<dyn Sink> = Arc::<Reporter>::clone(&reporter);
     let wanted = bases.iter().map(|(reference, base)| (reference, base, lock.bases.get(reference))).collect();
     let found = block_on(until_interrupted(settings, async {
         let registry = connect::registry(settings, RetryPolicy::default(), events)?;
-        Ok((all_now(&registry, wanted).await?, refs(&config, &understood, &lock, settings).await?))
+        let found = all_now(&registry, wanted).await?;
+        let fetched = remote_files::all_now(&registry, files.keys()).await?;
+        Ok((found, fetched, refs(&config, &understood, &lock, settings).await?))
     }));
     reporter.end();
-    let (found, refs) = found?;
+    let (found, fetched, refs) = found?;
     let names = found.into_iter().filter_map(|(reference, now)| {
         let locked = lock.bases.get(&reference).map(|locked| locked.digest);
         let now = match now {
@@ -52,17 +57,30 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
             Now::Other(manifests) => Some(manifests.digest),
             Now::Gone => None,
         };
-        let images = bases[&reference].images.iter().cloned().collect();
-        Some(stale::Stale { name: reference.to_string(), locked: text(locked), now: text(now), images })
+        let MovingBase { images, containers, .. } = bases[&reference].clone();
+        Some(stale::Stale { name: reference.to_string(), locked: text(locked), now: text(now), images, containers })
+    });
+    let others = fetched.into_iter().filter_map(|(url, now)| {
+        let locked = lock.http.get(&url).copied();
+        let (name, images) = (url.without_query().to_owned(), files[&url].images.clone());
+        let containers = BTreeSet::new();
+        (locked.is_none() || locked != now).then(|| stale::Stale {
+            name,
+            locked: text(locked),
+            now: text(now),
+            images,
+            containers,
+        })
     });
     let moved = refs.into_iter().filter_map(|(pin, (now, images))| {
         let locked = lock.git.get(&pin);
         // What is not locked was looked up to read the project.
         let now = locked.map_or_else(|| commits.get(&pin).cloned(), |_| now);
         let is_same = locked.is_some() && locked == now.as_ref();
-        (!is_same).then(|| stale::Stale { name: pin.to_string(), locked: text(locked), now: text(now), images })
+        let (name, containers) = (pin.to_string(), BTreeSet::new());
+        (!is_same).then(|| stale::Stale { name, locked: text(locked), now: text(now), images, containers })
     });
-    let names: Vec<stale::Stale> = names.chain(moved).collect();
+    let names: Vec<stale::Stale> = names.chain(others).chain(moved).collect();
     let answer = match is_json {
         false => stale::text(&names, settings.ui.color),
         true => serde_json::to_string_pretty(&stale::json(&names))? + "\n",
@@ -72,7 +90,7 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
 }
 
 /// What the refs that the lock file has mean now, none where they mean nothing, and the images that they are for.
-type Refs = BTreeMap<GitPin, (Option<GitCommit>, Vec<ImageName>)>;
+type Refs = BTreeMap<GitPin, (Option<GitCommit>, BTreeSet<ImageName>)>;
 
 async fn refs(config: &Config, understood: &Understood, lock: &Lock, settings: &Settings) -> anyhow::Result<Refs> {
     let mut refs = Refs::new();
@@ -85,7 +103,7 @@ async fn refs(config: &Config, understood: &Understood, lock: &Lock, settings: &
             remotes.insert(remote, project::cache(settings)?.refs(remote).await?);
         }
         let now = remotes.get(remote).and_then(|refs| refs.find(&git.reference.value).ok());
-        refs.entry(pin).or_insert_with(|| (now, Vec::new())).1.push(image.name.clone());
+        refs.entry(pin).or_insert_with(|| (now, BTreeSet::new())).1.insert(image.name.clone());
     }
     Ok(refs)
 }

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::read::Findings;
 use super::yaml::{Entry, Node, Scalar, ScalarKind, Value};
-use crate::diag::{Diagnostic, Diagnostics, SourceText, Span, did_you_mean};
+use crate::diag::{Diagnostic, Diagnostics, Location, SourceText, Span, did_you_mean};
 use crate::manifest::{ContainerEntry, ContainerSpec, Externals, Part, PathStep, Problem, validate_containers};
 use crate::model::{ContainerName, ImageName};
 
@@ -30,6 +30,17 @@ impl Deploy {
     /// The containers as they are written, by name.
     pub fn entries(&self) -> &BTreeMap<String, ContainerEntry> {
         &self.entries
+    }
+
+    /// Where the image of a container is written.
+    pub fn image_place(&self, container: &ContainerName) -> Option<Location> {
+        let (source, node) = self.written.as_ref()?;
+        let value = |node: &'_ Node, key: &str| match &node.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone()),
+            Value::List(_) | Value::Scalar(_) => None,
+        };
+        let image = value(&value(node, container.as_str())?, "image")?;
+        Some(Location::new(source, image.span))
     }
 
     /// The containers, checked, with their defaults.

@@ -8,7 +8,7 @@ use super::file;
 use super::read::{Findings, Spanned};
 use super::yaml::{self, Entry, Node};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
-use crate::model::{GitCommit, GitPin, ImageDigest, Platform, Reference};
+use crate::model::{Digest, GitCommit, GitPin, HttpUrl, ImageDigest, Platform, Reference};
 
 /// The version of `windlass.lock` that this program reads and writes.
 pub const LOCK_VERSION: i64 = 1;
@@ -24,6 +24,8 @@ const HEADER: &str = "\
 pub struct Lock {
     /// The images of others, by the names that Dockerfiles give them.
     pub bases: BTreeMap<Reference, LockedBase>,
+    /// The sha256 of files on web servers, by the addresses that `ADD` fetches them from.
+    pub http: BTreeMap<HttpUrl, Digest>,
     /// The commits of git repositories, by the refs that windlass.yaml names.
     pub git: BTreeMap<GitPin, GitCommit>,
 }
@@ -53,12 +55,16 @@ impl Lock {
 
     /// The text of the file: sorted, the same for the same value.
     pub fn to_text(&self) -> String {
-        let Self { bases, git } = self;
+        let Self { bases, http, git } = self;
         let mut keys = vec![entry("version", number(LOCK_VERSION))];
         let bases: BTreeMap<String, &LockedBase> =
             bases.iter().map(|(reference, base)| (reference.to_string(), base)).collect();
         if !bases.is_empty() {
             keys.push(entry("bases", map(bases.into_iter().map(|(name, base)| entry(name, base_node(base))))));
+        }
+        if !http.is_empty() {
+            let digest = |digest: &Digest| map([entry("digest", text(digest.to_string()))]);
+            keys.push(entry("http", map(http.iter().map(|(url, locked)| entry(url.to_string(), digest(locked))))));
         }
         let git: BTreeMap<String, &GitCommit> = git.iter().map(|(pin, commit)| (pin.to_string(), commit)).collect();
         if !git.is_empty() {
@@ -94,7 +100,7 @@ fn unfinished_merge(source: &Arc<SourceText>) -> Option<Diagnostic> {
 
 fn read(findings: &mut Findings, root: &Node) -> Option<Lock> {
     file::version(findings, root, LOCK_VERSION, "remove the file: `windlass lock` writes it anew")?;
-    let fields = findings.fields(root, "the file", &["version", "bases", "git"])?;
+    let fields = findings.fields(root, "the file", &["version", "bases", "http", "git"])?;
     let mut lock = Lock::default();
     // Two ways to write one name are one entry, and its second one is no update of the first.
     let mut first_spans: BTreeMap<Reference, Span> = BTreeMap::new();
@@ -110,6 +116,16 @@ fn read(findings: &mut Findings, root: &Node) -> Option<Lock> {
         } else if let Some(base) = base {
             lock.bases.insert(reference, base);
         }
+    }
+    let http = fields.get("http").and_then(|node| findings.map(node, "a map of digests by address"));
+    for entry in http.unwrap_or_default() {
+        let url = findings.refuse_err(entry.key_span, entry.key.parse::<HttpUrl>());
+        let fields = findings.fields(&entry.value, &format!("`{}`", entry.key), &["digest"]);
+        let digest = fields.and_then(|fields| {
+            let node = fields.required(findings, "digest")?;
+            findings.parsed::<Digest>(node, "a digest such as `sha256:…`")
+        });
+        lock.http.extend(url.zip(digest.map(|digest| digest.value)));
     }
     let git = fields.get("git").and_then(|node| findings.map(node, "a map of commits by `REPOSITORY#REF`"));
     for entry in git.unwrap_or_default() {

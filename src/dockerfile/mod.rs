@@ -48,6 +48,6 @@ pub use parse::{Parsed, parse};
 pub use pin::{only_stages, pin};
 pub use resolve::resolve;
 pub use resolved::{
-    Base, ContextSource, Edge, EdgeKind, NeededId, Reader, ResolveInputs, Resolved, ResolvedInstruction, ResolvedStage,
-    SourceKind,
+    Base, ContextSource, Edge, EdgeKind, NeededId, Reader, RemoteFile, ResolveInputs, Resolved, ResolvedInstruction,
+    ResolvedStage, SourceKind,
 };

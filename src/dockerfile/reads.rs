@@ -7,15 +7,17 @@ use super::canonical::{Text, quoted};
 use super::expand::{Quotes, Reading};
 use super::heredoc;
 use super::mount;
-use super::resolved::{ContextSource, Edge, EdgeKind, NeededId, Reader, SourceKind};
+use super::resolved::{ContextSource, Edge, EdgeKind, NeededId, Reader, RemoteFile, SourceKind};
 use super::run::go_bool;
 use super::walk::{Walk, as_written};
 use crate::diag::{Diagnostic, Span};
+use crate::model::HttpUrl;
 
 impl Walk<'_, '_, '_> {
     /// `ADD`.
-    pub(super) fn add(&mut self, add: &Add, text: &mut Text) -> Option<()> {
+    pub(super) fn add(&mut self, add: &Add, span: Span, text: &mut Text) -> Option<()> {
         let Add { transfer, keep_git_dir, checksum, unpack } = add;
+        let n_before = self.resolver.out.remote_files.len();
         if let Some(checksum) = checksum {
             let checksum = self.expand(checksum)?;
             text.flag_expanded("checksum", &checksum);
@@ -25,7 +27,13 @@ impl Walk<'_, '_, '_> {
                 text.flag(name, &value.to_string());
             }
         }
-        self.transfer(transfer, Some((Reader::Add, None)), false, text)
+        self.transfer(transfer, Some((Reader::Add, None)), false, text)?;
+        if checksum.is_some() {
+            self.resolver.out.remote_files.truncate(n_before);
+        } else if let ([_], [file]) = (&transfer.sources[..], &mut self.resolver.out.remote_files[n_before..]) {
+            file.checksum_at = Some(span.start + "ADD".len());
+        }
+        Some(())
     }
 
     /// `COPY`.
@@ -162,7 +170,13 @@ impl Walk<'_, '_, '_> {
         let path = self.expand(word)?;
         text.expanded(&path);
         let what = match reader {
-            Some(Reader::Add) if is_remote(&path.text) => SourceKind::Remote(path.text),
+            Some(Reader::Add) if is_remote(&path.text) => {
+                if let (true, false, Ok(url)) = (path.known, self.is_trigger, path.text.parse::<HttpUrl>()) {
+                    let file = RemoteFile { url, variables: path.used, span: word.span, checksum_at: None };
+                    self.resolver.out.remote_files.push(file);
+                }
+                SourceKind::Remote(path.text)
+            }
             Some(Reader::Copy) if is_remote(&path.text) => {
                 let hint = Some("use ADD".to_owned());
                 self.resolver.problems.error_with_hint(word.span, "COPY takes nothing from a URL", "", hint);

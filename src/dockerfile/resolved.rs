@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Diagnostic, Span};
-use crate::model::Platform;
+use crate::model::{HttpUrl, Platform};
 
 /// What a Dockerfile is resolved with.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,9 @@ pub struct Resolved {
     pub unused_args: BTreeSet<String>,
     /// What the reached `ADD`, `COPY` and bind mounts read from the build context and from named contexts.
     pub sources: Vec<ContextSource>,
+    /// The files that the reached `ADD`s fetch from web servers without saying their checksum, as far as the address is
+    /// known before the build and holds no credentials.
+    pub remote_files: Vec<RemoteFile>,
     /// The secrets that reached instructions mount.
     pub secrets: Vec<NeededId>,
     /// The SSH agents or keys that reached instructions mount.
@@ -74,6 +77,20 @@ pub enum Base {
     Stage(usize),
     /// An image or a named context, by its reference; its edge says the same.
     Outside(String),
+}
+
+/// A file that an `ADD` fetches from a web server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// Its address.
+    pub url: HttpUrl,
+    /// The variables whose values are in the address.
+    pub variables: BTreeSet<String>,
+    /// Where the address is written.
+    pub span: Span,
+    /// Where in the text a `--checksum` can be added; nowhere where the instruction has more than this source
+    /// (BuildKit, `dispatchCopy`: "checksum can't be specified for multiple sources").
+    pub checksum_at: Option<usize>,
 }
 
 /// An instruction as it counts for the content hash.

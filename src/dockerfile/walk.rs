@@ -67,7 +67,7 @@ impl Walk<'_, '_, '_> {
         let mut text = Text::new(instruction.command.keyword());
         let posix = self.state.shell_is_posix;
         match &instruction.command {
-            Command::Add(add) => self.add(add, &mut text)?,
+            Command::Add(add) => self.add(add, instruction.span, &mut text)?,
             Command::Arg(declarations) => {
                 for declaration in declarations {
                     self.arg(declaration, &mut text)?;

@@ -142,6 +142,9 @@ impl TestVerdict {
 /// Every future may be dropped: an engine then leaves no container of its own behind once
 /// [`Engine::clean_up`] has run.
 pub trait Engine: Send + Sync {
+    /// Whether the builder takes `ADD --checksum` in a Dockerfile that names this frontend, or none.
+    fn takes_checksums(&self, frontend: Option<&str>) -> bool;
+
     /// Builds an image and names it `request.tag`.
     fn build(
         &self,

@@ -128,6 +128,10 @@ impl Engine for SimulatedEngine {
         Err(Error::Unreachable(anyhow::anyhow!("`{reference}` can't be pushed: no registry is simulated")))
     }
 
+    fn takes_checksums(&self, _frontend: Option<&str>) -> bool {
+        true
+    }
+
     async fn clean_up(&self) -> Result<(), Error> {
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::model::{ContentHash, Digest, ImageName, Platform, Reference, TreePath};
+use crate::model::{ContentHash, Digest, HttpUrl, ImageName, Platform, Reference, TreePath};
 
 use super::base::BaseId;
 use super::feed::Feed;
@@ -49,6 +49,8 @@ pub struct Fingerprint {
     pub platform: Platform,
     /// The images of others that it is made from, as they are named, and what each name stands for where that is known.
     pub bases: BTreeMap<Reference, Option<BaseId>>,
+    /// The files that it fetches from web servers, with the sha256 of each that is locked.
+    pub remote_files: BTreeMap<HttpUrl, Digest>,
     /// The project's own images that it is made from.
     pub parents: BTreeMap<ImageName, ContentHash>,
     /// The ids of its secrets; their values never count.
@@ -70,6 +72,7 @@ impl Fingerprint {
             args,
             platform,
             bases,
+            remote_files,
             parents,
             secrets,
             files,
@@ -117,6 +120,14 @@ impl Fingerprint {
         for (name, value) in labels {
             feed.text(name);
             feed.text(value);
+        }
+        // Only where there are any: what is made without them keeps its hash.
+        if !remote_files.is_empty() {
+            feed.count(remote_files.len());
+            for (url, digest) in remote_files {
+                feed.text(url.as_str());
+                feed.bytes(digest.as_bytes());
+            }
         }
         ContentHash::new(Digest::from_bytes(feed.finish()))
     }

@@ -22,6 +22,7 @@ impl Fingerprint {
             args,
             platform,
             bases,
+            remote_files,
             parents,
             secrets,
             files,
@@ -40,6 +41,7 @@ impl Fingerprint {
             let id = id.map(|id| id.to_string());
             label.entry("base", &reference.to_string(), id.as_deref().unwrap_or_default());
         }
+        remote_files.iter().for_each(|(url, digest)| label.entry("http", url.as_str(), &digest.to_string()));
         parents.iter().for_each(|(parent, hash)| label.entry("parent", parent.as_str(), &hash.to_string()));
         secrets.iter().for_each(|id| label.entry("secret", id, ""));
         files.iter().for_each(|(path, file)| label.entry("file", path.as_str(), &hex(file)));
@@ -55,7 +57,7 @@ impl Fingerprint {
         }
         let (mut dockerfile, mut written, mut context, mut platform) = (None, None, None, None);
         let (mut named_contexts, mut args) = (BTreeMap::new(), BTreeMap::new());
-        let (mut bases, mut parents) = (BTreeMap::new(), BTreeMap::new());
+        let (mut bases, mut remote_files, mut parents) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (mut secrets, mut files, mut labels) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         for field in fields {
             let (key, value) = field.split_once('=')?;
@@ -70,6 +72,7 @@ impl Fingerprint {
                 "arg" => drop(args.insert(name, unhex(&value)?)),
                 "base" if value.is_empty() => drop(bases.insert(parse(&name)?, None)),
                 "base" => drop(bases.insert(parse(&name)?, Some(parse(&value)?))),
+                "http" => drop(remote_files.insert(parse(&name)?, parse(&value)?)),
                 "parent" => drop(parents.insert(parse(&name)?, parse(&value)?)),
                 "secret" => drop(secrets.insert(name)),
                 "file" => drop(files.insert(parse(&name)?, unhex(&value)?)),
@@ -86,6 +89,7 @@ impl Fingerprint {
             args,
             platform,
             bases,
+            remote_files,
             parents,
             secrets,
             files,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{ContentHash, ImageName, Platform, Reference, TreePath};
+use crate::model::{ContentHash, Digest, HttpUrl, ImageName, Platform, Reference, TreePath};
 
 use super::{BaseId, Fingerprint};
 
@@ -60,6 +60,15 @@ pub enum Reason {
         /// What it stands for this time.
         new: Option<BaseId>,
     },
+    /// A file that it fetches from a web server is locked as another than it was; none where it was or is not locked.
+    RemoteFileChanged {
+        /// Its address.
+        url: HttpUrl,
+        /// The sha256 that was locked at the last build.
+        old: Option<Digest>,
+        /// The sha256 that is locked.
+        new: Option<Digest>,
+    },
     /// It is made from one more of the project's images.
     ParentAdded {
         /// The parent.
@@ -109,6 +118,7 @@ impl Fingerprint {
             args,
             platform,
             bases,
+            remote_files,
             parents,
             secrets,
             files,
@@ -141,6 +151,9 @@ impl Fingerprint {
                 (Some(_), None) => Reason::BaseRemoved { reference },
                 (None, _) => Reason::BaseAdded { reference },
             }
+        }));
+        reasons.extend(changes(&last.remote_files, remote_files).map(|Change { key, old, new }| {
+            Reason::RemoteFileChanged { url: key.clone(), old: old.copied(), new: new.copied() }
         }));
         reasons.extend(changes(&last.parents, parents).map(|Change { key, old, new }| {
             let parent = key.clone();

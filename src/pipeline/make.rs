@@ -112,6 +112,19 @@ async fn build<E: Engine>(run: &Run<'_, E>, image: &Image) -> Result<BuiltImage,
         }
         parents.insert(parent.name.clone(), parent.content.clone());
     }
+    let takes_checksums = run.engine.takes_checksums(image.frontend.as_deref());
+    let dockerfile = match takes_checksums {
+        true => image.pinned_dockerfile_with_checksums(&parents),
+        false => image.pinned_dockerfile(&parents),
+    };
+    for url in image.unchecked(takes_checksums) {
+        let message = format!(
+            "`{}` of the image `{}` is fetched without a look at its checksum",
+            url.without_query(),
+            image.name
+        );
+        run.events.send(Event::Warning(message));
+    }
     let labels = run.labels.clone().into_iter().chain(image.all_labels()).collect();
     let nothing: Vec<Secret> = Vec::new();
     let request = BuildRequest {
@@ -119,7 +132,7 @@ async fn build<E: Engine>(run: &Run<'_, E>, image: &Image) -> Result<BuiltImage,
         context_root: &image.context_root,
         context: &image.context,
         injected: &image.injected,
-        dockerfile: &image.pinned_dockerfile(&parents),
+        dockerfile: &dockerfile,
         target: image.target.as_deref(),
         args: &image.args,
         labels: &labels,

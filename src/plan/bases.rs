@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Location;
+use crate::dockerfile::RemoteFile;
 use crate::hash::BaseId;
-use crate::model::{ImageName, Platform, Reference};
+use crate::model::{ContainerName, Digest, HttpUrl, ImageName, Platform, Reference};
 
+use super::facts::is_secretive;
 use super::fingerprint::{chain, name};
 use super::image::{Image, Outline, PinTo, PinnedReference, Resolved};
 use super::resolve::Understood;
@@ -17,7 +19,18 @@ pub struct MovingBase {
     pub platforms: BTreeSet<Platform>,
     /// The images that are made from it.
     pub images: BTreeSet<ImageName>,
+    /// The containers that run it.
+    pub containers: BTreeSet<ContainerName>,
     /// Where it is named, in the order of the images; a place that several images share is there once.
+    pub places: Vec<Location>,
+}
+
+/// A file on a web server that an image fetches without saying its checksum: it could be another tomorrow.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MovingFile {
+    /// The images that fetch it.
+    pub images: BTreeSet<ImageName>,
+    /// Where it is named, as for a base.
     pub places: Vec<Location>,
 }
 
@@ -51,7 +64,32 @@ fn moving<'a>(images: impl IntoIterator<Item = Outline<'a>>) -> BTreeMap<Referen
     bases
 }
 
+/// The files on web servers whose checksum is not said. Where the value of what may be a secret is in an address, that
+/// is nothing to be written down.
+fn moving_files<'a>(images: impl IntoIterator<Item = Outline<'a>>) -> BTreeMap<HttpUrl, MovingFile> {
+    let mut files: BTreeMap<HttpUrl, MovingFile> = BTreeMap::new();
+    for image in images {
+        for RemoteFile { url, variables, span, checksum_at: _ } in image.remote_files {
+            if variables.iter().any(|name| is_secretive(name)) {
+                continue;
+            }
+            let file = files.entry(url.clone()).or_default();
+            file.images.insert(image.name.clone());
+            let place = Location::new(image.dockerfile, *span);
+            if !file.places.contains(&place) {
+                file.places.push(place);
+            }
+        }
+    }
+    files
+}
+
 impl Understood {
+    /// The files on web servers that are fetched without a checksum.
+    pub fn moving_files(&self) -> BTreeMap<HttpUrl, MovingFile> {
+        moving_files(self.outlines())
+    }
+
     /// The images of others that are named without a digest.
     pub fn moving_bases(&self) -> BTreeMap<Reference, MovingBase> {
         moving(self.outlines())
@@ -62,6 +100,26 @@ impl Resolved {
     /// The images of others that are named without a digest.
     pub fn moving_bases(&self) -> BTreeMap<Reference, MovingBase> {
         moving(self.images.iter().map(Image::outline))
+    }
+
+    /// The files on web servers that are fetched without a checksum.
+    pub fn moving_files(&self) -> BTreeMap<HttpUrl, MovingFile> {
+        moving_files(self.images.iter().map(Image::outline))
+    }
+
+    /// The same with the sha256 of the files that are locked: it counts, and builds check it where their builder can.
+    #[must_use]
+    pub fn with_files(mut self, locked: &BTreeMap<HttpUrl, Digest>) -> Self {
+        if locked.is_empty() || self.images.iter().all(|image| image.remote_files.is_empty()) {
+            return self;
+        }
+        for image in self.images.iter_mut().filter(|image| !image.remote_files.is_empty()) {
+            let known = image.remote_files.iter().filter_map(|file| Some((file.url.clone(), *locked.get(&file.url)?)));
+            image.fingerprint.remote_files = known.collect();
+            name(image);
+        }
+        chain(&mut self.images);
+        self
     }
 
     /// The same with what stands behind the names of others' images: it counts, and is built on where it is pinned.

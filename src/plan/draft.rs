@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::config::{Config, ImageConfig, NamedContext};
 use crate::diag::{Diagnostic, Severity, SourceText, did_you_mean};
 use crate::dockerfile::{self, NeededId, ResolveInputs, is_predefined};
-use crate::model::{ImageName, InjectedFile, ProjectName, TestSpec};
+use crate::model::{GitCommit, ImageName, InjectedFile, ProjectName, TestSpec};
 
 /// Everything that a plan is made from.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub struct ImageInputs {
     pub injected: Vec<InjectedFile>,
     /// The tests, those of files read.
     pub test: TestSpec,
+    /// The commit that its files are of, where they are kept in a git repository elsewhere.
+    pub commit: Option<GitCommit>,
     /// What is wrong with its named contexts, with its secrets, with the files that the configuration adds, or with those
     /// of tests. It concerns no other image.
     pub problems: Vec<Diagnostic>,

@@ -37,6 +37,7 @@ pub(super) fn own(
         args: resolved.args.iter().map(|(name, value)| (name.clone(), hash::argument(name, value))).collect(),
         platform: inputs.config.platform.clone(),
         bases: bases.iter().map(|base| (base.clone(), base.digest().map(BaseId::Registry))).collect(),
+        remote_files: BTreeMap::new(),
         parents: BTreeMap::new(),
         secrets: inputs.config.secrets.iter().map(|secret| &secret.id.value).filter(mounted).cloned().collect(),
         files: injected.iter().map(|file| (file.path.clone(), hash::injected(file))).collect(),

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, Location, SourceText, Span};
-use crate::dockerfile::pin;
+use crate::dockerfile::{RemoteFile, pin};
 use crate::hash::{Fingerprint, InputHash};
 use crate::model::{
-    ContentHash, ImageDigest, ImageName, InjectedFile, LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Node,
-    Platform, ProjectName, Reference, Repository, Tag, TestSpec, Tree,
+    ContentHash, GitCommit, GitRef, GitRemote, HttpUrl, ImageDigest, ImageName, InjectedFile, LABEL_CONTENT_HASH,
+    LABEL_FINGERPRINT, LABEL_IMAGE, Node, Platform, ProjectName, Reference, Repository, Tag, TestSpec, Tree,
 };
 
 use super::wanted::WhyWhole;
@@ -154,6 +154,12 @@ pub struct Image {
     pub secrets: Vec<SecretSource>,
     /// Every reference to an image in the Dockerfile, in the order of their places.
     pub references: Vec<PinnedReference>,
+    /// The files that it fetches from web servers; which of them are locked is in the fingerprint.
+    pub remote_files: Vec<RemoteFile>,
+    /// The frontend that BuildKit reads the Dockerfile with, where it names one.
+    pub frontend: Option<String>,
+    /// Where its files are kept, if not in the project.
+    pub git: Option<GitOrigin>,
     /// The images of the project that it is made from.
     pub parents: BTreeSet<ImageName>,
     /// Why each of `parents` is one, and where that is written.
@@ -170,6 +176,17 @@ pub struct Image {
     pub retries: u32,
     /// Labels that the configuration gives it.
     pub labels: BTreeMap<String, String>,
+}
+
+/// A folder of a git repository elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitOrigin {
+    /// The repository.
+    pub remote: GitRemote,
+    /// What is named of it.
+    pub reference: GitRef,
+    /// The commit that this means.
+    pub commit: GitCommit,
 }
 
 /// The images of a project, hashed and in order, before anybody asked what is already built.
@@ -198,6 +215,8 @@ pub struct Outline<'a> {
     pub dockerfile: &'a Arc<SourceText>,
     /// Every reference to an image in the Dockerfile.
     pub references: &'a [PinnedReference],
+    /// The files that it fetches from web servers.
+    pub remote_files: &'a [RemoteFile],
     /// The images of the project that it is made from, and where that is written.
     pub edges: &'a [Edge],
 }
@@ -215,8 +234,8 @@ impl<'a> Outline<'a> {
 impl Image {
     /// What it is made from.
     pub fn outline(&self) -> Outline<'_> {
-        let Self { name, layer, dockerfile, references, edges, .. } = self;
-        Outline { name, layer: *layer, dockerfile, references, edges }
+        let Self { name, layer, dockerfile, references, remote_files, edges, .. } = self;
+        Outline { name, layer: *layer, dockerfile, references, remote_files, edges }
     }
 
     /// All labels that it gets: besides the configuration's its name, its content hash and its fingerprint.
@@ -248,6 +267,28 @@ impl Image {
     /// The text of the Dockerfile with every reference to a parent, and to an image from elsewhere whose digest is
     /// known, in the place of what is written there. Parents that are not given stay as they are written.
     pub fn pinned_dockerfile(&self, parents: &BTreeMap<ImageName, Reference>) -> String {
+        pin(self.dockerfile.text(), &self.pinned(parents))
+    }
+
+    /// The same for a builder that takes `ADD --checksum`, with one for each file whose checksum is locked.
+    pub fn pinned_dockerfile_with_checksums(&self, parents: &BTreeMap<ImageName, Reference>) -> String {
+        let locked = self.remote_files.iter().filter_map(|file| {
+            let (at, digest) = (file.checksum_at?, self.fingerprint.remote_files.get(&file.url)?);
+            Some((Span::new(at, at), format!(" --checksum={digest}")))
+        });
+        let pinned: Vec<_> = self.pinned(parents).into_iter().chain(locked).collect();
+        pin(self.dockerfile.text(), &pinned)
+    }
+
+    /// The files that are locked, and that a builder does not compare with the lock: it takes no checksums, or an
+    /// instruction has no place for one.
+    pub fn unchecked(&self, takes_checksums: bool) -> impl Iterator<Item = &HttpUrl> {
+        let is_unchecked = move |file: &&RemoteFile| !takes_checksums || file.checksum_at.is_none();
+        let is_locked = |file: &&RemoteFile| self.fingerprint.remote_files.contains_key(&file.url);
+        self.remote_files.iter().filter(is_unchecked).filter(is_locked).map(|file| &file.url)
+    }
+
+    fn pinned(&self, parents: &BTreeMap<ImageName, Reference>) -> Vec<(Span, String)> {
         let pinned = self.references.iter().filter_map(|reference| match &reference.to {
             PinTo::Parent(parent) => Some((reference.span, parents.get(parent)?.to_string())),
             PinTo::External { name, digest: Some(digest) } => {
@@ -255,6 +296,6 @@ impl Image {
             }
             PinTo::External { name, digest: None } => Some((reference.span, name.to_string())),
         });
-        pin(self.dockerfile.text(), &pinned.collect::<Vec<_>>())
+        pinned.collect()
     }
 }

@@ -24,12 +24,12 @@ mod wanted;
 mod why;
 
 pub use crate::hash::{BaseId, Reason};
-pub use bases::{KnownBase, MovingBase};
+pub use bases::{KnownBase, MovingBase, MovingFile};
 pub use decide::{Known, KnownImage, Labelled, Lookup, Plan, PlannedImage, Verdict, decide};
 pub use draft::{Folder, ImageInputs, Inputs};
 pub use facts::{Details, Facts, InstructionFact, Listing, is_secretive};
 pub use image::{
-    Edge, EdgeKind, Image, NamedFolder, Outline, PinTo, PinnedReference, Resolved, SecretSource, SecretValue,
+    Edge, EdgeKind, GitOrigin, Image, NamedFolder, Outline, PinTo, PinnedReference, Resolved, SecretSource, SecretValue,
 };
 pub use resolve::{Understood, understand};
 pub use select::Choice;

@@ -13,7 +13,7 @@ use crate::model::{ImageName, Nodes, ProjectName, ReferenceError, RepositoryPref
 
 use super::draft::{Draft, Folder, Inputs, declare, drafts};
 use super::fingerprint::{chain, names, own};
-use super::image::{Image, NamedFolder, Outline, Resolved, SecretSource, SecretValue};
+use super::image::{GitOrigin, Image, NamedFolder, Outline, Resolved, SecretSource, SecretValue};
 use super::meaning::{Meaning, Reader};
 use super::names::Names;
 use super::prefix;
@@ -123,7 +123,8 @@ impl Understood {
         names.filter_map(|(layer, name)| {
             let UnderstoodImage { draft, meaning: Meaning { references, edges, bases: _ }, wants: _ } =
                 self.images.get(name)?;
-            Some(Outline { name, layer, dockerfile: &draft.inputs.dockerfile, references, edges })
+            let remote_files = &draft.resolved.remote_files;
+            Some(Outline { name, layer, dockerfile: &draft.inputs.dockerfile, references, remote_files, edges })
         })
     }
 
@@ -261,7 +262,7 @@ fn image(
 ) -> Result<Image, ReferenceError> {
     let repository = prefix.repository(&draft.inputs.name)?;
     let fingerprint = own(&draft, &meaning.bases, &trees, hashed);
-    let Draft { inputs, args, declared: _, syntax: _, resolved } = draft;
+    let Draft { inputs, args, declared: _, syntax, resolved } = draft;
     let instructions = resolved.stages.iter().flat_map(|stage| &stage.instructions).chain(&resolved.triggers);
     let Meaning { references, edges, bases: _ } = meaning;
     let ImageTrees { context, mut named, injected } = trees;
@@ -300,6 +301,13 @@ fn image(
             .map(|secret| SecretSource { id: secret.id.value, from: secret_value(secret.from) })
             .collect(),
         references,
+        remote_files: resolved.remote_files,
+        frontend: syntax,
+        git: config.git.zip(inputs.commit).map(|(git, commit)| GitOrigin {
+            remote: git.remote.value,
+            reference: git.reference.value,
+            commit,
+        }),
         parents: edges.iter().map(|edge| edge.parent.clone()).collect(),
         edges,
         fingerprint,

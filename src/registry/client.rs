@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -12,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::manifest::{self, Manifest};
 use super::session::{Access, Session};
 use super::transport::{About, Answer, Request, Transport};
-use super::{Credentials, Error, Keychain, Retry, RetryPolicy};
+use super::{Again, Credentials, Error, Keychain, Retry, RetryPolicy};
 use crate::model::{Digest, ImageDigest, ImageId, Platform, Reference, Repository, Tag};
 
 /// How registries are talked to.
@@ -71,9 +72,9 @@ impl RemoteManifests {
 
 /// A client of all registries. Every call is tried again where that may help, and ends in bounded time.
 pub struct Registry {
-    session: Session,
+    session: Arc<Session>,
     retry: RetryPolicy,
-    tell: Box<dyn Fn(Retry) + Send + Sync>,
+    tell: Arc<dyn Fn(Retry) + Send + Sync>,
 }
 
 impl fmt::Debug for Registry {
@@ -86,7 +87,32 @@ impl Registry {
     /// A client; `tell` hears of each further try.
     pub fn new(options: Options, tell: impl Fn(Retry) + Send + Sync + 'static) -> Self {
         let Options { keychain, plain_http, deadline, retry } = options;
-        Self { session: Session::new(Transport::new(plain_http, deadline), keychain), retry, tell: Box::new(tell) }
+        let session = Arc::new(Session::new(Transport::new(plain_http, deadline), keychain));
+        Self { session, retry, tell: Arc::new(tell) }
+    }
+
+    /// The same client, connections and tokens included, that tries again as another policy says.
+    #[must_use]
+    pub fn with_retry(&self, retry: RetryPolicy) -> Self {
+        Self { session: Arc::clone(&self.session), retry, tell: Arc::clone(&self.tell) }
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Does something of which `again` says whether it is tried again.
+    pub(super) async fn again<T, E, F>(
+        &self,
+        doing: &str,
+        again: impl Fn(&E) -> Again,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, E>
+    where
+        E: fmt::Display,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.retry.run(doing, again, &*self.tell, attempt).await
     }
 
     /// Who we are to a registry (host and port): what an engine needs that pulls or pushes for us.
@@ -147,7 +173,7 @@ impl Registry {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        self.retry.run(doing, Error::again, &self.tell, attempt).await
+        self.again(doing, Error::again, attempt).await
     }
 
     async fn digest_once(&self, reference: &Reference, doing: &str) -> Result<Option<ImageDigest>, Error> {

@@ -3,6 +3,7 @@
 
 mod client;
 mod credentials;
+mod download;
 mod error;
 mod helper;
 mod manifest;
@@ -13,5 +14,6 @@ mod transport;
 
 pub use client::{Options, Registry, RemoteImage, RemoteManifests};
 pub use credentials::{Credentials, Helpers, Keychain};
+pub use download::DownloadError;
 pub use error::Error;
 pub use retry::{Again, Retry, RetryPolicy};

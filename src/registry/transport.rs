@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, StatusCode, Url};
 use serde::Deserialize;
 
@@ -93,25 +94,53 @@ impl Transport {
         }
     }
 
+    /// Waits for the next part of an answer; why there is none is told without the address.
+    pub(super) async fn in_time<T>(&self, part: impl Future<Output = Result<T, reqwest::Error>>) -> Result<T, String> {
+        match tokio::time::timeout(self.deadline, part).await {
+            Ok(part) => part.map_err(|error| innermost(&error)),
+            Err(_) => Err(format!("nothing comes within {}s", self.deadline.as_secs_f32())),
+        }
+    }
+
     /// A client for each way: this machine is reached past any proxy, and only TLS needs the system's certificates,
     /// which an image made from scratch may lack.
-    fn client_for(&self, url: &Url) -> Result<&Client, String> {
-        let (slot, suit): (_, fn(ClientBuilder) -> ClientBuilder) =
-            match (url.scheme(), is_loopback(url.host_str().unwrap_or_default())) {
-                ("http", true) => (&self.loopback, |builder| builder.no_proxy().tls_certs_only([])),
-                ("http", false) => (&self.plain, |builder| builder.tls_certs_only([])),
-                _ => (&self.tls, |builder| builder),
-            };
+    pub(super) fn client_for(&self, url: &Url) -> Result<&Client, String> {
+        let (slot, suit): (_, fn(ClientBuilder) -> ClientBuilder) = match way(url) {
+            Way::Loopback => (&self.loopback, |builder| builder.no_proxy().tls_certs_only([])),
+            Way::Plain => (&self.plain, |builder| builder.tls_certs_only([])),
+            Way::Tls => (&self.tls, |builder| builder),
+        };
         let client = slot.get_or_init(|| {
             // It fails where a provider is there already, which is as good.
             let _already_there = rustls::crypto::ring::default_provider().install_default();
-            let builder = suit(Client::builder().user_agent(USER_AGENT).referer(false));
+            let redirect = Policy::custom(|attempt| match attempt.previous() {
+                // What it has no certificates for, another client asks.
+                [.., last] if way(last) != Way::Tls && way(attempt.url()) == Way::Tls => attempt.stop(),
+                _ => Policy::default().redirect(attempt),
+            });
+            let builder = suit(Client::builder().user_agent(USER_AGENT).referer(false).redirect(redirect));
             builder.build().map_err(|error| {
                 let why = innermost(&error);
                 why.strip_prefix("unexpected error: ").unwrap_or(&why).to_owned()
             })
         });
         client.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Loopback,
+    Plain,
+    Tls,
+}
+
+fn way(url: &Url) -> Way {
+    match (url.scheme(), is_loopback(url.host_str().unwrap_or_default())) {
+        ("http", true) => Way::Loopback,
+        ("http", false) => Way::Plain,
+        _ => Way::Tls,
     }
 }
 

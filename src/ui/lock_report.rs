@@ -34,11 +34,12 @@ pub fn text(former: &Lock, now: &Lock, color: Color) -> String {
 
 /// Each name, and what stands behind it as far as it tells one from another.
 fn entries(lock: &Lock) -> BTreeMap<String, String> {
-    let Lock { bases, git } = lock;
+    let Lock { bases, http, git } = lock;
     let bases = bases.iter().map(|(reference, base)| {
         let platforms: Vec<String> = base.platforms.keys().map(ToString::to_string).collect();
         (reference.to_string(), format!("{} {}", base.digest.short(), platforms.join(" ")))
     });
     let git = git.iter().map(|(pin, commit)| (pin.to_string(), commit.short().to_owned()));
-    bases.chain(git).collect()
+    let http = http.iter().map(|(url, digest)| (url.without_query().to_owned(), digest.hex()[..12].to_owned()));
+    bases.chain(http).chain(git).collect()
 }

@@ -13,6 +13,7 @@ mod plan_svg;
 mod plan_table;
 pub mod plan_why;
 mod progress;
+mod reason_json;
 pub mod stale;
 pub mod words;
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{Color, Paint, paint};
 use crate::diag::Location;
 use crate::model::{ImageName, Reference};
-use crate::plan::{Outline, PinTo, PinnedReference, Plan, Understood, Verdict};
+use crate::plan::{Image, Outline, PinTo, PinnedReference, Plan, Resolved, Understood, Verdict};
 
 /// Of a plan with more images than this, only those that are built are drawn, with what they are made from: the others
 /// would hide them. Arbitrary.
@@ -25,9 +25,7 @@ impl<'a> From<&'a Plan> for Graph<'a> {
             plan.images.iter().map(|planned| (planned.image.outline(), Some(&planned.verdict))).collect();
         let is_built = |verdict: Option<&Verdict>| verdict != Some(&Verdict::Fresh);
         if images.len() > ALL_AT_MOST && images.iter().any(|(_, verdict)| is_built(*verdict)) {
-            let built = images.iter().filter(|(_, verdict)| is_built(*verdict));
-            let near: BTreeSet<&ImageName> =
-                built.flat_map(|(image, _)| image.edges.iter().map(|edge| &edge.parent).chain([image.name])).collect();
+            let near = with_parents(images.iter().filter(|(_, verdict)| is_built(*verdict)).map(|(image, _)| image));
             images.retain(|(image, _)| near.contains(image.name));
         }
         Self { project: plan.project.as_str(), images }
@@ -39,6 +37,21 @@ impl<'a> From<&'a Understood> for Graph<'a> {
         let images = understood.outlines().map(|image| (image, None)).collect();
         Self { project: understood.project.as_str(), images }
     }
+}
+
+impl<'a> Graph<'a> {
+    /// The chosen images, and what each of them is made from.
+    pub fn of_chosen(resolved: &'a Resolved) -> Self {
+        let outlines: Vec<Outline<'a>> = resolved.images.iter().map(Image::outline).collect();
+        let near = with_parents(outlines.iter().filter(|image| resolved.chosen.contains(image.name)));
+        let images =
+            outlines.into_iter().filter(|image| near.contains(image.name)).map(|image| (image, None)).collect();
+        Self { project: resolved.project.as_str(), images }
+    }
+}
+
+fn with_parents<'a: 'b, 'b>(images: impl Iterator<Item = &'b Outline<'a>>) -> BTreeSet<&'a ImageName> {
+    images.flat_map(|image| image.edges.iter().map(|edge| &edge.parent).chain([image.name])).collect()
 }
 
 /// What is drawn: an image of the project, or one of others.

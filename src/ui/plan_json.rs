@@ -3,10 +3,11 @@
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
-use super::plan_reasons;
 use super::plan_why::WhyJson;
+use super::reason_json::{ReasonJson, reason};
 use crate::diag::{Diagnostic, Location, Severity};
-use crate::plan::{BaseId, Edge, EdgeKind, Plan, PlannedImage, Reason, Verdict};
+use crate::dockerfile::RemoteFile;
+use crate::plan::{BaseId, Edge, EdgeKind, GitOrigin, Plan, PlannedImage, Verdict};
 use crate::source::Commit;
 
 /// The version of the shape. It grows when something that is there changes its meaning or leaves, not when something
@@ -80,6 +81,31 @@ pub struct ImageJson {
     pub secrets: Vec<String>,
     /// What of its contexts it can see: nothing else counts.
     pub context: ContextJson,
+    /// The files that it fetches from web servers without saying their checksum.
+    pub http: Vec<HttpJson>,
+    /// Where its files are kept; null where that is in the project.
+    pub git: Option<GitJson>,
+}
+
+/// A file that an `ADD` fetches from a web server.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct HttpJson {
+    /// Its address, without the query.
+    pub url: String,
+    /// What windlass.lock says that it is: `sha256:` and 64 hex digits; null where it says nothing.
+    pub digest: Option<String>,
+}
+
+/// What of a git repository an image is made of.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GitJson {
+    /// The repository's address, without credentials.
+    pub remote: String,
+    /// What windlass.yaml names of it.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The commit that this means.
+    pub commit: String,
 }
 
 /// The files that an image can see.
@@ -114,70 +140,6 @@ pub struct TagsJson {
     pub previous: String,
     /// The tag that never moves, made from the content hash.
     pub content: String,
-}
-
-/// One reason for building an image.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct ReasonJson {
-    /// What kind of reason it is.
-    pub kind: ReasonKind,
-    /// The reason in words, for people.
-    pub text: String,
-    /// What changed: the name of an argument, context, image, label, or the path of a file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// What it was at the last build, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub old: Option<String>,
-    /// What it is, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub new: Option<String>,
-}
-
-/// The kinds of reasons.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReasonKind {
-    /// It was asked for.
-    Forced,
-    /// No image of this name is there.
-    NeverBuilt,
-    /// It is there, but its tests have not passed.
-    NotPromoted,
-    /// It is there and passed tests, but others than are asked of it now: it is tested again, not built.
-    TestsChanged,
-    /// What is there says nothing of its inputs that can be compared.
-    NotComparable,
-    /// An instruction changed, and no build argument did.
-    DockerfileChanged,
-    /// A file of the context changed.
-    ContextChanged,
-    /// The named context `subject` changed.
-    NamedContextChanged,
-    /// The build argument `subject` came, went or changed.
-    ArgChanged,
-    /// The platform changed from `old` to `new`.
-    PlatformChanged,
-    /// It is now made from the image `subject` of others.
-    BaseAdded,
-    /// It is not made from the image `subject` of others any more.
-    BaseRemoved,
-    /// The image `subject` of others had the digest `old` and has `new`.
-    BaseChanged,
-    /// It is now made from the image `subject` of the project.
-    ParentAdded,
-    /// It is not made from the image `subject` of the project any more.
-    ParentRemoved,
-    /// The image `subject` of the project had the content hash `old` and has `new`.
-    ParentChanged,
-    /// It now takes the secret `subject`.
-    SecretAdded,
-    /// It does not take the secret `subject` any more.
-    SecretRemoved,
-    /// The file `subject`, which the configuration adds, came, went or changed.
-    FileChanged,
-    /// The label `subject`, which the configuration adds, came, went or changed.
-    LabelChanged,
 }
 
 /// A place that makes an image depend on another.
@@ -271,6 +233,10 @@ fn image(planned: &PlannedImage) -> ImageJson {
         reference: ToString::to_string(reference),
         digest: digest.map(|digest| digest.to_string()),
     };
+    let http = |file: &RemoteFile| HttpJson {
+        url: file.url.without_query().to_owned(),
+        digest: image.fingerprint.remote_files.get(&file.url).map(ToString::to_string),
+    };
     let (files, bytes) = image.files_and_bytes();
     ImageJson {
         name: image.name.to_string(),
@@ -293,6 +259,12 @@ fn image(planned: &PlannedImage) -> ImageJson {
         edges: image.edges.iter().map(edge).collect(),
         bases: image.fingerprint.bases.iter().map(base).collect(),
         secrets: image.secrets.iter().map(|secret| secret.id.clone()).collect(),
+        http: image.remote_files.iter().map(http).collect(),
+        git: image.git.as_ref().map(|GitOrigin { remote, reference, commit }| GitJson {
+            remote: remote.to_string(),
+            reference: reference.to_string(),
+            commit: commit.to_string(),
+        }),
         context: ContextJson { files, bytes, whole: image.whole_context.as_ref().map(ToString::to_string) },
     }
 }
@@ -319,48 +291,4 @@ fn warning(warning: &Diagnostic) -> WarningJson {
 fn place(location: &Location) -> (String, usize, usize) {
     let (line, column) = location.source.line_column(location.span.start);
     (location.source.path().to_owned(), line, column)
-}
-
-/// A reason as one object for each thing that changed.
-pub(super) fn reason(reason: &Reason) -> Vec<ReasonJson> {
-    use ReasonKind as Kind;
-    let text = plan_reasons::reason(reason);
-    let about = |kind, subject: Option<String>, old: Option<String>, new: Option<String>| {
-        vec![ReasonJson { kind, text: text.clone(), subject, old, new }]
-    };
-    let plain = |kind| about(kind, None, None, None);
-    let of = |kind, subject: &dyn ToString| about(kind, Some(subject.to_string()), None, None);
-    let each = |kind, subjects: Vec<String>| subjects.iter().flat_map(|subject| of(kind, subject)).collect::<Vec<_>>();
-    let digest = |digest: &Option<BaseId>| digest.map(|digest| digest.to_string());
-    match reason {
-        Reason::Forced => plain(Kind::Forced),
-        Reason::NeverBuilt => plain(Kind::NeverBuilt),
-        Reason::NotPromoted => plain(Kind::NotPromoted),
-        Reason::TestsChanged => plain(Kind::TestsChanged),
-        Reason::NotComparable => plain(Kind::NotComparable),
-        Reason::DockerfileChanged => plain(Kind::DockerfileChanged),
-        Reason::ContextChanged => plain(Kind::ContextChanged),
-        Reason::NamedContextChanged { name } => of(Kind::NamedContextChanged, name),
-        Reason::ArgChanged { name } => of(Kind::ArgChanged, name),
-        Reason::PlatformChanged { old, new } => {
-            about(Kind::PlatformChanged, None, Some(old.to_string()), Some(new.to_string()))
-        }
-        Reason::BaseAdded { reference } => of(Kind::BaseAdded, reference),
-        Reason::BaseRemoved { reference } => of(Kind::BaseRemoved, reference),
-        Reason::BaseChanged { reference, old, new } => {
-            about(Kind::BaseChanged, Some(reference.to_string()), digest(old), digest(new))
-        }
-        Reason::ParentAdded { parent } => of(Kind::ParentAdded, parent),
-        Reason::ParentRemoved { parent } => of(Kind::ParentRemoved, parent),
-        Reason::ParentChanged { parent, old, new } => {
-            about(Kind::ParentChanged, Some(parent.to_string()), Some(old.to_string()), Some(new.to_string()))
-        }
-        Reason::SecretsChanged { added, removed } => {
-            let mut reasons = each(Kind::SecretAdded, added.iter().cloned().collect());
-            reasons.extend(each(Kind::SecretRemoved, removed.iter().cloned().collect()));
-            reasons
-        }
-        Reason::FilesChanged { paths } => each(Kind::FileChanged, paths.iter().map(ToString::to_string).collect()),
-        Reason::LabelChanged { name } => of(Kind::LabelChanged, name),
-    }
 }

@@ -26,6 +26,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::BaseAdded { reference } => format!("now made from {reference}"),
         Reason::BaseRemoved { reference } => format!("no longer made from {reference}"),
         Reason::BaseChanged { reference, .. } => format!("{reference} is another image"),
+        Reason::RemoteFileChanged { url, .. } => format!("{} is another file", url.without_query()),
         Reason::ParentAdded { parent } => format!("now made from {parent}"),
         Reason::ParentRemoved { parent } => format!("no longer made from {parent}"),
         Reason::ParentChanged { parent, .. } => format!("{parent} changed"),

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::plan_json::{self, ReasonJson};
 use super::plan_reasons::reason;
+use super::reason_json::{self, ReasonJson};
 use super::{Color, Paint, paint};
-use crate::model::ImageName;
+use crate::model::{Digest, ImageName};
 use crate::plan::{ArgValue, BaseId, Change, Explained, How, InstructionFact, Reason};
 
 /// More entries of one image are counted, not told: in the JSON all are. Arbitrary.
@@ -102,6 +102,10 @@ fn lines(change: &Change, dockerfile: &str) -> Vec<String> {
         Change::Other(Reason::BaseChanged { reference, old, new }) => {
             let shown = |id: &Option<BaseId>| id.map_or("not known".to_owned(), |id| id.to_string());
             vec![format!("{reference}: {} -> {}", shown(old), shown(new))]
+        }
+        Change::Other(Reason::RemoteFileChanged { url, old, new }) => {
+            let shown = |digest: &Option<Digest>| digest.map_or("not locked".to_owned(), |digest| digest.to_string());
+            vec![format!("{}: {} -> {}", plain(url.without_query()), shown(old), shown(new))]
         }
         // Of what it was before, nothing is known.
         Change::Other(Reason::NeverBuilt) => vec!["new".to_owned()],
@@ -221,7 +225,7 @@ fn change(change: &Change) -> Vec<ChangeJson> {
             vec![ChangeJson::Argument { name: name.clone(), old: known(old), new: known(new) }]
         }
         Change::Other(reason) => {
-            plan_json::reason(reason).into_iter().map(|reason| ChangeJson::Reason { reason }).collect()
+            reason_json::reason(reason).into_iter().map(|reason| ChangeJson::Reason { reason }).collect()
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The names that stand for something else than windlass.lock says, for people and programs.
 
+use std::collections::BTreeSet;
+
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use super::{Color, Paint, paint};
-use crate::model::ImageName;
+use crate::model::{ContainerName, ImageName};
 
 /// The version of the JSON. It grows when something that is there changes its meaning or leaves.
 pub const VERSION: u32 = 1;
@@ -19,7 +21,9 @@ pub struct Stale {
     /// What is behind the name now; none where nothing is behind it any more.
     pub now: Option<String>,
     /// The images of the project that are made from it.
-    pub images: Vec<ImageName>,
+    pub images: BTreeSet<ImageName>,
+    /// The containers that run it.
+    pub containers: BTreeSet<ContainerName>,
 }
 
 /// What `windlass plan --stale --format json` prints.
@@ -42,15 +46,18 @@ pub struct NameJson {
     pub now: Option<String>,
     /// The images of the project that are made from it, by name.
     pub images: Vec<String>,
+    /// The containers of `deploy` that run it, by name.
+    pub containers: Vec<String>,
 }
 
 /// The names in their wire form.
 pub fn json(names: &[Stale]) -> StaleJson {
-    let name = |Stale { name, locked, now, images }: &Stale| NameJson {
+    let name = |Stale { name, locked, now, images, containers }: &Stale| NameJson {
         name: name.clone(),
         locked: locked.clone(),
         now: now.clone(),
         images: images.iter().map(ToString::to_string).collect(),
+        containers: containers.iter().map(ToString::to_string).collect(),
     };
     StaleJson { version: VERSION, stale: names.iter().map(name).collect() }
 }
@@ -77,8 +84,9 @@ pub fn text(names: &[Stale], color: Color) -> String {
     rows.iter().fold(line(&head, Color::Never), |text, row| text + &line(row, color))
 }
 
-fn row(Stale { name, locked, now, images }: &Stale) -> [String; 4] {
-    let images: Vec<&str> = images.iter().map(ImageName::as_str).collect();
+fn row(Stale { name, locked, now, images, containers }: &Stale) -> [String; 4] {
+    let containers = containers.iter().map(|container| format!("(container {container})"));
+    let images: Vec<String> = images.iter().map(ToString::to_string).chain(containers).collect();
     let locked = locked.as_deref().map_or("not locked", short);
     [name.clone(), locked.to_owned(), now.as_deref().map_or("gone", short).to_owned(), images.join(" ")]
 }

@@ -46,8 +46,19 @@ pub(crate) fn resolved(text: &str, with: &With<'_>) -> (Resolved, String) {
 /// Shows everything that came of a Dockerfile.
 fn check(text: &str, with: &With<'_>, expected: &Expect) {
     let (resolved, mut shown) = resolved(text, with);
-    let Resolved { stages, edges, args, unused_args, sources, secrets, ssh, triggers, triggers_read, diagnostics: _ } =
-        resolved;
+    let Resolved {
+        stages,
+        edges,
+        args,
+        unused_args,
+        sources,
+        remote_files,
+        secrets,
+        ssh,
+        triggers,
+        triggers_read,
+        diagnostics: _,
+    } = resolved;
     for stage in &stages {
         let name = stage.name.as_deref().unwrap_or("-");
         writeln!(shown, "stage {} {name} line {} {} {:?}", stage.index, stage.line, stage.platform, stage.base)
@@ -71,6 +82,11 @@ fn check(text: &str, with: &With<'_>, expected: &Expect) {
                 .unwrap();
         }
         shown.push('\n');
+    }
+    for file in &remote_files {
+        let place = file.checksum_at.map(|at| &text[..at]).and_then(|before| before.lines().last());
+        let variables = Vec::from_iter(&file.variables);
+        writeln!(shown, "fetches {} ({variables:?}), checksum behind {place:?}", file.url).unwrap();
     }
     for (what, needed) in [("secret", &secrets), ("ssh", &ssh)] {
         for needed in needed {
@@ -503,6 +519,7 @@ COPY --from=0 not-context /
             Mount Path("") in 0: target=/src
             Mount Path("sub") in 0: type=bind,source=sub,target=/sub,rw
             Mount Path("maybe") in 0: type=$KIND,source=maybe,target=/x
+            fetches https://example.org/x ([]), checksum behind None
         "#]],
     );
     check(

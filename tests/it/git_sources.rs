@@ -98,11 +98,15 @@ impl World {
 
     /// The plan's content hash of `a`, which has to be known.
     fn hash(&self, args: &[&str]) -> String {
-        let output = self.windlass(&["plan", "--quiet", "--format", "json"]).args(args).output().unwrap();
-        let plan: serde_json::Value = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+        let plan = self.plan(args);
         let image = plan["images"].as_array().unwrap().iter().find(|image| image["name"] == "a").unwrap();
         image["content_hash"].as_str().unwrap().to_owned()
+    }
+
+    fn plan(&self, args: &[&str]) -> serde_json::Value {
+        let output = self.windlass(&["plan", "--quiet", "--format", "json"]).args(args).output().unwrap();
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
     }
 }
 
@@ -121,10 +125,15 @@ fn the_files_of_a_ref_are_those_of_a_folder_with_the_same_content() {
     world.git("remote", &["tag", "--annotate", "--message", "x", "v1"]);
     world.configure("git: 'file://WORLD/remote', ref: v1, path: docker");
     let from_git = world.hash(&[]);
+    let origin = &world.plan(&[])["images"][0]["git"];
+    let commit = world.git("remote", &["rev-parse", "v1^{commit}"]);
+    let remote = format!("file://{}", world.path("remote").display());
+    assert_eq!(*origin, serde_json::json!({ "remote": remote, "ref": "v1", "commit": commit.trim() }));
     // A clone, made by git alone, as a folder of a project.
     world.git("project", &["clone", "--quiet", &format!("file://{}", world.path("remote").display()), "clone"]);
     world.configure("context: clone/docker");
     assert_eq!(world.hash(&[]), from_git);
+    assert_eq!(world.plan(&[])["images"][0]["git"], serde_json::Value::Null);
     world.write("project/clone/docker/deep/x", "2\n");
     assert_ne!(world.hash(&[]), from_git);
 }

@@ -266,6 +266,7 @@ fn fingerprint() -> Fingerprint {
         args: BTreeMap::new(),
         platform: Platform::linux_amd64(),
         bases: BTreeMap::new(),
+        remote_files: BTreeMap::new(),
         parents: BTreeMap::new(),
         secrets: BTreeSet::new(),
         files: BTreeMap::new(),

@@ -232,8 +232,10 @@ fn manifest(name: &str) -> String {
 async fn a_lock_is_written_used_and_kept_in_order() {
     let world = World::new().await;
     // Without a lock file every name is looked up once, however many images are made from it.
-    world.check(&["plan", "--locked"], expect![[r#"
-        note: no engine answers at `unix:///nonexistent/engine.sock`: Socket not found: /nonexistent/engine.sock; the plan is made without an engine
+    world
+        .check(
+            &["plan", "--locked"],
+            expect![[r#"
         error: `HOST/pair:1` is not in windlass.lock
          --> a/Dockerfile:1:6
           |
@@ -260,7 +262,9 @@ async fn a_lock_is_written_used_and_kept_in_order() {
           |
           = hint: `windlass lock` adds what is missing
         exit 2
-    "#]]).await;
+    "#]],
+        )
+        .await;
     let looked_up = world.hashes(&[]).await;
     let mut log: Vec<String> = world.named(&world.server.log()).lines().map(str::to_owned).collect();
     log.sort();
@@ -485,24 +489,25 @@ async fn what_moved_is_told_and_looked_up_anew() {
         .check(
             &["plan", "--stale", "--format", "json", "b"],
             expect![[r#"
-        note: `a` is taken for the project's image, not for Docker Hub's: c/Dockerfile:1:6
-        {
-          "version": 1,
-          "stale": [
-            {
-              "name": "HOST/pair:1",
-              "locked": "sha256:333196d1e9e033f76dd63a22e44a2f712073f8f307428add45bd254e89731d67",
-              "now": "sha256:1ab86eb61632ea77c170430c112cad4945a2d23a44890da2afbc74567f196615",
-              "images": [
-                "b"
-              ]
-            }
-          ]
-        }
-        exit 10
-        GET /v2/pair/manifests/1 by nobody: 200
-        HEAD /v2/pair/manifests/1 by nobody: 200
-    "#]],
+                note: `a` is taken for the project's image, not for Docker Hub's: c/Dockerfile:1:6
+                {
+                  "version": 1,
+                  "stale": [
+                    {
+                      "name": "HOST/pair:1",
+                      "locked": "sha256:333196d1e9e033f76dd63a22e44a2f712073f8f307428add45bd254e89731d67",
+                      "now": "sha256:1ab86eb61632ea77c170430c112cad4945a2d23a44890da2afbc74567f196615",
+                      "images": [
+                        "b"
+                      ],
+                      "containers": []
+                    }
+                  ]
+                }
+                exit 10
+                GET /v2/pair/manifests/1 by nobody: 200
+                HEAD /v2/pair/manifests/1 by nobody: 200
+            "#]],
         )
         .await;
     world
@@ -787,10 +792,10 @@ async fn a_plan_goes_on_without_a_registry_and_a_lock_does_not() {
         .check(
             &["lock", "--offline"],
             expect![[r#"
-        note: `a` is taken for the project's image, not for Docker Hub's: c/Dockerfile:1:6
-        error: something is to be looked up, and `--offline` asks no registry
-        exit 2
-    "#]],
+                note: `a` is taken for the project's image, not for Docker Hub's: c/Dockerfile:1:6
+                error: something is to be looked up, and `--offline` asks nobody
+                exit 2
+            "#]],
         )
         .await;
     let broken = Fault::Answer(503, "Retry-After: 0", "{}");
@@ -919,6 +924,89 @@ async fn a_registry_that_never_answers_is_asked_once_a_name_and_waited_for_in_va
         HEAD /v2/pair/manifests/1 by nobody: Hang
         HEAD /v2/single/manifests/1 by nobody: Hang
     "#]]).await;
+}
+
+#[tokio::test]
+async fn what_containers_run_is_locked_with_the_rest() {
+    let world = World::new().await;
+    world.server.put_manifest("cache", "7", MANIFEST, &manifest("cache"));
+    let containers = "\n    web: { image: a }\n    db: { image: HOST/single:1 }\n    cache: { image: \"HOST/cache:7\" }\n    \
+        spare: { image: HOST/cache:7 }\n";
+    world.write("windlass.yaml", &format!("version: 1\nproject: shop\ndeploy:\n  containers:{containers}"));
+    world.write("b/Dockerfile", "FROM scratch\n");
+    world
+        .check(
+            &["plan", "b", "--locked", "-q"],
+            expect![[r#"
+        error: `HOST/cache:7` is not in windlass.lock
+         --> windlass.yaml:7:21
+          |
+        7 |     cache: { image: "HOST/cache:7" }
+          |                     ^^^^^^^^^^^^^^^^^^^^^^^^^
+        8 |     spare: { image: HOST/cache:7 }
+          |                     -----------------------
+          |
+          = hint: `windlass lock` adds what is missing
+
+        error: `HOST/single:1` is not in windlass.lock
+         --> windlass.yaml:6:18
+          |
+        6 |     db: { image: HOST/single:1 }
+          |                  ^^^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: `windlass lock` adds what is missing
+        exit 2
+    "#]],
+        )
+        .await;
+    world
+        .check(
+            &["lock", "-q"],
+            expect![[r#"
+        added    HOST/cache:7   507d464542b0 linux/amd64
+        added    HOST/pair:1    333196d1e9e0 linux/amd64
+        added    HOST/single:1  00ac2314236c linux/amd64
+
+        windlass.lock: 3 names, 3 changes
+        exit 0
+        GET /v2/cache/manifests/7 by nobody: 200
+        GET /v2/pair/manifests/1 by nobody: 200
+        GET /v2/single/manifests/1 by nobody: 200
+    "#]],
+        )
+        .await;
+    world
+        .check(
+            &["plan", "--locked", "-q"],
+            expect![[r#"
+        LAYER  IMAGE  VERDICT  HASH              WHY
+            0  a      build    HASH  never built
+            0  b      build    HASH  never built
+            1  c      build    HASH  never built
+
+        3 images to build
+        exit 0
+    "#]],
+        )
+        .await;
+    world.server.put_manifest("cache", "7", MANIFEST, &manifest("another"));
+    world
+        .check(
+            &["plan", "--stale", "-q"],
+            expect![[r#"
+        NAME                     LOCKED        NOW           MADE FROM IT
+        HOST/cache:7  507d464542b0  d8efdf9b227d  (container cache) (container spare)
+        exit 10
+        GET /v2/cache/manifests/7 by nobody: 200
+        HEAD /v2/cache/manifests/7 by nobody: 200
+        HEAD /v2/pair/manifests/1 by nobody: 200
+        HEAD /v2/single/manifests/1 by nobody: 200
+    "#]],
+        )
+        .await;
+    let json = world.run(&["plan", "--stale", "--format", "json", "-q"]).await;
+    let json: serde_json::Value = serde_json::from_str(json.split("exit 10").next().unwrap()).unwrap();
+    assert_eq!(json["stale"][0]["containers"], serde_json::json!(["cache", "spare"]));
 }
 
 #[test]

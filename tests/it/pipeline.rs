@@ -46,6 +46,7 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
         args: BTreeMap::from([("NAME".to_owned(), argument("NAME", name.as_str()))]),
         platform: Platform::linux_amd64(),
         bases: BTreeMap::new(),
+        remote_files: BTreeMap::new(),
         parents: parents.clone(),
         secrets: BTreeSet::new(),
         files: BTreeMap::new(),
@@ -75,6 +76,9 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
         platform: Platform::linux_amd64(),
         secrets: Vec::new(),
         references: Vec::new(),
+        remote_files: Vec::new(),
+        frontend: None,
+        git: None,
         parents: parents.into_keys().collect(),
         edges: Vec::new(),
         labels: BTreeMap::from([

@@ -227,6 +227,45 @@ fn commits_that_are_not_here_are_refused_with_the_way_to_bring_them() {
 }
 
 #[test]
+fn a_graph_shows_what_changed_and_what_that_is_made_from() {
+    let folder = shop();
+    let root = folder.path();
+    let graph = |args: &[&str]| windlass(root, &[&["graph", "-q", "--since", "HEAD"], args].concat());
+    expect![[r#"
+        ---
+        exit 0
+    "#]]
+    .assert_eq(&graph(&[]));
+    write(root, &[("api/src/main", "2"), ("web/Dockerfile", "FROM scratch\nCOPY --from=api / /\n")]);
+    expect![[r#"
+        ---
+        base  base/Dockerfile
+
+        api  api/Dockerfile
+          FROM base  api/Dockerfile:1:6
+
+        web  web/Dockerfile
+          COPY --from api  web/Dockerfile:2:13
+        exit 0
+    "#]]
+    .assert_eq(&graph(&[]));
+    expect![[r#"
+        ---
+        flowchart LR
+          n0["base"]
+          n1["api"]
+          n0 -->|"FROM"| n1
+          classDef fresh fill:#d5f0d5,stroke:#4a7a4a,color:#000
+          classDef build fill:#ffe0b3,stroke:#a0671a,color:#000
+          classDef outside fill:none,stroke-dasharray:4
+        exit 0
+    "#]]
+    .assert_eq(&graph(&["api", "--format", "mermaid"]));
+    let said = windlass(root, &["graph", "-q", "--since", "nowhere"]);
+    assert!(said.ends_with("exit 2\n"), "{said}");
+}
+
+#[test]
 fn where_the_project_was_not_right_all_counts_as_changed() {
     let folder = shop();
     write(folder.path(), &[("docs/Dockerfile", "FORM scratch\n")]);

@@ -87,6 +87,7 @@ impl Sketch {
             named_contexts: BTreeMap::new(),
             injected: injected.collect(),
             test: TestSpec::default(),
+            commit: None,
             problems: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ use windlass::event::NoSink;
 use crate::engine_build::{Build, engine};
 use crate::project::{Project, docker, skopeo_digest};
 use crate::registry_images::Images;
+use crate::web_server::{Page, Web};
 
 /// A project with one image `a` that is made from `pair:1`, an image for two platforms.
 fn project(name: &'static str) -> Project {
@@ -176,4 +177,53 @@ async fn both_builders_take_a_base_by_the_digest_of_its_index() {
             docker(&["image", "inspect", "--format", "{{index .Config.Labels \"for\"}}", &built.id.to_string()]);
         assert_eq!(label, "amd64 first", "{name}");
     }
+}
+
+/// Docker 20.10's builders take no checksums: what is not compared is told, and counts all the same.
+#[test]
+fn a_file_that_is_fetched_is_another_input_once_its_lock_is_updated() {
+    let project = Project::with_base("lockhttp");
+    let web = Web::start();
+    web.put("/file", Page::Body(b"one".to_vec()));
+    project.write("a/Dockerfile", &format!("FROM scratch\nADD http://{}/file /\n", web.address));
+    project.ok(&["lock"]);
+    let said = project.run(&["build", "a", "--locked"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let warning = format!("`http://{}/file` of the image `a` is fetched without a look at its checksum", web.address);
+    assert!(said.stderr.contains(&warning), "{}", said.stderr);
+    web.put("/file", Page::Body(b"two".to_vec()));
+    assert!(project.ok(&["plan", "a", "--locked"]).contains("nothing to build"));
+    assert_eq!(project.run(&["plan", "a", "--stale"]).code, Some(10));
+    project.ok(&["lock", "--update"]);
+    let plan = project.ok(&["plan", "a", "--locked"]);
+    assert!(plan.contains("is another file"), "{plan}");
+    assert_eq!(project.build(&["a", "--locked"]).0, Some(0));
+    project.remove_images();
+}
+
+#[test]
+fn a_manifest_has_the_digest_that_is_locked_of_what_a_container_takes_from_elsewhere() {
+    let project = project("lockdeploy");
+    let (base, registry) = (base(&project), project.registry());
+    let deploy = format!("deploy:\n  containers:\n    db: {{ image: \"{base}:1\" }}\n");
+    project.write("windlass.yaml", &format!("version: 1\nproject: lockdeploy\nregistry: {registry}\n{deploy}"));
+    let first = put_base(&project, " first");
+    project.ok(&["lock"]);
+    put_base(&project, " second");
+    assert_eq!(project.build(&["--locked"]).0, Some(0));
+    let manifest: serde_json::Value = serde_json::from_str(&project.read("deploy.json")).unwrap();
+    assert_eq!(manifest["containers"]["db"]["image"], format!("{base}@{first}"));
+    // Without a lock it is what the registry has now.
+    std::fs::remove_file(project.path("windlass.lock")).unwrap();
+    assert_eq!(project.build(&[]).0, Some(0));
+    let manifest: serde_json::Value = serde_json::from_str(&project.read("deploy.json")).unwrap();
+    assert_eq!(
+        manifest["containers"]["db"]["image"],
+        format!("{base}@{}", skopeo_digest(&format!("{base}:1")).unwrap())
+    );
+    std::fs::remove_file(project.path("deploy.json")).unwrap();
+    let said = project.run(&["build", "--offline"]);
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    assert!(said.stderr.contains("which the container `db` runs, is not known"), "{}", said.stderr);
+    project.remove_images();
 }

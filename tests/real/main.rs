@@ -29,4 +29,7 @@ mod registry_images;
 mod registry_push;
 mod registry_tls;
 mod scripts;
+#[path = "../it/web_server.rs"]
+#[expect(dead_code, reason = "not all that it can do is done to it here")]
+mod web_server;
 mod workflows;

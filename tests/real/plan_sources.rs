@@ -179,6 +179,7 @@ fn seen(root: &Path, dockerfile: &str) -> Result<(Tree, Tree), Diagnostics> {
         named_contexts: std::collections::BTreeMap::new(),
         injected: Vec::new(),
         test: TestSpec::default(),
+        commit: None,
         problems: Vec::new(),
     };
     let inputs = Inputs {

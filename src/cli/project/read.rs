@@ -9,9 +9,9 @@ use rayon::prelude::*;
 
 use super::find::{Home, ImageSource};
 use crate::cli::Settings;
-use crate::config::{self, Config, FileConfig, FileFrom, NamedContext, ProjectPath, TestConfig};
+use crate::config::{self, Config, FileConfig, FileFrom, GitSource, NamedContext, ProjectPath, TestConfig};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
-use crate::model::{ImageName, InjectedFile, Listing, TestSpec, TreePath};
+use crate::model::{GitCommit, GitPin, ImageName, InjectedFile, Listing, TestSpec, TreePath};
 use crate::plan::{Folder, ImageInputs, Resolved, Understood, Visible};
 use crate::source::{ContextRequest, Folders, Loaded, list_contexts, load_contexts, read_bytes, read_text};
 
@@ -46,6 +46,7 @@ pub(super) fn images(
     folders: Folders,
     sources: Vec<ImageSource>,
     config: &Config,
+    commits: &BTreeMap<GitPin, GitCommit>,
     settings: &Settings,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> ReadImages {
@@ -53,6 +54,7 @@ pub(super) fn images(
         here: Home::project(&settings.root),
         folders: &folders,
         config,
+        commits,
         settings,
         texts: BTreeMap::new(),
         ahead: dockerfiles(&sources),
@@ -130,6 +132,8 @@ struct Reader<'a> {
     here: Home,
     folders: &'a Folders,
     config: &'a Config,
+    /// What each ref of a git repository means.
+    commits: &'a BTreeMap<GitPin, GitCommit>,
     settings: &'a Settings,
     /// The texts that were read, so that a file that several images share is read, and complained about, once.
     texts: BTreeMap<String, Option<Arc<SourceText>>>,
@@ -163,7 +167,10 @@ impl Reader<'_> {
         let ImageSource { name, config, .. } = source;
         match dockerfile {
             Some(dockerfile) => {
-                Ok(ImageInputs { name, config, dockerfile, context, named_contexts, injected, test, problems })
+                let pin = config.git.as_ref().and_then(GitSource::pin);
+                let commit = pin.and_then(|pin| self.commits.get(&pin).cloned());
+                let commit = commit.or_else(|| config.git.as_ref()?.reference.value.commit());
+                Ok(ImageInputs { name, config, dockerfile, context, named_contexts, injected, test, commit, problems })
             }
             None => Err(name),
         }

@@ -110,6 +110,19 @@ impl DockerEngine {
     }
 }
 
+/// The API of Docker 25, whose own frontend is Dockerfile 1.6, the first that takes `ADD --checksum`.
+const API_WITH_CHECKSUMS: (usize, usize) = (1, 44);
+
+/// Whether a frontend takes `ADD --checksum`: Docker's, of a version from 1.6 or a tag that moves with the versions.
+fn takes_checksums(frontend: &str) -> bool {
+    let (name, tag) = frontend.rsplit_once(':').unwrap_or((frontend, "latest"));
+    let tag = tag.split('@').next().unwrap_or_default();
+    let numbers = tag.strip_suffix("-labs").unwrap_or(tag);
+    let minor = numbers.strip_prefix("1.").map(|rest| rest.split('.').next().unwrap_or_default().parse::<u32>());
+    let is_new = matches!(numbers, "1" | "latest" | "labs") || minor.is_some_and(|minor| minor.is_ok_and(|n| n >= 6));
+    name.ends_with("docker/dockerfile") && is_new
+}
+
 fn explain(failure: Failure, what: String) -> Error {
     match failure {
         Failure::Refused(_) => Error::Refused(anyhow::Error::new(failure).context(what)),
@@ -118,6 +131,17 @@ fn explain(failure: Failure, what: String) -> Error {
 }
 
 impl Engine for DockerEngine {
+    fn takes_checksums(&self, frontend: Option<&str>) -> bool {
+        match (self.route, frontend) {
+            (Route::Classic, _) => false,
+            (Route::BuildKit, Some(frontend)) => takes_checksums(frontend),
+            (Route::BuildKit, None) => {
+                let version = self.docker.client_version();
+                (version.major_version, version.minor_version) >= API_WITH_CHECKSUMS
+            }
+        }
+    }
+
     async fn build(&self, request: &BuildRequest<'_>, events: &dyn Sink) -> Result<BuiltImage, Error> {
         build::build(self, request, events).await
     }
@@ -155,5 +179,28 @@ impl Engine for DockerEngine {
 
     async fn clean_up(&self) -> Result<(), Error> {
         self.in_time("removing this run's containers".to_owned(), self.remove_containers()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_checksums;
+
+    #[test]
+    fn frontends_take_checksums_from_one_version_on() {
+        let good = [
+            "docker/dockerfile:1",
+            "docker/dockerfile",
+            "docker.io/docker/dockerfile:1.6",
+            "docker/dockerfile:1.12-labs",
+        ];
+        for frontend in good {
+            assert!(takes_checksums(frontend), "{frontend}");
+        }
+        for frontend in
+            ["docker/dockerfile:1.5", "docker/dockerfile:1.2.1", "docker/dockerfile:experimental", "acme/other:1"]
+        {
+            assert!(!takes_checksums(frontend), "{frontend}");
+        }
     }
 }
