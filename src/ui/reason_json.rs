@@ -39,7 +39,7 @@ pub enum ReasonKind {
     TestsChanged,
     /// What is there says nothing of its inputs that can be compared.
     NotComparable,
-    /// An instruction changed, and no build argument did.
+    /// An instruction was edited, added or removed; another value of a variable is none of these.
     DockerfileChanged,
     /// A file of the context changed.
     ContextChanged,

@@ -11,7 +11,8 @@ use crate::plan::windlass;
 use crate::plan_since::{changed, commit, git};
 
 /// `web` copies what an earlier step of its pipeline makes, `db` and `cache` lack what the configuration gives them,
-/// `docs` has a bad .dockerignore; `site` is made from `web`. Nothing is wrong with `api`, and with `front` that is made from it.
+/// `docs` has a bad .dockerignore, git-lfs has not fetched what `model` holds; `site` is made from `web`. Nothing is
+/// wrong with `api`, and with `front` that is made from it.
 fn shop() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let config = "version: 1\nproject: shop\nimages:\n  db: { files: [{ path: key.pem, from: { env: KEY_PEM } }] }\n  \
@@ -28,6 +29,9 @@ fn shop() -> TempDir {
             ("cache/Dockerfile", "FROM scratch\nCOPY --from=made / /\n"),
             ("docs/Dockerfile", "FROM scratch\nCOPY . /\n"),
             ("docs/.dockerignore", "[\n"),
+            ("model/Dockerfile", "FROM scratch\nCOPY weights.bin /\n"),
+            ("model/.gitattributes", "*.bin filter=lfs\n"),
+            ("model/weights.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
             ("api/Dockerfile", "FROM scratch\nCOPY main /\n"),
             ("api/main", "1"),
             ("front/Dockerfile", "FROM api\n"),
@@ -141,71 +145,79 @@ fn all_that_is_wrong_with_chosen_images_is_said_at_once() {
         root,
         &["plan"],
         expect![[r#"
-        error: the context `made` is no folder of the project
-         --> windlass.yaml:5:30
-          |
-        5 |   cache: { contexts: { made: made }, test: { structure: [checks.yaml] } }
-          |                              ^^^^
+            error: the context `made` is no folder of the project
+             --> windlass.yaml:5:30
+              |
+            5 |   cache: { contexts: { made: made }, test: { structure: [checks.yaml] } }
+              |                              ^^^^
 
-        error: `checks.yaml` does not exist
-         --> windlass.yaml:5:58
-          |
-        5 |   cache: { contexts: { made: made }, test: { structure: [checks.yaml] } }
-          |                                                          ^^^^^^^^^^^
+            error: `checks.yaml` does not exist
+             --> windlass.yaml:5:58
+              |
+            5 |   cache: { contexts: { made: made }, test: { structure: [checks.yaml] } }
+              |                                                          ^^^^^^^^^^^
 
-        error: the content of `key.pem` is to come from `KEY_PEM`, which is not set
-         --> windlass.yaml:4:25
-          |
-        4 |   db: { files: [{ path: key.pem, from: { env: KEY_PEM } }] }
-          |                         ^^^^^^^
-          |
-          = hint: set `KEY_PEM` in the environment
+            error: the content of `key.pem` is to come from `KEY_PEM`, which is not set
+             --> windlass.yaml:4:25
+              |
+            4 |   db: { files: [{ path: key.pem, from: { env: KEY_PEM } }] }
+              |                         ^^^^^^^
+              |
+              = hint: set `KEY_PEM` in the environment
 
-        error: `dist` is not in the context `web`
-         --> web/Dockerfile:2:6
-          |
-        2 | COPY dist/ assets/*.css /
-          |      ^^^^^
-          |
-          = hint: paths are seen from the context's folder, wherever the Dockerfile lies
-        ---
-        exit 2
-    "#]],
+            error: `dist` is not in the context `web`
+             --> web/Dockerfile:2:6
+              |
+            2 | COPY dist/ assets/*.css /
+              |      ^^^^^
+              |
+              = hint: paths are seen from the context's folder, wherever the Dockerfile lies
+
+            error: `model/weights.bin` is a pointer of git-lfs, not the file itself
+             |
+             = hint: `git lfs pull` fetches the files that pointers stand for
+            ---
+            exit 2
+        "#]],
     );
     check(
         root,
         &["plan", "--since", "HEAD"],
         expect![[r#"
-        error: the context `made` is no folder of the project
-         --> windlass.yaml:5:30
-          |
-        5 |   cache: { contexts: { made: made }, test: { structure: [checks.yaml] } }
-          |                              ^^^^
+            error: the context `made` is no folder of the project
+             --> windlass.yaml:5:30
+              |
+            5 |   cache: { contexts: { made: made }, test: { structure: [checks.yaml] } }
+              |                              ^^^^
 
-        error: `checks.yaml` does not exist
-         --> windlass.yaml:5:58
-          |
-        5 |   cache: { contexts: { made: made }, test: { structure: [checks.yaml] } }
-          |                                                          ^^^^^^^^^^^
+            error: `checks.yaml` does not exist
+             --> windlass.yaml:5:58
+              |
+            5 |   cache: { contexts: { made: made }, test: { structure: [checks.yaml] } }
+              |                                                          ^^^^^^^^^^^
 
-        error: the content of `key.pem` is to come from `KEY_PEM`, which is not set
-         --> windlass.yaml:4:25
-          |
-        4 |   db: { files: [{ path: key.pem, from: { env: KEY_PEM } }] }
-          |                         ^^^^^^^
-          |
-          = hint: set `KEY_PEM` in the environment
+            error: the content of `key.pem` is to come from `KEY_PEM`, which is not set
+             --> windlass.yaml:4:25
+              |
+            4 |   db: { files: [{ path: key.pem, from: { env: KEY_PEM } }] }
+              |                         ^^^^^^^
+              |
+              = hint: set `KEY_PEM` in the environment
 
-        error: `dist` is not in the context `web`
-         --> web/Dockerfile:2:6
-          |
-        2 | COPY dist/ assets/*.css /
-          |      ^^^^^
-          |
-          = hint: paths are seen from the context's folder, wherever the Dockerfile lies
-        ---
-        exit 2
-    "#]],
+            error: `dist` is not in the context `web`
+             --> web/Dockerfile:2:6
+              |
+            2 | COPY dist/ assets/*.css /
+              |      ^^^^^
+              |
+              = hint: paths are seen from the context's folder, wherever the Dockerfile lies
+
+            error: `model/weights.bin` is a pointer of git-lfs, not the file itself
+             |
+             = hint: `git lfs pull` fetches the files that pointers stand for
+            ---
+            exit 2
+        "#]],
     );
 }
 
@@ -217,24 +229,26 @@ fn what_is_made_from_what_is_known_without_any_file() {
         root,
         &["graph"],
         expect![[r#"
-        ---
-        api  api/Dockerfile
+            ---
+            api  api/Dockerfile
 
-        cache  cache/Dockerfile
+            cache  cache/Dockerfile
 
-        db  db/Dockerfile
+            db  db/Dockerfile
 
-        docs  docs/Dockerfile
+            docs  docs/Dockerfile
 
-        web  web/Dockerfile
+            model  model/Dockerfile
 
-        front  front/Dockerfile
-          FROM api  front/Dockerfile:1:6
+            web  web/Dockerfile
 
-        site  site/Dockerfile
-          FROM web  site/Dockerfile:1:6
-        exit 0
-    "#]],
+            front  front/Dockerfile
+              FROM api  front/Dockerfile:1:6
+
+            site  site/Dockerfile
+              FROM web  site/Dockerfile:1:6
+            exit 0
+        "#]],
     );
     check(
         root,

@@ -182,6 +182,7 @@ fn what_changed_since_the_last_build_is_told_as_far_as_it_is_remembered() {
         `web` is not the same as at its last build
 
         web
+          the Dockerfile changed
           files changed
           the argument LEVEL changed
     "#]]
