@@ -32,7 +32,7 @@ pub struct ImageInputs {
     /// Its name.
     pub name: ImageName,
     /// What the configuration says of it, or what holds where it says nothing.
-    pub config: ImageConfig,
+    pub config: Arc<ImageConfig>,
     /// The Dockerfile.
     pub dockerfile: Arc<SourceText>,
     /// The build context.
@@ -80,7 +80,8 @@ pub(super) fn drafts(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Draft> {
     // Images may share a file: then its errors are the same, and said once.
-    let (mut files, mut known): (Vec<Vec<(usize, ImageInputs)>>, _) = (Vec::new(), BTreeMap::new());
+    let n_images = images.len();
+    let (mut files, mut known): (Vec<Vec<(usize, ImageInputs)>>, _) = (Vec::with_capacity(n_images), BTreeMap::new());
     for (number, inputs) in images.into_iter().enumerate() {
         let file = *known.entry(Arc::as_ptr(&inputs.dockerfile)).or_insert(files.len());
         match files.get_mut(file) {
@@ -95,18 +96,18 @@ pub(super) fn drafts(
             images.into_iter().map(|(number, inputs)| (number, draft(inputs, &dockerfile, build_args, config)));
         (diagnostics, drafts.collect::<Vec<_>>())
     };
-    let mut drafts = Vec::new();
+    let mut drafts: Vec<Option<Draft>> = Vec::new();
+    drafts.resize_with(n_images, || None);
     for (of_file, of_images) in files.into_par_iter().map(read).collect::<Vec<_>>() {
         diagnostics.extend(of_file);
         let is_shared = of_images.len() > 1;
         for (number, (draft, against_config)) in of_images {
             let new = draft.resolved.diagnostics.iter().filter(|d| !is_shared || !diagnostics.contains(d)).cloned();
             diagnostics.extend(new.chain(against_config).collect::<Vec<_>>());
-            drafts.push((number, draft));
+            drafts[number] = Some(draft);
         }
     }
-    drafts.sort_unstable_by_key(|(number, _)| *number);
-    drafts.into_iter().map(|(_, draft)| draft).collect()
+    drafts.into_iter().flatten().collect()
 }
 
 /// Reads one Dockerfile, with what the configuration gives and it does not take.

@@ -9,7 +9,7 @@ use crate::config::SecretFrom;
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceText};
 use crate::graph::{self, Cycle, Dependencies};
 use crate::hash::{self, Trees};
-use crate::model::{ImageName, Nodes, ProjectName, ReferenceError, RepositoryPrefix};
+use crate::model::{ImageName, Nodes, ProjectName, Repository, RepositoryPrefix};
 
 use super::draft::{Draft, Folder, Inputs, declare, drafts};
 use super::fingerprint::{chain, names, own};
@@ -197,7 +197,7 @@ impl Visible {
             notes,
             mut warnings,
         } = self.understood;
-        let mut whole = Vec::with_capacity(images.len());
+        let (mut whole, mut errors) = (Vec::with_capacity(images.len()), Vec::new());
         for (layer, names) in layers.iter().enumerate() {
             for name in names {
                 let Some(understood) = images.remove(name) else { continue };
@@ -208,23 +208,21 @@ impl Visible {
                     continue;
                 }
                 let trees = all_trees.remove(name).expect("every image was looked at");
-                whole.push((layer, understood, trees));
-            }
-        }
-        let hash = |hashed: &mut Trees, (layer, understood, trees)| image(understood, trees, layer, &prefix, hashed);
-        let hashed: Vec<Result<Image, ReferenceError>> =
-            whole.into_par_iter().with_min_len(BLOCK).map_init(Trees::default, hash).collect();
-        let (mut resolved, mut errors) = (Vec::with_capacity(hashed.len()), Vec::new());
-        for image in hashed {
-            match image {
-                Ok(image) => resolved.push(image),
-                Err(error) => errors.push(Diagnostic::error(error.to_string())),
+                match prefix.repository(name) {
+                    Ok(repository) => whole.push((layer, repository, understood, trees)),
+                    Err(error) => errors.push(Diagnostic::error(error.to_string())),
+                }
             }
         }
         if !errors.is_empty() {
             warnings.extend(errors);
             return Err(Diagnostics(warnings));
         }
+        let hash = |hashed: &mut Trees, (layer, repository, image, trees)| {
+            hashed_image(image, trees, layer, repository, hashed)
+        };
+        let mut resolved: Vec<Image> =
+            whole.into_par_iter().with_min_len(BLOCK).map_init(Trees::default, hash).collect();
         chain(&mut resolved);
         chosen.retain(|name| !broken.contains(name));
         Ok(Resolved { project, images: resolved, chosen, notes, warnings })
@@ -253,14 +251,13 @@ fn circle(cycle: &Cycle<ImageName>, meanings: &BTreeMap<ImageName, Meaning>) -> 
 }
 
 /// One image, its fingerprint without parents yet.
-fn image(
+fn hashed_image(
     UnderstoodImage { draft, meaning, wants }: UnderstoodImage,
     trees: ImageTrees,
     layer: usize,
-    prefix: &RepositoryPrefix,
+    repository: Repository,
     hashed: &mut Trees,
-) -> Result<Image, ReferenceError> {
-    let repository = prefix.repository(&draft.inputs.name)?;
+) -> Image {
     let fingerprint = own(&draft, &meaning.bases, &trees, hashed);
     let Draft { inputs, args, declared: _, syntax, resolved } = draft;
     let instructions = resolved.stages.iter().flat_map(|stage| &stage.instructions).chain(&resolved.triggers);
@@ -273,14 +270,14 @@ fn image(
     let config = inputs.config;
     let content_hash = fingerprint.content_hash();
     let (content, tested) = names(&repository, &content_hash, &inputs.test);
-    Ok(Image {
+    Image {
         layer,
         content,
         tested,
         repository,
-        testing: config.tags.testing,
-        latest: config.tags.latest,
-        previous: config.tags.previous,
+        testing: config.tags.testing.clone(),
+        latest: config.tags.latest.clone(),
+        previous: config.tags.previous.clone(),
         dockerfile: inputs.dockerfile,
         context_root: inputs.context.root,
         context,
@@ -290,15 +287,15 @@ fn image(
         },
         named_contexts: inputs.named_contexts.into_iter().map(named_folder).collect(),
         injected,
-        target: config.target.map(|target| target.value),
+        target: config.target.as_ref().map(|target| target.value.clone()),
         instructions: instructions.map(|i| (hash::instructions([i.as_written()]), i.span)).collect(),
         used_args: resolved.args,
         args,
-        platform: config.platform,
+        platform: config.platform.clone(),
         secrets: config
             .secrets
-            .into_iter()
-            .map(|secret| SecretSource { id: secret.id.value, from: secret_value(secret.from) })
+            .iter()
+            .map(|secret| SecretSource { id: secret.id.value.clone(), from: secret_value(&secret.from) })
             .collect(),
         references,
         remote_files: resolved.remote_files,
@@ -315,14 +312,14 @@ fn image(
         test: inputs.test,
         timeout: config.timeout,
         retries: config.retries,
-        labels: config.labels,
+        labels: config.labels.clone(),
         name: inputs.name,
-    })
+    }
 }
 
-fn secret_value(from: SecretFrom) -> SecretValue {
+fn secret_value(from: &SecretFrom) -> SecretValue {
     match from {
-        SecretFrom::Env(name) => SecretValue::Env(name),
+        SecretFrom::Env(name) => SecretValue::Env(name.clone()),
         SecretFrom::File(path) => SecretValue::File(path.into()),
     }
 }

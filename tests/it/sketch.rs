@@ -81,7 +81,7 @@ impl Sketch {
         });
         ImageInputs {
             name: self.name.parse().unwrap(),
-            config: image,
+            config: Arc::new(image),
             dockerfile: SourceText::new(format!("{}/Dockerfile", self.name), self.dockerfile.as_str()),
             context: Folder { root: PathBuf::from("/nowhere"), listing },
             named_contexts: BTreeMap::new(),

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use windlass::config::Config;
 use windlass::diag::{Diagnostics, SourceText};
@@ -173,7 +174,7 @@ fn seen(root: &Path, dockerfile: &str) -> Result<(Tree, Tree), Diagnostics> {
     let config = Config::without_file("windlass.yaml");
     let image = ImageInputs {
         name: "probe".parse().unwrap(),
-        config: config.unnamed_image(),
+        config: Arc::new(config.unnamed_image()),
         dockerfile: SourceText::new("Dockerfile", dockerfile),
         context: Folder { root: root.to_owned(), listing: 0 },
         named_contexts: std::collections::BTreeMap::new(),

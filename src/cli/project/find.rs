@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::remotes::Brought;
 use crate::config::{Config, GitSource, ImageConfig, ProjectPath, Spanned};
@@ -49,7 +50,7 @@ impl Home {
 /// Where an image comes from.
 pub(super) struct ImageSource {
     pub(super) name: ImageName,
-    pub(super) config: ImageConfig,
+    pub(super) config: Arc<ImageConfig>,
     pub(super) home: Home,
     /// Below the home's root.
     pub(super) dockerfile: TreePath,
@@ -125,10 +126,11 @@ pub(super) fn sources(
                 continue;
             }
         };
-        sources.images.push(place.of(name, image.clone()));
+        sources.images.push(place.of(name, Arc::new(image.clone())));
     }
+    let unnamed = Arc::new(config.unnamed_image());
     for (name, found) in found {
-        sources.images.push(place(&here, &found).of(&name, config.unnamed_image()));
+        sources.images.push(place(&here, &found).of(&name, Arc::clone(&unnamed)));
     }
     sources
 }
@@ -149,7 +151,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(self, name: &ImageName, config: ImageConfig) -> ImageSource {
+    fn of(self, name: &ImageName, config: Arc<ImageConfig>) -> ImageSource {
         let Self { home, dockerfile, context } = self;
         ImageSource { name: name.clone(), config, home, dockerfile, context }
     }

@@ -58,7 +58,7 @@ pub(super) fn images(
         settings,
         texts: BTreeMap::new(),
         ahead: dockerfiles(&sources),
-        contexts: Vec::new(),
+        contexts: Vec::with_capacity(sources.len()),
         known: BTreeMap::new(),
         diagnostics,
     };
