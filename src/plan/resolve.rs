@@ -300,9 +300,9 @@ fn hashed_image(
         references,
         remote_files: resolved.remote_files,
         frontend: syntax,
-        git: config.git.zip(inputs.commit).map(|(git, commit)| GitOrigin {
-            remote: git.remote.value,
-            reference: git.reference.value,
+        git: config.git.as_ref().zip(inputs.commit).map(|(git, commit)| GitOrigin {
+            remote: git.remote.value.clone(),
+            reference: git.reference.value.clone(),
             commit,
         }),
         parents: edges.iter().map(|edge| edge.parent.clone()).collect(),
