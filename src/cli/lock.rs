@@ -145,7 +145,7 @@ async fn anew(
     }
     let mut errors = Vec::new();
     let fetched = files.keys().filter(|url| !lock.http.contains_key(*url)).collect::<Vec<_>>();
-    for (url, digest) in remote_files::all_now(&registry, fetched).await? {
+    for (url, digest) in remote_files::all_now(&registry, fetched, &**reporter).await? {
         match digest {
             Some(digest) => drop(lock.http.insert(url, digest)),
             None => errors.push(remote_files::gone(&url, &files[&url], known)),

@@ -8,9 +8,11 @@ use super::bases::at_places;
 use super::lock_file;
 use crate::config::Lock;
 use crate::diag::Diagnostic;
+use crate::event::{Event, Sink};
 use crate::model::{Digest, HttpUrl};
 use crate::plan::MovingFile;
 use crate::registry::{DownloadError, Registry};
+use crate::ui::words;
 
 /// How many files are fetched at once: they may be large.
 const AT_ONCE: usize = 4;
@@ -18,11 +20,17 @@ const AT_ONCE: usize = 4;
 /// The files that no lock pins yet, by their addresses.
 pub(super) type Files = BTreeMap<HttpUrl, MovingFile>;
 
-/// What is at each address now, nothing where nothing is: every file is fetched once, and nothing of it kept.
+/// What is at each address now, nothing where nothing is: every file is fetched once, which is told because it may take
+/// its time, and nothing of it kept.
 pub(super) async fn all_now(
     registry: &Registry,
-    urls: impl IntoIterator<Item = &HttpUrl>,
+    urls: Vec<&HttpUrl>,
+    events: &dyn Sink,
 ) -> Result<BTreeMap<HttpUrl, Option<Digest>>, DownloadError> {
+    if !urls.is_empty() {
+        let shown: Vec<&str> = urls.iter().map(|url| url.without_query()).collect();
+        events.send(Event::Note(format!("fetching {} to learn the sha256", words::these(&shown))));
+    }
     let fetch = async |url: &HttpUrl| Ok((url.clone(), registry.sha256_of(url).await?));
     futures_util::stream::iter(urls).map(fetch).buffer_unordered(AT_ONCE).try_collect().await
 }

@@ -45,7 +45,7 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     let found = block_on(until_interrupted(settings, async {
         let registry = connect::registry(settings, RetryPolicy::default(), events)?;
         let found = all_now(&registry, wanted).await?;
-        let fetched = remote_files::all_now(&registry, files.keys()).await?;
+        let fetched = remote_files::all_now(&registry, files.keys().collect(), &*reporter).await?;
         Ok((found, fetched, refs(&config, &understood, &lock, settings).await?))
     }));
     reporter.end();

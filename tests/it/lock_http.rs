@@ -45,11 +45,16 @@ impl World {
         write(self.folder.path(), &[(path, &text.replace("WEB", &self.web.address))]);
     }
 
-    /// What windlass says and answers, and what was asked of the server.
-    fn run(&self, args: &[&str]) -> String {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
         command.current_dir(self.folder.path()).env_clear().env("DOCKER_HOST", "unix:///nonexistent/engine.sock");
-        let output = command.args(args).arg("-q").output().unwrap();
+        command.args(args);
+        command
+    }
+
+    /// What windlass says and answers, and what was asked of the server.
+    fn run(&self, args: &[&str]) -> String {
+        let output = self.command(args).arg("-q").output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let log = self.web.log();
         let said =
@@ -133,6 +138,14 @@ fn files_are_locked_once_and_count() {
     for bytes in [vec![7; 3 << 20], b"there".to_vec()] {
         assert!(world.lock_file().contains(&sha256sum(&bytes)));
     }
+    fs::rename(world.folder.path().join("windlass.lock"), world.folder.path().join("first")).unwrap();
+    let output = world.command(&["lock"]).output().unwrap();
+    let note = String::from_utf8(output.stderr).unwrap().replace(&world.web.address, "WEB");
+    expect![[r#"
+        note: fetching `http://WEB/moved` and `http://WEB/tool-1.2.tar.gz` to learn the sha256
+    "#]]
+    .assert_eq(&note);
+    world.web.log();
     expect![[r#"
         windlass.lock is as it should be: 2 names
         exit 0
