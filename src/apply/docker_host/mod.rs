@@ -112,9 +112,13 @@ impl DockerHost {
 
 impl Host for DockerHost {
     async fn observe(&self, desired: &Desired) -> Result<HostState, HostError> {
-        let all = containers::list(&self.docker).await?;
-        let network = desired.network();
-        let found_network = networks::find_network(&self.docker, &network).await?;
+        let (network, gate, volumes) = (desired.network(), desired.gate(), format!("{}-", desired.project));
+        let (all, found_network, gate, volumes) = tokio::try_join!(
+            containers::list(&self.docker),
+            networks::find_network(&self.docker, &network),
+            networks::find_network(&self.docker, &gate),
+            networks::volumes(&self.docker, &volumes),
+        )?;
         let network_id = found_network.as_ref().and_then(|network| network.id.as_deref());
         let mut foreign = BTreeMap::new();
         let mut ours: Vec<(String, ContainerName)> = Vec::new();
@@ -135,8 +139,6 @@ impl Host for DockerHost {
             .flatten()
             .map(|(name, container, found)| (name, observe::observed(&container, &found, &network, network_id)));
         let containers: BTreeMap<String, _> = found.collect();
-        let gate = networks::find_network(&self.docker, &desired.gate()).await?;
-        let volumes = networks::volumes(&self.docker, &format!("{}-", desired.project)).await?;
         let is_other = |labels: &BTreeMap<String, String>| {
             labels.get(LABEL_PROJECT).is_some_and(|project| project != desired.project.as_str())
         };
