@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Mount, PortBinding};
+use super::{Confines, Mount, PortBinding};
 use crate::model::{ContainerName, ImageName, Reference};
 
 /// How long a container may take to stop where nothing is said (Docker's own default).
@@ -55,6 +55,8 @@ pub struct ContainerSpec {
     pub stop_signal: Option<String>,
     /// How long it may take to stop before it is killed.
     pub stop_grace: Duration,
+    /// What it may use of the host, and what it finds there.
+    pub confines: Confines,
     /// How a newer version takes its place.
     pub update: Update,
 }

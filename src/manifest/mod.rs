@@ -3,6 +3,7 @@
 //! [`ContainerEntry`] is how a container is written, here and below `deploy.containers` of windlass.yaml;
 //! [`ContainerSpec`] is the same checked, with defaults filled in.
 
+mod confines;
 mod container;
 mod locate;
 mod port;
@@ -17,6 +18,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
+pub use confines::Confines;
 pub use container::{
     Condition, ContainerSpec, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT, Dependency, EnvValue,
     Healthcheck, ImageSource, OnFailure, Order, RestartPolicy, Update,

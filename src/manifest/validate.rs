@@ -83,6 +83,18 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         stop_signal,
         stop_grace,
         update,
+        cpus: _,
+        memory: _,
+        pids_limit: _,
+        shm_size: _,
+        ulimits: _,
+        init: _,
+        read_only: _,
+        tmpfs: _,
+        cap_drop: _,
+        sysctls: _,
+        extra_hosts: _,
+        dns: _,
     } = entry;
     let image = image_source(problems, known, image);
     if let Some(name) = hostname
@@ -133,6 +145,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
             .and_then(|check| problems.within("healthcheck", |problems| health(problems, check))),
         restart: restart.unwrap_or_default(),
         stop_signal: stop_signal.clone(),
+        confines: super::confines::read(problems, entry),
         stop_grace: duration(problems, "stop_grace", stop_grace.as_ref()).unwrap_or(DEFAULT_STOP_GRACE),
         update: update.as_ref().map_or_else(Update::default, |update| {
             problems.within("update", |problems| update_policy(problems, update, &ports))
@@ -180,7 +193,7 @@ fn image_source(problems: &mut Problems, known: &Known<'_>, text: &str) -> Optio
 }
 
 /// Why an item can't be read.
-struct Wrong {
+pub(super) struct Wrong {
     message: String,
     hint: Option<String>,
 }
@@ -192,7 +205,7 @@ impl From<String> for Wrong {
 }
 
 /// Reads every item of a list, and reports those that can't be read.
-fn items<'a, T>(
+pub(super) fn items<'a, T>(
     problems: &mut Problems,
     key: &str,
     texts: &'a [String],
@@ -374,7 +387,7 @@ fn is_signal(text: &str) -> bool {
 }
 
 /// Whether the text is a host name: RFC 1123 labels with dots between them.
-fn is_host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')

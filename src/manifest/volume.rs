@@ -60,7 +60,7 @@ pub(super) fn parse_mount(text: &str) -> Result<(String, Mount), String> {
 }
 
 /// The path without needless slashes, if it is absolute, is not `/` and climbs nowhere.
-fn absolute(path: &str) -> Option<String> {
+pub(super) fn absolute(path: &str) -> Option<String> {
     let parts: Vec<&str> = path.strip_prefix('/')?.split('/').filter(|part| !part.is_empty()).collect();
     let plain = !parts.is_empty() && parts.iter().all(|part| !matches!(*part, "." | "..") && !part.contains('\0'));
     plain.then(|| format!("/{}", parts.join("/")))

@@ -123,6 +123,48 @@ pub struct ContainerEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::duration_schema")]
     pub stop_grace: Option<String>,
+    /// How many processors it may keep busy, such as `1.5`, quoted; without a limit where left away.
+    #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::scalar_schema")]
+    pub cpus: Option<String>,
+    /// How much memory it may use, such as `512m` (`b`, `k`, `m`, `g`); without a limit where left away.
+    #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::scalar_schema")]
+    pub memory: Option<String>,
+    /// How many processes and threads it may have; without a limit where left away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pids_limit: Option<u32>,
+    /// The size of `/dev/shm`, such as `128m` (the engine's default is 64 MB).
+    #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::scalar_schema")]
+    pub shm_size: Option<String>,
+    /// Limits of its processes by name, such as `nofile: 1024` or `nofile: "1024:4096"` (soft and hard).
+    #[serde(default, deserialize_with = "scalars::text_map", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "scalars::scalar_map_schema")]
+    pub ulimits: BTreeMap<String, String>,
+    /// Whether a small init is its first process, which passes signals on and reaps what others leave behind (default
+    /// false).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<bool>,
+    /// Whether nothing can be written but to volumes and `tmpfs` (default false).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    /// Folders in memory, `/path` or `/path:size=64m,mode=1777`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tmpfs: Vec<String>,
+    /// Capabilities that are taken from it, such as `NET_RAW`; `ALL` takes all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cap_drop: Vec<String>,
+    /// Settings of the kernel that are its own, such as `net.core.somaxconn: 1024`.
+    #[serde(default, deserialize_with = "scalars::text_map", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "scalars::scalar_map_schema")]
+    pub sysctls: BTreeMap<String, String>,
+    /// Further names in `/etc/hosts`, `name:address`; `name:host-gateway` is the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_hosts: Vec<String>,
+    /// The name servers, in this order; the host's where left away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<String>,
     /// How a newer version takes the place of a running one.
     #[serde(default, deserialize_with = "scalars::optional_keys", skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateEntry>,

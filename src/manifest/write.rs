@@ -1,5 +1,6 @@
 //! Writes a deploy manifest, always the same text for the same manifest: defaults are left away, maps are sorted.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -70,9 +71,10 @@ impl From<&ContainerSpec> for ContainerEntry {
             restart,
             stop_signal,
             stop_grace,
+            confines,
             update,
         } = spec;
-        Self {
+        let mut entry = Self {
             image: image.to_string(),
             command: command.clone(),
             entrypoint: entrypoint.clone(),
@@ -91,7 +93,21 @@ impl From<&ContainerSpec> for ContainerEntry {
             stop_signal: stop_signal.clone(),
             stop_grace: unless_default(*stop_grace, DEFAULT_STOP_GRACE),
             update: (*update != Update::default()).then(|| update.into()),
-        }
+            cpus: None,
+            memory: None,
+            pids_limit: None,
+            shm_size: None,
+            ulimits: BTreeMap::new(),
+            init: None,
+            read_only: None,
+            tmpfs: Vec::new(),
+            cap_drop: Vec::new(),
+            sysctls: BTreeMap::new(),
+            extra_hosts: Vec::new(),
+            dns: Vec::new(),
+        };
+        super::confines::write(confines, &mut entry);
+        entry
     }
 }
 

@@ -900,6 +900,7 @@ fn containers_of_old_are_still_known() {
     let manifest = windlass::manifest::parse(&windlass::diag::SourceText::new("full.json", text)).unwrap();
     let shown: String = desired(&manifest).containers.iter().map(|(name, c)| format!("{name} {}\n", c.hash)).collect();
     expect![[r#"
+        confined 1:91b2c69408a3857f16ed08a9c0b047fd3f73b91b0ee7c5924eb2fdb17792c83f
         db 1:e151ee2ce09912b94d648d208a23f33eda2bf3a317e7c7db2e25835d009e7af5
         migrate 1:f8dfa188746907a2f3cf6e20c6f1ae4ff6283e490c83ce207fcc7dbbd9a63da5
         proxy 1:b5c9801567145d4c39d96e4fc0eacbcddae13f726257baebfe4940c02386458a

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass::apply::{Desired, Health, RunState, World};
 use windlass::manifest::{
-    Condition, ContainerSpec, Dependency, EnvValue, Healthcheck, ImageSource, Manifest, ManifestImage, Mount,
+    Condition, Confines, ContainerSpec, Dependency, EnvValue, Healthcheck, ImageSource, Manifest, ManifestImage, Mount,
     MountSource, OnFailure, Order, PortBinding, Protocol, RestartPolicy, Update,
 };
 use windlass::model::{ContainerName, ContentHash, Digest, ImageId, ImageName};
@@ -71,6 +71,7 @@ pub(crate) fn plain_spec(version: u8) -> ContainerSpec {
         restart: RestartPolicy::Always,
         stop_signal: None,
         stop_grace: windlass::manifest::DEFAULT_STOP_GRACE,
+        confines: Confines::default(),
         update: Update::default(),
     }
 }

@@ -240,6 +240,9 @@ fn everything_wrong_is_told_at_once() {
     "restart": "sometimes",
     "stop_signal": "TERM",
     "stop_grace": "ten seconds",
+    "cpus": "two", "memory": "much", "pids_limit": 0, "shm_size": 0,
+    "ulimits": {"files": 1, "nofile": "2:1", "core": -1}, "sysctls": {"a b": 1},
+    "tmpfs": ["run", "/run:size=1;m", "/x", "/x/:size=1m"], "cap_drop": ["net_raw"], "extra_hosts": ["host", "a b:::1"], "dns": ["localhost"],
     "update": {"order": "start-first", "healthy_for": "1 s", "timeout": "0s"}
   },
   "db": {"image": "nothing", "healthcheck": {}, "restart": "on-failure:x"}
@@ -270,14 +273,29 @@ fn everything_wrong_is_told_at_once() {
             deploy.json:18:16: error: `sometimes` is no restart policy: expected `always`, `unless-stopped`, `no`, `on-failure` or `on-failure:N`
             deploy.json:19:20: error: `TERM` is no signal: expected `SIGTERM` or a number
             deploy.json:20:19: error: `ten seconds` is no duration: expected whole numbers with units from long to short (d, h, m, s, ms), such as `90s` or `1h30m`
-            deploy.json:21:25: error: `start-first` can't be done: `127.0.0.1:80/tcp` can't be bound twice
+            deploy.json:21:13: error: `two` is no number of processors: expected one such as `1.5`, 0.001 at least
+            deploy.json:21:30: error: `much` is no size: expected a whole number and `b`, `k`, `m` or `g`
+            deploy.json:21:52: error: at least 1 is needed
+            deploy.json:21:67: error: it has to be more than nothing
+            deploy.json:22:26: error: `files` is no limit: known are core, cpu, data, fsize, locks, memlock, msgqueue, nice, nofile, nproc, rss, rtprio, rttime, sigpending, stack
+            deploy.json:22:39: error: `2:1` is no limit: expected a number, or `soft:hard` with the lower one first
+            deploy.json:22:54: error: `-1` is no limit: expected a number, or `soft:hard` with the lower one first
+            deploy.json:22:71: error: `a b` is no setting of the kernel
+            deploy.json:23:15: error: `run` is no absolute path below `/` in the container
+            deploy.json:23:22: error: `size=1;m` are no options of a mount: expected some such as `size=64m,mode=1777`
+            deploy.json:23:45: error: `/x/:size=1m` is mounted where another one is
+            deploy.json:23:74: error: `net_raw` is no capability: expected `ALL` or `NET_RAW`
+            deploy.json:23:102: error: `host` names no host: expected `name:address` or `name:host-gateway`
+            deploy.json:23:110: error: `a b:::1` names no host: expected `name:address` or `name:host-gateway`
+            deploy.json:23:130: error: `localhost` is no address
+            deploy.json:24:25: error: `start-first` can't be done: `127.0.0.1:80/tcp` can't be bound twice
               hint: leave `order` away, or publish no fixed port of the host
-            deploy.json:21:55: error: `1 s` is no duration: expected whole numbers with units from long to short (d, h, m, s, ms), such as `90s` or `1h30m`
-            deploy.json:21:73: error: it has to be longer than nothing
-            deploy.json:23:19: error: there is no image `nothing`
+            deploy.json:24:55: error: `1 s` is no duration: expected whole numbers with units from long to short (d, h, m, s, ms), such as `90s` or `1h30m`
+            deploy.json:24:73: error: it has to be longer than nothing
+            deploy.json:26:19: error: there is no image `nothing`
               hint: an image from elsewhere is written with its digest
-            deploy.json:23:30: error: the health check says nothing
-            deploy.json:23:60: error: `on-failure:x` is no restart policy: expected `always`, `unless-stopped`, `no`, `on-failure` or `on-failure:N`
+            deploy.json:26:30: error: the health check says nothing
+            deploy.json:26:60: error: `on-failure:x` is no restart policy: expected `always`, `unless-stopped`, `no`, `on-failure` or `on-failure:N`
         "#]],
     );
     let digest = format!("sha256:{}", "a".repeat(64));
@@ -311,9 +329,9 @@ fn misspelt_keys_and_words_are_suggested() {
     check(
         &with_containers(r#"{"web": {"image": "api", "qqqqqq": 1}}"#),
         expect![[r#"
-        deploy.json:3:40: error: unknown key `qqqqqq`
-          hint: known are image, command, entrypoint, hostname, user, working_dir, env, labels, ports, volumes, aliases, links, depends_on, healthcheck, restart, stop_signal, stop_grace, update
-    "#]],
+            deploy.json:3:40: error: unknown key `qqqqqq`
+              hint: known are image, command, entrypoint, hostname, user, working_dir, env, labels, ports, volumes, aliases, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, update
+        "#]],
     );
     check(
         &with_containers(r#"{"web": {"image": "api", "update": {"order": "startfirst"}}}"#),

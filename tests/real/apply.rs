@@ -3,6 +3,7 @@
 
 mod bad_news;
 mod faults;
+mod keys;
 mod lab;
 mod leftovers;
 mod proxy;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, Mount, MountType, NetworkingConfig,
-    PortBinding as EnginePort, RestartPolicy as EngineRestart, RestartPolicyNameEnum,
+    PortBinding as EnginePort, ResourcesUlimits, RestartPolicy as EngineRestart, RestartPolicyNameEnum,
 };
 
 use crate::apply::state::{LABEL_CONTAINER, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC};
 use crate::apply::step::{Creation, EngineMount};
-use crate::manifest::{ContainerSpec, Healthcheck, MountSource, PortBinding, RestartPolicy};
+use crate::manifest::{Confines, ContainerSpec, Healthcheck, MountSource, PortBinding, RestartPolicy};
 
 /// The body of the engine's `POST /containers/create`.
 pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
@@ -33,6 +33,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         restart,
         stop_signal,
         stop_grace,
+        confines,
         update: _,
     } = spec;
     let ours = [
@@ -62,11 +63,54 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
             mounts: Some(mounts.iter().map(mount).collect()),
             restart_policy: Some(restart_policy(*restart)),
             network_mode: Some(network.clone()),
-            ..HostConfig::default()
+            ..confined(confines)
         }),
         networking_config: Some(NetworkingConfig { endpoints_config: Some([(network.clone(), endpoint)].into()) }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// The engine's words for what a container may use and finds; what is not said is left away.
+fn confined(confines: &Confines) -> HostConfig {
+    let Confines {
+        milli_cpus,
+        memory,
+        pids_limit,
+        shm_size,
+        ulimits,
+        init,
+        read_only,
+        tmpfs,
+        cap_drop,
+        sysctls,
+        extra_hosts,
+        dns,
+    } = confines;
+    let number = |number: &Option<u64>| number.and_then(|number| i64::try_from(number).ok());
+    let ulimit = |(name, (soft, hard)): (&String, &(u64, u64))| ResourcesUlimits {
+        name: Some(name.clone()),
+        soft: number(&Some(*soft)),
+        hard: number(&Some(*hard)),
+    };
+    HostConfig {
+        nano_cpus: number(milli_cpus).and_then(|milli| milli.checked_mul(1_000_000)),
+        memory: number(memory),
+        pids_limit: pids_limit.map(i64::from),
+        shm_size: number(shm_size),
+        ulimits: some(ulimits.iter().map(ulimit).collect()),
+        init: init.then_some(true),
+        readonly_rootfs: read_only.then_some(true),
+        tmpfs: (!tmpfs.is_empty()).then(|| tmpfs.clone().into_iter().collect()),
+        cap_drop: some(cap_drop.iter().cloned().collect()),
+        sysctls: (!sysctls.is_empty()).then(|| sysctls.clone().into_iter().collect()),
+        extra_hosts: some(extra_hosts.iter().map(|(name, address)| format!("{name}:{address}")).collect()),
+        dns: some(dns.iter().map(ToString::to_string).collect()),
+        ..HostConfig::default()
+    }
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
 }
 
 /// A port as the engine names it: `80/tcp`.
@@ -175,6 +219,20 @@ mod tests {
             restart: RestartPolicy::OnFailure(3),
             stop_signal: Some("SIGINT".to_owned()),
             stop_grace: Duration::from_millis(1500),
+            confines: Confines {
+                milli_cpus: Some(1500),
+                memory: Some(64 << 20),
+                pids_limit: Some(20),
+                shm_size: Some(1 << 20),
+                ulimits: [("nofile".to_owned(), (64, 128))].into(),
+                init: true,
+                read_only: true,
+                tmpfs: [("/run".to_owned(), "size=1m".to_owned())].into(),
+                cap_drop: ["NET_RAW".to_owned()].into(),
+                sysctls: [("net.core.somaxconn".to_owned(), "64".to_owned())].into(),
+                extra_hosts: [("host".to_owned(), "host-gateway".to_owned())].into(),
+                dns: vec![[9, 9, 9, 9].into()],
+            },
             update: Update::default(),
         };
         let image = DesiredImage { shown: "api".to_owned(), id: None, reference: None };
@@ -224,6 +282,17 @@ mod tests {
                 ]
               },
               "HostConfig": {
+                "CapDrop": [
+                  "NET_RAW"
+                ],
+                "Dns": [
+                  "9.9.9.9"
+                ],
+                "ExtraHosts": [
+                  "host:host-gateway"
+                ],
+                "Init": true,
+                "Memory": 67108864,
                 "Mounts": [
                   {
                     "ReadOnly": false,
@@ -238,7 +307,9 @@ mod tests {
                     "Type": "bind"
                   }
                 ],
+                "NanoCpus": 1500000000,
                 "NetworkMode": "shop",
+                "PidsLimit": 20,
                 "PortBindings": {
                   "53/udp": [
                     {
@@ -257,10 +328,25 @@ mod tests {
                     }
                   ]
                 },
+                "ReadonlyRootfs": true,
                 "RestartPolicy": {
                   "MaximumRetryCount": 3,
                   "Name": "on-failure"
-                }
+                },
+                "ShmSize": 1048576,
+                "Sysctls": {
+                  "net.core.somaxconn": "64"
+                },
+                "Tmpfs": {
+                  "/run": "size=1m"
+                },
+                "Ulimits": [
+                  {
+                    "Hard": 128,
+                    "Name": "nofile",
+                    "Soft": 64
+                  }
+                ]
               },
               "Hostname": "web.local",
               "Image": "sha256:1",
@@ -268,7 +354,7 @@ mod tests {
                 "dev.windlass.container": "web",
                 "dev.windlass.project": "shop",
                 "dev.windlass.serial": "7",
-                "dev.windlass.spec": "1:6b724c752d67e2e23a70dd3bf59ef5b8d38148005e1b82436e6df1c5dfa562e0",
+                "dev.windlass.spec": "1:5e9e6f5243a4d1eed328d8bde4ba954454d91bdc3fc153ff2552f410e8d06e7d",
                 "tier": "front"
               },
               "NetworkingConfig": {
