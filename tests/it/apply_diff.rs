@@ -529,13 +529,13 @@ fn a_port_is_taken_over_where_somebody_asks_for_that() {
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
             take `shop-web` off network `shop.gate`, because the new one takes over its port
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             take `shop-web` off network `shop`, because the new one takes over its port
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             connect `shop-web.next` to network `shop`, because the new one takes over its port
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             wait until `shop-web.next` is good, 1m at most, because it was started
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -548,13 +548,13 @@ fn a_port_is_taken_over_where_somebody_asks_for_that() {
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
             take `shop-web` off network `shop.gate`, because the new one takes over its port
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             take `shop-web` off network `shop`, because the new one takes over its port
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             connect `shop-web.next` to network `shop`, because the new one takes over its port
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             wait until `shop-web.next` is good, 1m at most, because it was started
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -564,14 +564,14 @@ fn a_port_is_taken_over_where_somebody_asks_for_that() {
         "web#2@80=swap",
         "web#1@80~off web#2@80~next~off",
         expect![[r#"
-        connect `shop-web.next` to network `shop`, because the new one takes over its port
-            else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
-        wait until `shop-web.next` is good, 1m at most, because it was started
-            else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            connect `shop-web.next` to network `shop`, because the new one takes over its port
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2@80=swap",
@@ -594,13 +594,13 @@ fn a_port_is_taken_over_where_somebody_asks_for_that() {
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
             take `shop-web` off network `shop.gate`, because the new one takes over its port
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             take `shop-web` off network `shop`, because the new one takes over its port
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             connect `shop-web.next` to network `shop`, because the new one takes over its port
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             wait until `shop-web.next` is good, 1m at most, because it was started
-                else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -610,21 +610,21 @@ fn a_port_is_taken_over_where_somebody_asks_for_that() {
         "web#3@80=swap",
         "web#1@80~off web#2@80~next~off",
         expect![[r#"
-        create network `shop.gate`, because it is not on the host
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        connect `shop-web.next` to network `shop`, because the new one takes over its port
-            else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
-        wait until `shop-web.next` is good, 1m at most, because it was started
-            else take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        stop `shop-web.next`, because an interrupted run left it
-        remove `shop-web.next`, because an interrupted run left it
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create network `shop.gate`, because it is not on the host
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because the new one takes over its port
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            stop `shop-web.next`, because an interrupted run left it
+            remove `shop-web.next`, because an interrupted run left it
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#1@80=swap",
@@ -633,13 +633,13 @@ fn a_port_is_taken_over_where_somebody_asks_for_that() {
             wait until `shop-web` is good, 1m at most, because it was started
                 else stop `shop-web`, remove `shop-web`
             take `shop-web.next` off network `shop.gate`, because the new one takes over its port
-                else take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
+                else take `shop-web` off network `shop.gate`, take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
             take `shop-web.next` off network `shop`, because the new one takes over its port
-                else take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
+                else take `shop-web` off network `shop.gate`, take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
             connect `shop-web` to network `shop`, because the new one takes over its port
-                else take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
+                else take `shop-web` off network `shop.gate`, take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
             wait until `shop-web` is good, 1m at most, because it was started
-                else take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
+                else take `shop-web` off network `shop.gate`, take `shop-web` off network `shop`, connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
             stop `shop-web.next`, because an interrupted run left it
             remove `shop-web.next`, because an interrupted run left it
         "#]],

@@ -72,7 +72,8 @@ impl<'a> Plan<'a> {
         }
         let mut undo = Vec::new();
         if is_undone(case) {
-            undo.push(Action::Disconnect { name: new.clone(), network: network.clone() });
+            let networks = [self.desired.gate(), network.clone()];
+            undo.extend(networks.map(|network| Action::Disconnect { name: new.clone(), network }));
             let back = |(name, _): Found<'a>| {
                 let (network, aliases) = (network.clone(), case.wanted.aliases.clone());
                 Action::Connect { name: name.clone(), network, aliases }
@@ -83,7 +84,7 @@ impl<'a> Plan<'a> {
             undo.extend(clear(case, new));
         }
         for (name, _) in serving {
-            // On the gate, if it is there, Docker would go on to hold its ports.
+            // On the gate, if it is there, Docker would go on to hold its ports; so too when it is undone.
             for network in [self.desired.gate(), network.clone()] {
                 let action = Action::Disconnect { name: name.clone(), network };
                 self.steps.push(Step { undo: undo.clone(), ..case.step(action, Cause::HandsOver) });

@@ -165,6 +165,12 @@ impl Lane {
                 }
             }
         }
+        for (at, port) in self.ports.into_iter().flatten().enumerate().filter(|_| !is_killed) {
+            let (answer, versions) = (answer_of(port), [IMAGES[before[at]], IMAGES[self.versions[at]]]);
+            if !versions.contains(&answer.as_str()) {
+                return Err(wrong(&format!("the port of `{}` answers {answer:?} after the fault", NAMES[at])));
+            }
+        }
         let second = self.apply(None);
         if second.exit != Some(0) {
             return Err(wrong(&format!("the second run fails: {second:#?}")));

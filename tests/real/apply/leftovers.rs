@@ -7,7 +7,7 @@ use std::time::Duration;
 use expect_test::expect;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use windlass::apply::{Desired, DockerHost, Emptying, Host, diff};
+use windlass::apply::{Action, Desired, DockerHost, Emptying, Host, diff};
 use windlass::diag::SourceText;
 use windlass::registry::{Keychain, RetryPolicy};
 
@@ -30,6 +30,20 @@ async fn cut_after(lab: &Lab, n_steps: usize) -> bool {
         host.perform(&step.action).await.unwrap();
     }
     n_steps < steps.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_was_renamed_is_connected_once() {
+    let lab = Lab::new("connected");
+    lab.manifest(1, &format!(r#""web": {{"image": "one", "stop_grace": "0s", "ports": ["{}:80"]}}"#, free_port()));
+    lab.apply();
+    let (name, network) = (lab.name("other"), lab.project.clone());
+    docker(&["rename", &lab.name("web"), &name]);
+    // The engine goes by the name that it had when it was connected, and would connect it a second time.
+    let connect = Action::Connect { name: name.clone(), network: network.clone(), aliases: ["web".to_owned()].into() };
+    host().await.perform(&connect).await.unwrap();
+    docker(&["rm", "--force", &name]);
+    docker(&["network", "rm", &network]);
 }
 
 /// A front with a port of the host, and a back that it links to; of two versions in turn.
