@@ -270,7 +270,7 @@ fn no_fault_loses_the_service() {
                 (1, _) => 4,
                 _ => 16,
             };
-            (at + at / n_faults) % share == 0
+            (at + at / n_faults).is_multiple_of(share)
         };
         trials = trials.into_iter().enumerate().filter(is_in_sample).map(|(_, trial)| trial).collect();
         assert!(trials.len() >= 150, "{}", trials.len());
