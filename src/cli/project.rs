@@ -82,7 +82,7 @@ pub(super) struct Project {
 /// take.
 pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Option<&Path>) -> anyhow::Result<Project> {
     let choice = Choice::Words(&selection.images);
-    let outlined = outline(settings, &selection.build_args, choice, Anew::Nothing)?;
+    let outlined = read_as_far_as(Depth::Files, settings, &selection.build_args, choice, Anew::Nothing)?;
     let declared = find::declared_paths(&outlined.config);
     outlined.load(settings, manifest).map_err(|errors| gathered(errors, &declared, settings).into())
 }
@@ -99,8 +99,8 @@ pub(super) fn load_rest(
     manifest: Option<&Path>,
 ) -> anyhow::Result<(Project, BTreeMap<ImageName, Diagnostic>)> {
     let Outlined { config, names, lock, understood, commits: _, contexts } =
-        outline(settings, build_args, Choice::Names(names), Anew::Nothing)?;
-    let (resolved, broken) = read::rest(understood, &contexts, &manifest_path(settings, manifest))?;
+        read_as_far_as(Depth::Files, settings, build_args, Choice::Names(names), Anew::Nothing)?;
+    let (resolved, broken) = read::rest(understood, contexts, &manifest_path(settings, manifest))?;
     Ok((Project { config, names, lock, resolved }, broken))
 }
 
@@ -114,11 +114,32 @@ pub(super) fn outline(
     choice: Choice<'_>,
     anew: Anew<'_>,
 ) -> anyhow::Result<Outlined> {
+    read_as_far_as(Depth::Dockerfiles, settings, build_args, choice, anew)
+}
+
+/// What of a project is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Its Dockerfiles.
+    Dockerfiles,
+    /// Its Dockerfiles, and what images take from their contexts.
+    Files,
+}
+
+fn read_as_far_as(
+    depth: Depth,
+    settings: &Settings,
+    build_args: &[(String, String)],
+    choice: Choice<'_>,
+    anew: Anew<'_>,
+) -> anyhow::Result<Outlined> {
     let config = super::config::read(settings)?;
     let declared = find::declared_paths(&config);
-    outline_with(config, settings, build_args, choice, anew).map_err(|error| match error.downcast::<Diagnostics>() {
-        Ok(errors) => gathered(errors, &declared, settings).into(),
-        Err(error) => error,
+    outline_with(config, depth, settings, build_args, choice, anew).map_err(|error| {
+        match error.downcast::<Diagnostics>() {
+            Ok(errors) => gathered(errors, &declared, settings).into(),
+            Err(error) => error,
+        }
     })
 }
 
@@ -133,11 +154,12 @@ fn gathered(errors: Diagnostics, declared: &BTreeSet<String>, settings: &Setting
 /// # Errors
 /// As [`load`].
 pub(super) fn load_with(config: Config, settings: &Settings) -> anyhow::Result<Project> {
-    Ok(outline_with(config, settings, &[], Choice::Words(&[]), Anew::Nothing)?.load(settings, None)?)
+    Ok(outline_with(config, Depth::Files, settings, &[], Choice::Words(&[]), Anew::Nothing)?.load(settings, None)?)
 }
 
 fn outline_with(
     config: Config,
+    depth: Depth,
     settings: &Settings,
     build_args: &[(String, String)],
     choice: Choice<'_>,
@@ -153,9 +175,15 @@ fn outline_with(
     let folders = Folders::of(&settings.root);
     let Sources { images, mut unreadable, notes } =
         find::sources(&settings.root, &folders, &project, &config, &brought, &mut diagnostics);
-    let read = read::images(folders, images, &config, &brought.commits, settings, &mut diagnostics);
+    let mut read = read::images(folders, images, &config, &brought.commits, settings, &mut diagnostics);
     unreadable.extend(read.unreadable);
-    let understood = plan::understand(Inputs { project, config: &config, images: read.images, build_args, unreadable });
+    let inputs = Inputs { project, config: &config, images: read.images, build_args, unreadable };
+    let open = || {
+        if depth == Depth::Files {
+            read.contexts.open_repositories();
+        }
+    };
+    let (understood, ()) = rayon::join(|| plan::understand(inputs), open);
     let understood = understood.map(|mut understood| {
         diagnostics.append(&mut understood.warnings);
         understood
@@ -179,7 +207,7 @@ impl Outlined {
     /// Looks at what the chosen images take.
     fn load(self, settings: &Settings, manifest: Option<&Path>) -> Result<Project, Diagnostics> {
         let Self { config, names, lock, understood, commits: _, contexts } = self;
-        let resolved = read::contexts(understood, &contexts, &manifest_path(settings, manifest))?;
+        let resolved = read::contexts(understood, contexts, &manifest_path(settings, manifest))?;
         Ok(Project { config, names, lock, resolved })
     }
 }

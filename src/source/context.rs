@@ -62,12 +62,13 @@ pub struct Loaded {
 }
 
 /// Reads of each listing what is wanted of it. What a file holds is learnt once, however many contexts hold it: of git's
-/// index where it is as git saw it last, else by reading it.
+/// index where it is as git saw it last, else by reading it. `repositories` are those that are open already.
 ///
 /// # Errors
 /// Everything that is wrong in any of them.
 pub fn load_contexts(
     folders: &Folders,
+    mut repositories: Repositories,
     requests: &[ContextRequest],
     listings: Vec<Listing>,
     wanted: &[Ranges],
@@ -79,9 +80,7 @@ pub fn load_contexts(
         .map(|((request, listing), wanted)| Part { request, entries: listing.into_wanted(wanted) })
         .collect();
     let in_folder = |part: &Part<'_>| folders.with(&part.request.root, |top| part.marks(top));
-    let mut marks = parts.par_iter().map(in_folder).reduce(Marks::default, Marks::and);
-    marks.above(parts.iter().filter(|part| !part.entries.is_empty()).map(|part| part.request.root.as_path()));
-    let mut repositories = Repositories::open(marks);
+    repositories.open(parts.par_iter().map(in_folder).reduce(Marks::default, Marks::and));
     repositories.ask_conversions(parts.iter().flat_map(Part::files));
     let load = |part: Part<'_>| folders.with(&part.request.root.clone(), |top| part.load(top, &repositories));
     let (mut nodes, mut diagnostics) = (Vec::with_capacity(parts.len()), Vec::new());

@@ -26,5 +26,6 @@ pub use git::GitError;
 pub use ignore_file::IgnoreFile;
 pub use nearest::nearest_context;
 pub use remote::{Cache, GitSettings, RefProblem, RemoteError, RemoteRefs, Wanted};
+pub use repositories::Repositories;
 pub use revision::{Revision, revision};
 pub use text::{read_bytes, read_text};

@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::context::ContextRequest;
 use super::git::GitError;
 use super::git_index::{Conversion, Repository, open};
 
@@ -18,9 +19,9 @@ pub(super) struct Marks {
     pub(super) attributes: BTreeSet<OsString>,
 }
 
-/// The repositories of folders.
+/// The repositories that contexts lie in, with what their indices know.
 #[derive(Default)]
-pub(super) struct Repositories {
+pub struct Repositories {
     opened: Vec<Repository>,
     /// By their tops; none is one whose index is of no use.
     by_top: BTreeMap<OsString, Option<usize>>,
@@ -49,7 +50,7 @@ pub(super) struct Place<'a> {
 
 impl Marks {
     /// Looks into the folders above others.
-    pub(super) fn above<'a>(&mut self, folders: impl Iterator<Item = &'a Path>) {
+    fn above<'a>(&mut self, folders: impl Iterator<Item = &'a Path>) {
         let mut seen: BTreeSet<&OsStr> = BTreeSet::new();
         for folder in folders {
             for above in folder.ancestors().skip(1).take_while(|above| seen.insert(above.as_os_str())) {
@@ -72,29 +73,36 @@ impl Marks {
 }
 
 impl Repositories {
-    /// Opens the repositories.
-    pub(super) fn open(Marks { tops, attributes }: Marks) -> Self {
-        let mut repositories = Self::default();
+    /// Opens those that begin above the contexts: of these no folder need be listed yet.
+    pub fn above(contexts: &[ContextRequest]) -> Self {
+        let (mut repositories, mut marks) = (Self::default(), Marks::default());
+        marks.above(contexts.iter().map(|context| context.root.as_path()));
+        repositories.open(marks);
+        repositories
+    }
+
+    /// Opens more.
+    pub(super) fn open(&mut self, Marks { tops, attributes }: Marks) {
         for top in tops {
-            let opened = repositories.add(Path::new(&top));
-            repositories.by_top.insert(top, opened);
-        }
-        for folder in attributes {
-            if let Some(repository) = repositories.of_folder(Path::new(&folder)) {
-                repositories.opened[repository].has_attributes = true;
+            if !self.by_top.contains_key(&top) {
+                let opened = self.add(Path::new(&top));
+                self.by_top.insert(top, opened);
             }
         }
-        for repository in &repositories.opened {
-            let folders = repository.submodules().map(|path| repository.top.join(path));
-            repositories.missing.extend(folders.filter(|folder| !folder.join(".git").exists()));
+        for folder in attributes {
+            if let Some(repository) = self.of_folder(Path::new(&folder)) {
+                self.opened[repository].has_attributes = true;
+            }
         }
-        repositories
     }
 
     fn add(&mut self, top: &Path) -> Option<usize> {
         match open(top) {
             Ok(repository) => {
-                self.opened.push(repository?);
+                let repository = repository?;
+                let submodules = repository.submodules().map(|path| repository.top.join(path));
+                self.missing.extend(submodules.filter(|folder| !folder.join(".git").exists()));
+                self.opened.push(repository);
                 Some(self.opened.len() - 1)
             }
             Err(GitError(why)) => {

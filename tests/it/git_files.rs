@@ -10,7 +10,7 @@ use std::time::Duration;
 use expect_test::expect;
 use tempfile::TempDir;
 use windlass::model::{BlobId, Node, Ranges};
-use windlass::source::{ContextRequest, Folders, Loaded, list_contexts, load_contexts};
+use windlass::source::{ContextRequest, Folders, Loaded, Repositories, list_contexts, load_contexts};
 
 use crate::source::make;
 
@@ -52,7 +52,8 @@ fn load(root: &Path) -> Result<Loaded, String> {
     let listings = list_contexts(&folders, &requests).unwrap();
     let wanted = [Ranges::from(0..listings[0].entries().len())];
     let said = |d: &windlass::diag::Diagnostic| format!("{d}\n  hint: {}\n", d.hint.as_deref().unwrap_or_default());
-    load_contexts(&folders, &requests, listings, &wanted).map_err(|errors| errors.0.iter().map(said).collect())
+    load_contexts(&folders, Repositories::default(), &requests, listings, &wanted)
+        .map_err(|errors| errors.0.iter().map(said).collect())
 }
 
 /// The files, each with the id of its content as it was learnt.

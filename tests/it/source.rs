@@ -13,7 +13,9 @@ use expect_test::{Expect, expect};
 use tempfile::TempDir;
 use windlass::diag::{Diagnostic, Diagnostics, SourceText};
 use windlass::model::{Listing, Node, Ranges, Tree};
-use windlass::source::{ContextRequest, Declared, Folders, discover, list_contexts, load_contexts, revision};
+use windlass::source::{
+    ContextRequest, Declared, Folders, Repositories, discover, list_contexts, load_contexts, revision,
+};
 
 /// Makes files below a folder: `path=content`, `path/` for a folder, `path->target` for a link, `path*=content`
 /// for a program.
@@ -46,7 +48,7 @@ pub(crate) fn load_whole(requests: &[ContextRequest]) -> Result<Vec<Tree>, Diagn
     }
     let all = |listing: &Listing| Ranges::from(0..listing.entries().len());
     let wanted: Vec<Ranges> = listings.iter().map(all).collect();
-    let nodes = load_contexts(&folders, requests, listings, &wanted)?.nodes;
+    let nodes = load_contexts(&folders, Repositories::default(), requests, listings, &wanted)?.nodes;
     Ok(nodes.iter().zip(wanted).map(|(nodes, all)| Tree::part_of(nodes, all, &Ranges::default())).collect())
 }
 

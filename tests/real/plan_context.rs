@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use windlass::diag::SourceText;
 use windlass::model::{Node, Ranges};
-use windlass::source::{ContextRequest, Folders, list_contexts, load_contexts};
+use windlass::source::{ContextRequest, Folders, Repositories, list_contexts, load_contexts};
 
 use crate::parts;
 
@@ -125,7 +125,8 @@ fn a_file_of_2_gib_is_hashed_in_little_memory() {
     let request = ContextRequest { root: folder.path().canonicalize().unwrap(), shown: String::new(), ignore: None };
     let (folders, requests) = (Folders::of(folder.path()), [request]);
     let listings = list_contexts(&folders, &requests).unwrap();
-    let nodes = load_contexts(&folders, &requests, listings, &[Ranges::from(0..1)]).unwrap().nodes;
+    let nodes =
+        load_contexts(&folders, Repositories::default(), &requests, listings, &[Ranges::from(0..1)]).unwrap().nodes;
     let (_, node) = nodes[0].first().unwrap();
     assert!(matches!(node, Node::File { size: 2_147_483_648, .. }), "{node:?}");
     let more = peak().saturating_sub(before);

@@ -14,7 +14,7 @@ use windlass::diag::{Diagnostics, SourceText};
 use windlass::engine::docker::Builder;
 use windlass::model::{Listing, Node, Ranges, TestSpec, Tree};
 use windlass::plan::{self, Folder, ImageInputs, Inputs};
-use windlass::source::{ContextRequest, Folders, list_contexts, load_contexts};
+use windlass::source::{ContextRequest, Folders, Repositories, list_contexts, load_contexts};
 
 use crate::engine_build::{Build, Events, base, engine};
 use crate::parts;
@@ -196,9 +196,9 @@ fn seen(root: &Path, dockerfile: &str) -> Result<(Tree, Tree), Diagnostics> {
     let listings: Vec<Listing> = list_contexts(&folders, &requests)?;
     let all = [Ranges::from(0..listings[0].entries().len())];
     let visible = plan::understand(inputs)?.look(&listings);
-    let nodes = load_contexts(&folders, &requests, listings.clone(), visible.wanted())?;
+    let nodes = load_contexts(&folders, Repositories::default(), &requests, listings.clone(), visible.wanted())?;
     let tree = visible.resolve(&nodes.nodes)?.images[0].context.clone();
-    let everything = load_contexts(&folders, &requests, listings, &all)?.nodes;
+    let everything = load_contexts(&folders, Repositories::default(), &requests, listings, &all)?.nodes;
     let [all] = all;
     Ok((tree, Tree::part_of(&everything[0], all, &Ranges::default())))
 }

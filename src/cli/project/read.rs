@@ -13,7 +13,9 @@ use crate::config::{self, Config, FileConfig, FileFrom, GitSource, NamedContext,
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use crate::model::{GitCommit, GitPin, ImageName, InjectedFile, Listing, TestSpec, TreePath};
 use crate::plan::{Folder, ImageInputs, Resolved, Understood, Visible};
-use crate::source::{ContextRequest, Folders, Loaded, list_contexts, load_contexts, read_bytes, read_text};
+use crate::source::{
+    ContextRequest, Folders, Loaded, Repositories, list_contexts, load_contexts, read_bytes, read_text,
+};
 
 /// The images as they are read, before any of their contexts is looked at.
 pub(super) struct ReadImages {
@@ -38,6 +40,14 @@ fn dockerfiles(sources: &[ImageSource]) -> BTreeMap<String, Result<Arc<SourceTex
 pub(super) struct Contexts {
     folders: Folders,
     requests: Vec<ContextRequest>,
+    repositories: Repositories,
+}
+
+impl Contexts {
+    /// Opens the repositories that they lie in, which takes a while, before anything of them is known.
+    pub(super) fn open_repositories(&mut self) {
+        self.repositories = Repositories::above(&self.requests);
+    }
 }
 
 /// Reads the images. Of those whose Dockerfile can't be read the name is left, and that is said; other things that can't
@@ -70,11 +80,11 @@ pub(super) fn images(
         }
     }
     let requests = reader.contexts;
-    ReadImages { images, unreadable, contexts: Contexts { folders, requests } }
+    ReadImages { images, unreadable, contexts: Contexts { folders, requests, repositories: Repositories::default() } }
 }
 
 /// Looks at the contexts as far as the images need them, and hashes the images. `manifest` belongs to no context.
-pub(super) fn contexts(understood: Understood, contexts: &Contexts, manifest: &Path) -> Result<Resolved, Diagnostics> {
+pub(super) fn contexts(understood: Understood, contexts: Contexts, manifest: &Path) -> Result<Resolved, Diagnostics> {
     let (visible, loaded) = seen(understood, contexts, manifest)?;
     match loaded {
         Ok(Loaded { nodes, notes }) => Ok(with_notes(visible.resolve(&nodes)?, notes)),
@@ -91,7 +101,7 @@ pub(super) fn contexts(understood: Understood, contexts: &Contexts, manifest: &P
 /// The same for those images that can be hashed. Of the others the first thing is told that is wrong with each.
 pub(super) fn rest(
     understood: Understood,
-    contexts: &Contexts,
+    contexts: Contexts,
     manifest: &Path,
 ) -> Result<(Resolved, BTreeMap<ImageName, Diagnostic>), Diagnostics> {
     let (visible, loaded) = seen(understood, contexts, manifest)?;
@@ -108,15 +118,15 @@ fn with_notes(mut resolved: Resolved, notes: Vec<String>) -> Resolved {
 /// What the images see of their contexts, and what is in that.
 fn seen(
     understood: Understood,
-    contexts: &Contexts,
+    contexts: Contexts,
     manifest: &Path,
 ) -> Result<(Visible, Result<Loaded, Diagnostics>), Diagnostics> {
-    let Contexts { folders, requests } = contexts;
+    let Contexts { folders, requests, repositories } = contexts;
     // Of a folder that nobody wants anything of nothing is looked at.
     let wanted: Vec<usize> = understood.folders().into_iter().collect();
     let looked_at: Vec<ContextRequest> = wanted.iter().map(|place| requests[*place].clone()).collect();
     let mut listings: Vec<Listing> = requests.iter().map(|_| Listing::default()).collect();
-    for ((listing, request), place) in list_contexts(folders, &looked_at)?.into_iter().zip(&looked_at).zip(wanted) {
+    for ((listing, request), place) in list_contexts(&folders, &looked_at)?.into_iter().zip(&looked_at).zip(wanted) {
         let path = manifest.strip_prefix(&request.root).ok().and_then(Path::to_str);
         listings[place] = match path.and_then(|path| path.parse::<TreePath>().ok()) {
             Some(path) => listing.without(&path),
@@ -124,7 +134,7 @@ fn seen(
         };
     }
     let visible = understood.look(&listings);
-    let loaded = load_contexts(folders, requests, listings, visible.wanted());
+    let loaded = load_contexts(&folders, repositories, &requests, listings, visible.wanted());
     Ok((visible, loaded))
 }
 
