@@ -150,7 +150,10 @@ fn others(folder: &Path, repository: &Repository, n: usize, plan: &Measured) -> 
         let n_runs = if n > 1000 { FEW_RUNS } else { RUNS };
         match pairs(plan, &other, n_runs, || Ok(())) {
             Ok(runs) => row(n, what, &runs.0, &runs.1),
-            Err(why) => println!("| {n} | {what} | | not measured: {} | | |", why.to_string().trim()),
+            Err(why) => {
+                let why = why.to_string();
+                println!("| {n} | {what} | | not measured: {} | | |", why.lines().next().unwrap_or_default());
+            }
         }
     }
     Ok(())
