@@ -117,7 +117,8 @@ fn an_image_that_only_the_engine_has_is_built_on_and_counts() {
     let local = format!("locklocal-base-{}", std::process::id());
     let make = |content: &str| {
         project.write("made/Dockerfile", &format!("FROM scratch\nLABEL for={content}\n"));
-        docker(&["build", "--quiet", "--tag", &local, project.path("made").to_str().unwrap()]);
+        // The cache could meet an image that another test removes meanwhile.
+        docker(&["build", "--quiet", "--no-cache", "--tag", &local, project.path("made").to_str().unwrap()]);
         std::fs::remove_dir_all(project.path("made")).unwrap();
     };
     make("one");
