@@ -120,7 +120,7 @@ impl Lane {
         self.proxy.arm(fault);
         // Only a run that meets an engine that hangs has to give up soon.
         let is_hung = matches!(fault, Some((_, Fault::HangBefore | Fault::HangAfter)));
-        let limit = if is_hung { "4s" } else { "60s" };
+        let limit = if is_hung { "10s" } else { "60s" };
         let child = self.lab.start(&["--host", &self.proxy.address(), "apply", "--engine-timeout", limit]);
         self.proxy.windlass_is(child.id());
         self.lab.ran(child.wait_with_output().unwrap())
