@@ -197,12 +197,9 @@ fn link_on_the_way<'a>(listing: &'a Listing, path: &'a str) -> Option<(&'a str, 
 }
 
 fn refused(Refusal { message, hint }: Refusal, location: Option<Location>) -> Diagnostic {
-    let mut error = Diagnostic::error(message);
-    if let Some(Location { source, span }) = location {
-        error = error.at(&source, span, "");
-    }
-    match hint {
-        Some(hint) => error.hint(hint),
+    let error = Diagnostic { hint, ..Diagnostic::error(message) };
+    match location {
+        Some(Location { source, span }) => error.at(&source, span, ""),
         None => error,
     }
 }

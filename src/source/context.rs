@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::diag::{Diagnostic, Diagnostics, SourceText};
-use crate::model::{Listing, Node, Nodes, Ranges, Sight, TreePath};
+use crate::model::path::is_below;
+use crate::model::{Listing, Node, Nodes, Ranges, Refusal, Sight, TreePath};
 
 use super::digest::{Digest, DigestError, Digests};
 use super::folders::{Folder, Folders, Kind};
@@ -110,13 +111,10 @@ impl Part<'_> {
 
     /// What of git is in the folders of the files, and in those on the way to them.
     fn marks(&self, top: &Folder) -> Marks {
-        let (mut marks, mut last) = (Marks::default(), None);
+        let (mut marks, mut last): (Marks, Option<&str>) = (Marks::default(), None);
         for (path, _) in &self.entries {
-            let folder = path.folders().last().unwrap_or_default();
-            if last.replace(folder) == Some(folder) {
-                continue;
-            }
-            for folder in std::iter::once("").chain(path.folders()) {
+            let is_known = |folder: &&str| last.is_some_and(|last| last == *folder || is_below(last, folder));
+            for folder in std::iter::once("").chain(path.folders()).filter(|folder| !is_known(folder)) {
                 let Some(entries) = top.below(folder).and_then(Folder::listed) else { continue };
                 let shown = || match folder {
                     "" => self.request.root.clone().into_os_string(),
@@ -129,6 +127,7 @@ impl Part<'_> {
                     marks.attributes.insert(shown());
                 }
             }
+            last = Some(path.folders().last().unwrap_or_default());
         }
         marks
     }
@@ -174,12 +173,8 @@ impl Reading<'_> {
             Sight::Directory => Ok(Node::Directory),
             Sight::Symlink { target } => Ok(Node::Symlink { target }),
             Sight::File => self.digest(path).map_err(|error| Box::new(no_digest(&shown(), path.as_str(), &error))),
-            Sight::Refused(refusal) => {
-                let error = Diagnostic::error(refusal.message);
-                Err(Box::new(match refusal.hint {
-                    Some(hint) => error.hint(hint),
-                    None => error,
-                }))
+            Sight::Refused(Refusal { message, hint }) => {
+                Err(Box::new(Diagnostic { hint, ..Diagnostic::error(message) }))
             }
         }
     }

@@ -74,6 +74,14 @@ impl From<io::Error> for Box<NotListed> {
     }
 }
 
+impl Entry {
+    /// Its name among those of its folder.
+    fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
+        let Self(start, length, _) = self;
+        &names[*start as usize..][..*length as usize]
+    }
+}
+
 impl Entries {
     /// The entries by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&OsStr, &Kind)> {
@@ -86,8 +94,8 @@ impl Entries {
         found.ok().map(|place| &self.entries[place].2)
     }
 
-    fn name(&self, Entry(start, length, _): &Entry) -> &OsStr {
-        OsStr::from_bytes(&self.names[*start as usize..][..*length as usize])
+    fn name(&self, entry: &Entry) -> &OsStr {
+        OsStr::from_bytes(entry.name(&self.names))
     }
 }
 
@@ -112,7 +120,7 @@ impl Folders {
     /// The absolute path of a folder without symbolic links. Of what is listed it is known without asking the operating
     /// system.
     pub fn real_path(&self, folder: PathBuf) -> PathBuf {
-        match self.below(&folder).and_then(|below| self.find(below)) {
+        match self.below(&folder).and_then(|below| self.top.below(below)) {
             Some(_) => folder,
             None => folder.canonicalize().unwrap_or(folder),
         }
@@ -122,17 +130,12 @@ impl Folders {
     pub fn is_file(&self, path: &Path) -> bool {
         let below = self.below(path);
         let (folder, name) = below.map_or(("", ""), |path| path.rsplit_once('/').unwrap_or(("", path)));
-        let listed = below.and_then(|_| self.find(folder)).and_then(Folder::listed);
+        let listed = below.and_then(|_| self.top.below(folder)).and_then(Folder::listed);
         match listed.map(|entries| entries.find(name)) {
             Some(None) => false,
             Some(Some(Kind::File(_))) => true,
             Some(Some(_)) | None => path.is_file(),
         }
-    }
-
-    /// A folder below the root, where it was listed and is reached by listed folders alone.
-    fn find(&self, folder: &str) -> Option<&Folder> {
-        self.top.below(folder)
     }
 
     fn below<'a>(&self, path: &'a Path) -> Option<&'a str> {
@@ -143,7 +146,7 @@ impl Folders {
 
     /// Does something with the folder at an absolute path without symbolic links.
     pub(super) fn with<T>(&self, path: &Path, work: impl FnOnce(&Folder) -> T) -> T {
-        match self.below(path).and_then(|below| self.find(below)) {
+        match self.below(path).and_then(|below| self.top.below(below)) {
             Some(folder) => work(folder),
             None => {
                 let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
@@ -193,11 +196,8 @@ fn list(path: &Path) -> io::Result<Entries> {
             names.extend_from_slice(name);
         }
     }
-    let mut entries = Entries { names: names.into_boxed_slice(), entries: entries.into_boxed_slice() };
-    let Entries { names, entries: unsorted } = &mut entries;
-    let name = |Entry(start, length, _): &Entry| &names[*start as usize..][..*length as usize];
-    unsorted.sort_unstable_by(|a, b| name(a).cmp(name(b)));
-    Ok(entries)
+    entries.sort_unstable_by(|a: &Entry, b| a.name(&names).cmp(b.name(&names)));
+    Ok(Entries { names: names.into_boxed_slice(), entries: entries.into_boxed_slice() })
 }
 
 fn kind(folder: &Path, name: &OsStr, told: FileType) -> Kind {
