@@ -1,16 +1,18 @@
-//! Does the steps one after another. Decides nothing: what is done after a failure stands in the step.
+//! Does the steps. Decides nothing: which may be done at once, and what is done after a failure, stands in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 
-use futures_util::FutureExt as _;
-use futures_util::future::try_join_all;
+use futures_util::future::{AbortHandle, Aborted, abortable, join_all};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::desired::Desired;
 use super::diff::{Emptying, Refusal, diff};
 use super::host::{Host, HostError};
+use super::progress::Progress;
 use super::step::{Action, Step};
 use crate::event::{Event, Sink};
 use crate::model::ContainerName;
@@ -121,73 +123,112 @@ pub async fn converge<H: Host>(
     Ok(steps)
 }
 
-/// Does the steps in their order and stops at the first that fails, after undoing what it says; so too where it is asked
-/// to stop. Waits that follow one another are waited for together.
+/// Does the steps, several at once where they don't wait for one another. At the first that fails, or where it is asked to
+/// stop, no other container is begun with, and those that are underway go back to what served before.
 ///
 /// # Errors
-/// The step that failed, or that it was stopped.
+/// The step that failed first, or that it was stopped.
 pub async fn execute<H: Host>(
     host: &H,
     steps: &[Step],
     events: &dyn Sink,
     mut stop: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<(), Error> {
-    let mut changed = BTreeSet::new();
+    let mut progress = Progress::new(steps);
+    let mut told = InTurn::new(steps, events);
+    let mut underway = FuturesUnordered::new();
+    let mut handles: BTreeMap<usize, AbortHandle> = BTreeMap::new();
+    let mut failure: Option<(&Step, HostError)> = None;
     let mut is_stopped = false;
-    let mut before: Option<&Step> = None;
-    let both_wait = |a: &Step, b: &Step| !a.action.is_change() && !b.action.is_change();
-    for group in steps.chunk_by(both_wait) {
-        is_stopped = is_stopped || (&mut stop).now_or_never().is_some();
-        if is_stopped {
-            let is_underway = before.is_some_and(|before| before.container == group[0].container);
-            return Err(stopped(host, group.iter().filter(|_| is_underway), &changed, events).await);
+    loop {
+        let is_told = !is_stopped && (&mut stop).now_or_never().is_some();
+        if is_told {
+            is_stopped = true;
+            progress.stop();
         }
-        let mut each = pin!(try_join_all(group.iter().map(|step| async move {
-            tell(events, step);
-            host.perform(&step.action).await.map_err(|error| (step, error))
-        })));
-        let outcome = tokio::select! {
+        // Others are ended: the engine would go on with a call that is left, beside what undoes it.
+        handles.iter().filter(|(at, _)| progress.is_needless(**at)).for_each(|(_, handle)| handle.abort());
+        if let Some(at) = progress.start_next() {
+            told.begun(at);
+            let (outcome, handle) = abortable(host.perform(&steps[at].action));
+            handles.insert(at, handle);
+            underway.push(async move { (at, outcome.await) });
+            continue;
+        }
+        if underway.is_empty() {
+            break;
+        }
+        // Neither loses anything when the other is first: what is underway stays so, and a stop is asked for again.
+        let (at, outcome) = tokio::select! {
             biased;
-            outcome = &mut each => outcome,
-            () = &mut stop => {
-                if group.iter().all(|step| step.action.may_be_left()) {
-                    return Err(stopped(host, group.iter(), &changed, events).await);
-                }
-                // The engine would go on with a call that is left, beside what undoes it.
+            Some(ended) = underway.next() => ended,
+            () = &mut stop, if !is_stopped => {
                 is_stopped = true;
-                each.await
+                progress.stop();
+                continue;
             }
         };
-        if let Err((step, error)) = outcome {
-            let former = undo(host, &step.undo, events).await;
-            let (container, action) = (step.container.clone(), step.action.to_string());
-            let others = changed.into_iter().filter(|name| Some(name) != container.as_ref()).collect();
-            return Err(Error::Step(Box::new(StepFailure { container, action, error, former, others })));
+        handles.remove(&at);
+        match outcome {
+            Ok(Ok(())) => progress.done(at),
+            Err(Aborted) => progress.left(at),
+            Ok(Err(error)) => {
+                progress.failed(at);
+                match &failure {
+                    None => failure = Some((&steps[at], error)),
+                    Some(_) => events.send(Event::Warning(format!("{} failed too: {error}", steps[at].action))),
+                }
+            }
         }
-        let changes = group.iter().filter(|step| !step.action.may_be_left());
-        changed.extend(changes.filter_map(|step| step.container.clone()));
-        before = group.last();
     }
-    Ok(())
+    told.rest();
+    if failure.is_none() && !is_stopped {
+        return Ok(());
+    }
+    let mut former = undo_all(host, &progress.undoing(), events).await;
+    let is_restored = |name: &ContainerName| former.get(name) == Some(&Former::Restored);
+    let mut left: BTreeSet<ContainerName> = progress.changed();
+    left.retain(|name| !is_restored(name));
+    let Some((step, error)) = failure else {
+        return Err(Error::Stopped { is_undone: left.is_empty() });
+    };
+    let (container, action) = (step.container.clone(), step.action.to_string());
+    let former = container.as_ref().and_then(|name| former.remove(name)).unwrap_or(Former::None);
+    let others = left.into_iter().filter(|name| Some(name) != container.as_ref()).collect();
+    Err(Error::Step(Box::new(StepFailure { container, action, error, former, others })))
 }
 
-/// Undoes what was underway when it was asked to stop.
-async fn stopped<'a, H: Host>(
-    host: &H,
-    mut underway: impl Iterator<Item = &'a Step>,
-    changed: &BTreeSet<ContainerName>,
-    events: &dyn Sink,
-) -> Error {
-    let Some(step) = underway.find(|step| !step.undo.is_empty()) else {
-        return Error::Stopped { is_undone: changed.is_empty() };
-    };
-    let former = undo(host, &step.undo, events).await;
-    let is_alone = changed.iter().all(|name| Some(name) == step.container.as_ref());
-    Error::Stopped { is_undone: former == Former::Restored && is_alone }
+/// Tells of steps in the order of their plan, whichever is begun first.
+struct InTurn<'a> {
+    steps: &'a [Step],
+    events: &'a dyn Sink,
+    is_begun: Vec<bool>,
+    /// So many steps at the beginning were told.
+    n_told: usize,
+}
+
+impl<'a> InTurn<'a> {
+    fn new(steps: &'a [Step], events: &'a dyn Sink) -> Self {
+        Self { steps, events, is_begun: vec![false; steps.len()], n_told: 0 }
+    }
+
+    fn begun(&mut self, at: usize) {
+        self.is_begun[at] = true;
+        while self.is_begun.get(self.n_told) == Some(&true) {
+            tell(self.events, &self.steps[self.n_told]);
+            self.n_told += 1;
+        }
+    }
+
+    /// Tells of those that were begun while one before was not.
+    fn rest(&mut self) {
+        let untold = self.n_told..self.steps.len();
+        untold.filter(|at| self.is_begun[*at]).for_each(|at| tell(self.events, &self.steps[at]));
+    }
 }
 
 fn tell(events: &dyn Sink, step: &Step) {
-    let Step { container, action, cause, undo: _ } = step;
+    let Step { container, action, cause, undo: _, after: _ } = step;
     events.send(match container {
         Some(container) => {
             Event::Applying { container: container.clone(), action: action.to_string(), cause: cause.to_string() }
@@ -196,12 +237,21 @@ fn tell(events: &dyn Sink, step: &Step) {
     });
 }
 
+/// Undoes all at once, and tells of each what became of what served before.
+async fn undo_all<H: Host>(
+    host: &H,
+    all: &[(ContainerName, &[Action])],
+    events: &dyn Sink,
+) -> BTreeMap<ContainerName, Former> {
+    if !all.is_empty() {
+        events.send(Event::Note("going back to what served before".to_owned()));
+    }
+    let each = all.iter().map(|(name, actions)| async { (name.clone(), undo(host, actions, events).await) });
+    join_all(each).await.into_iter().collect()
+}
+
 /// Does every action, even when one fails: each of them may be what brings the service back.
 async fn undo<H: Host>(host: &H, actions: &[Action], events: &dyn Sink) -> Former {
-    if actions.is_empty() {
-        return Former::None;
-    }
-    events.send(Event::Note("going back to what served before".to_owned()));
     let mut lost = None;
     for action in actions {
         if let Err(error) = host.perform(action).await {

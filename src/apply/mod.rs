@@ -10,6 +10,7 @@ mod execute;
 mod history;
 mod host;
 mod lock;
+mod progress;
 mod simulated;
 mod state;
 mod status;
@@ -29,4 +30,4 @@ pub use state::{
     RunState,
 };
 pub use status::{ContainerStatus, Verdict, status};
-pub use step::{Action, Cause, Creation, EngineMount, Goal, Reach, Step, StopsFirst, Wait};
+pub use step::{Action, After, Cause, Creation, EngineMount, Goal, Reach, Step, StopsFirst, Wait};

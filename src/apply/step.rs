@@ -20,6 +20,17 @@ pub struct Step {
     pub cause: Cause,
     /// What brings the former container back when the action fails; nothing where there is none.
     pub undo: Vec<Action>,
+    /// What has to be done before.
+    pub after: After,
+}
+
+/// The steps that one comes after, by their places in the plan, all of which are before its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct After {
+    /// Every step before this place.
+    pub all_before: usize,
+    /// These as well.
+    pub also: Vec<usize>,
 }
 
 /// Something to do on a host. Containers are named as the engine names them.
@@ -124,6 +135,26 @@ impl Action {
     /// Whether the action changes something on the host.
     pub fn is_change(&self) -> bool {
         !matches!(self, Self::Await(_))
+    }
+
+    /// The container that it does something to, as the engine names it.
+    pub(super) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Pull { .. } | Self::CreateNetwork { .. } | Self::RemoveNetwork { .. } | Self::CreateVolume { .. } => {
+                None
+            }
+            Self::Create(creation) => Some(&creation.name),
+            Self::Await(wait) => Some(&wait.name),
+            Self::Rename { from: name, to: _ }
+            | Self::Start { name }
+            | Self::Stop { name, .. }
+            | Self::Restart { name, .. }
+            | Self::Unpause { name }
+            | Self::Reconnect { name, .. }
+            | Self::Connect { name, .. }
+            | Self::Disconnect { name, .. }
+            | Self::Remove { name } => Some(name),
+        }
     }
 
     /// Whether it touches no container, and can be broken off without the engine going on with it.

@@ -2,6 +2,7 @@
 //! brings it to what is wanted, and the one after that changes nothing.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use proptest::prelude::*;
@@ -90,10 +91,12 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// A host that checks after every call that those who have to serve all the time do.
+/// A host that checks after every call that those who have to serve all the time do. What is asked of it at once is done
+/// in another order than it was asked in.
 struct Watched<'a> {
     host: &'a SimulatedHost,
     always: BTreeSet<ContainerName>,
+    n_asked: AtomicUsize,
 }
 
 impl Host for Watched<'_> {
@@ -102,6 +105,10 @@ impl Host for Watched<'_> {
     }
 
     async fn perform(&self, action: &Action) -> Result<(), HostError> {
+        // Any numbers would do; these take turns in being longer and shorter than the ones before.
+        for _ in 0..self.n_asked.fetch_add(7, Ordering::Relaxed) % 5 {
+            tokio::task::yield_now().await;
+        }
         let outcome = self.host.perform(action).await;
         for name in &self.always {
             assert!(somebody_serves(&self.host.world(), name), "`{name}` does not serve after: {action}");
@@ -142,7 +149,7 @@ fn apply_until(
     let n_before = host.world().n_changes;
     host.world().fault = fault.map(|(at, fault)| (n_before + at, fault));
     let always = always_serving(&host.world(), manifest);
-    let watched = Watched { host, always };
+    let watched = Watched { host, always, n_asked: AtomicUsize::new(n_before) };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcome = runtime.block_on(converge(&watched, &desired(manifest), Emptying::Allowed, &NoSink, stop));
     host.world().fault = None;

@@ -4,6 +4,7 @@
 mod apply_converges;
 mod apply_diff;
 mod apply_history;
+mod apply_turns;
 mod apply_world;
 mod bad_input;
 mod bad_input_chosen;

@@ -9,7 +9,7 @@ use super::order::Awaited;
 use super::{Plan, Refusal};
 use crate::apply::desired::DesiredContainer;
 use crate::apply::state::{Health, ObservedContainer, RunState};
-use crate::apply::step::{Action, Cause, Creation, Goal, Step, StopsFirst, Wait};
+use crate::apply::step::{Action, After, Cause, Creation, Goal, Step, StopsFirst, Wait};
 use crate::manifest::{ContainerSpec, OnFailure, Order, PortBinding, RestartPolicy};
 use crate::model::ContainerName;
 
@@ -32,7 +32,7 @@ impl Case<'_> {
     }
 
     pub(super) fn step(&self, action: Action, cause: Cause) -> Step {
-        Step { container: Some(self.name.clone()), action, cause, undo: Vec::new() }
+        Step { container: Some(self.name.clone()), action, cause, undo: Vec::new(), after: After::default() }
     }
 
     /// Whether the engine leaves it alone once it has ended well.

@@ -4,12 +4,13 @@
 mod container;
 mod order;
 mod swap;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::desired::{Desired, DesiredImage};
 use super::state::{HostState, ObservedContainer, ObservedNetwork, RunState};
-use super::step::{Action, Cause, Reach, Step};
+use super::step::{Action, After, Cause, Reach, Step};
 use crate::graph::Cycle;
 use crate::model::ContainerName;
 
@@ -64,7 +65,8 @@ pub enum Emptying {
     Refused,
 }
 
-/// What has to be done so that the host runs what is wanted, in this order.
+/// What has to be done so that the host runs what is wanted. Done in this order it is right; what does not wait for one
+/// another may be done at once.
 ///
 /// # Errors
 /// When it can't be done, or should not be; nothing may be touched then.
@@ -79,15 +81,12 @@ pub fn diff(desired: &Desired, observed: &HostState, emptying: Emptying) -> Resu
         plan.container(name)?;
     }
     plan.remove_what_left();
-    let mut steps = before_containers(desired, observed, &order)?;
-    steps.extend(plan.gate()?);
-    steps.append(&mut plan.steps);
-    steps.append(&mut plan.waits);
-    steps.append(&mut plan.leaving);
-    if emptying == Emptying::Allowed {
-        steps.extend(networks_at_the_end(desired, observed));
-    }
-    Ok(steps)
+    let pulls = pulls(desired, observed, &order)?;
+    let mut project = for_project(desired, observed)?;
+    project.extend(plan.gate()?);
+    let end = networks_at_the_end(desired, observed).filter(|_| emptying == Emptying::Allowed).collect();
+    let Plan { steps: containers, waits, leaving, .. } = plan;
+    Ok(turns::Parts { pulls, project, containers, waits, leaving, end }.in_turn(desired, observed))
 }
 
 /// A port that somebody else has is known before anything is stopped for a container that could not start then.
@@ -152,6 +151,7 @@ impl<'a> Plan<'a> {
                 action,
                 cause: Cause::LeftManifest,
                 undo: Vec::new(),
+                after: After::default(),
             };
             if observed.run.is_active() && !self.stopped.contains(name) {
                 self.leaving.push(step(Action::Stop { name: name.clone(), grace: observed.stop_grace }));
@@ -161,9 +161,13 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// What is needed before any container is touched: images first, because only they come from elsewhere.
-fn before_containers(desired: &Desired, observed: &HostState, order: &[&ContainerName]) -> Result<Vec<Step>, Refusal> {
-    let for_project = |action| Step { container: None, action, cause: Cause::Missing, undo: Vec::new() };
+/// A step for all containers.
+fn for_all(action: Action, cause: Cause) -> Step {
+    Step { container: None, action, cause, undo: Vec::new(), after: After::default() }
+}
+
+/// The images that come from elsewhere: first of all, because nothing is touched before they are here.
+fn pulls(desired: &Desired, observed: &HostState, order: &[&ContainerName]) -> Result<Vec<Step>, Refusal> {
     let mut steps = Vec::new();
     let mut pulled: BTreeSet<&DesiredImage> = BTreeSet::new();
     for name in order.iter().copied() {
@@ -181,8 +185,14 @@ fn before_containers(desired: &Desired, observed: &HostState, order: &[&Containe
             return Err(lacking("it may not be pulled"));
         }
         let action = Action::Pull { reference, id: image.id };
-        steps.push(Step { container: Some(name.clone()), ..for_project(action) });
+        steps.push(Step { container: Some(name.clone()), ..for_all(action, Cause::Missing) });
     }
+    Ok(steps)
+}
+
+/// What is needed before any container is touched.
+fn for_project(desired: &Desired, observed: &HostState) -> Result<Vec<Step>, Refusal> {
+    let mut steps = Vec::new();
     match observed.network {
         _ if desired.containers.is_empty() => {}
         ObservedNetwork::Ours => {}
@@ -191,7 +201,8 @@ fn before_containers(desired: &Desired, observed: &HostState, order: &[&Containe
         }
         ObservedNetwork::Absent => {
             let (name, project) = (desired.network(), desired.project.clone());
-            steps.push(for_project(Action::CreateNetwork { name, project, reach: Reach::World }));
+            let action = Action::CreateNetwork { name, project, reach: Reach::World };
+            steps.push(for_all(action, Cause::Missing));
         }
     }
     let volumes = desired.volumes();
@@ -199,7 +210,8 @@ fn before_containers(desired: &Desired, observed: &HostState, order: &[&Containe
         return Err(Refusal::NameTaken { what: "a volume", name: name.clone() });
     }
     for name in volumes.difference(&observed.volumes) {
-        steps.push(for_project(Action::CreateVolume { name: name.clone(), project: desired.project.clone() }));
+        let action = Action::CreateVolume { name: name.clone(), project: desired.project.clone() };
+        steps.push(for_all(action, Cause::Missing));
     }
     Ok(steps)
 }
@@ -208,10 +220,7 @@ fn before_containers(desired: &Desired, observed: &HostState, order: &[&Containe
 fn networks_at_the_end(desired: &Desired, observed: &HostState) -> impl Iterator<Item = Step> {
     let both = [(desired.network(), observed.network), (desired.gate(), observed.gate)];
     let is_needless = desired.containers.is_empty();
-    both.into_iter().filter(move |(_, found)| is_needless && *found == ObservedNetwork::Ours).map(|(name, _)| Step {
-        container: None,
-        action: Action::RemoveNetwork { name },
-        cause: Cause::LeftManifest,
-        undo: Vec::new(),
-    })
+    both.into_iter()
+        .filter(move |(_, found)| is_needless && *found == ObservedNetwork::Ours)
+        .map(|(name, _)| for_all(Action::RemoveNetwork { name }, Cause::LeftManifest))
 }

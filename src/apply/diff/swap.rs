@@ -34,7 +34,7 @@ impl<'a> Plan<'a> {
             ObservedNetwork::Foreign => Err(Refusal::NameTaken { what: "a network", name }),
             ObservedNetwork::Absent => {
                 let action = Action::CreateNetwork { name, project, reach: Reach::Itself };
-                Ok(Some(Step { container: None, action, cause: Cause::Missing, undo: Vec::new() }))
+                Ok(Some(super::for_all(action, Cause::Missing)))
             }
         }
     }

@@ -42,6 +42,8 @@ impl fmt::Display for Order {
 #[derive(Debug, Clone, Copy)]
 struct Trial {
     order: Order,
+    /// Whether each links to the one before; else they are replaced at once.
+    linked: bool,
     /// Which of the containers are replaced.
     changed: &'static [usize],
     /// The call, counted from 1.
@@ -52,7 +54,8 @@ struct Trial {
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let changed: Vec<&str> = self.changed.iter().map(|at| NAMES[*at]).collect();
-        write!(f, "{}, {} changed, {:?} at call {}", self.order, changed.join("+"), self.fault, self.at)
+        let linked = if self.linked { "linked" } else { "at once" };
+        write!(f, "{}, {} changed, {linked}, {:?} at call {}", self.order, changed.join("+"), self.fault, self.at)
     }
 }
 
@@ -60,12 +63,18 @@ impl fmt::Display for Trial {
 fn all_trials() -> Vec<Trial> {
     // A replacement takes five calls, and three more where a port is taken over; the container that links to what was
     // replaced is restarted, and what a container links to is connected to the gate.
-    let sets: [(&[usize], usize, usize); 4] = [(&[0], 6, 9), (&[1], 6, 10), (&[2], 5, 9), (&[0, 1, 2], 15, 26)];
+    let sets: [(bool, &[usize], usize, usize); 5] = [
+        (true, &[0], 6, 9),
+        (true, &[1], 6, 10),
+        (true, &[2], 5, 9),
+        (true, &[0, 1, 2], 15, 26),
+        (false, &[0, 1, 2], 15, 24),
+    ];
     let mut trials = Vec::new();
     for order in [Order::StartFirst, Order::StopFirst, Order::Swap] {
-        for (changed, n_calls, n_calls_of_swap) in sets {
+        for (linked, changed, n_calls, n_calls_of_swap) in sets {
             for at in 1..=if order == Order::Swap { n_calls_of_swap } else { n_calls } {
-                trials.extend(Fault::ALL.map(|fault| Trial { order, changed, at, fault }));
+                trials.extend(Fault::ALL.map(|fault| Trial { order, linked, changed, at, fault }));
             }
         }
     }
@@ -81,14 +90,15 @@ struct Lane {
     versions: [usize; 3],
     /// The port of the host that each binds, where they are to take them over.
     ports: Option<[u16; 3]>,
+    linked: bool,
 }
 
 impl Lane {
-    fn new(number: usize, order: Order) -> Self {
+    fn new(number: usize, order: Order, linked: bool) -> Self {
         let lab = Lab::new(&format!("faults-{number}"));
         let proxy = Proxy::start(&lab.path("engine.sock"), &lab.project);
         let ports = (order == Order::Swap).then(|| NAMES.map(|_| free_port()));
-        let mut lane = Self { lab, proxy, serial: 0, versions: [0; 3], ports };
+        let mut lane = Self { lab, proxy, serial: 0, versions: [0; 3], ports, linked };
         lane.write_manifest(order);
         lane.lab.apply();
         if lane.ports.is_some() {
@@ -103,7 +113,10 @@ impl Lane {
     fn write_manifest(&mut self, order: Order) {
         self.serial += 1;
         let entry = |at: usize| {
-            let links = at.checked_sub(1).map_or(String::new(), |before| format!(r#""{}:behind""#, NAMES[before]));
+            let links = at
+                .checked_sub(1)
+                .filter(|_| self.linked)
+                .map_or(String::new(), |before| format!(r#""{}:behind""#, NAMES[before]));
             let port = self.ports.map_or(String::new(), |ports| format!(r#""{}:80""#, ports[at]));
             format!(
                 r#""{}": {{"image": "{}", "links": [{links}], "ports": [{port}], "stop_signal": "SIGKILL", "stop_grace": "1s",
@@ -220,7 +233,7 @@ impl Lane {
         for (at, name) in wanted.iter().enumerate() {
             let found = &found[name];
             let mut on_network = vec![self.lab.project.as_str(), NAMES[at]];
-            if at + 1 < NAMES.len() {
+            if self.linked && at + 1 < NAMES.len() {
                 on_network.push("behind");
             }
             let is_right = found.runs
@@ -284,8 +297,9 @@ fn no_fault_loses_the_service() {
                 let mut lane: Option<Lane> = None;
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let has_ports = trial.order == Order::Swap;
-                    lane = lane.filter(|lane| lane.ports.is_some() == has_ports);
-                    let outcome = lane.get_or_insert_with(|| Lane::new(number, trial.order)).check(trial);
+                    lane = lane.filter(|lane| lane.ports.is_some() == has_ports && lane.linked == trial.linked);
+                    let new = || Lane::new(number, trial.order, trial.linked);
+                    let outcome = lane.get_or_insert_with(new).check(trial);
                     if let Err(why) = outcome {
                         failures.lock().unwrap().push(format!("{trial}: {why}"));
                         // The next one begins anew, with nothing left of this one.
