@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::Docker;
 use bollard::models::{
-    EndpointSettings, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest, NetworkInspect,
+    EndpointSettings, Network, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
     VolumeCreateRequest,
 };
-use bollard::query_parameters::{InspectNetworkOptions, ListVolumesOptionsBuilder};
+use bollard::query_parameters::{ListNetworksOptionsBuilder, ListVolumesOptionsBuilder};
 
 use super::Failure;
 use super::answer::{answer, unless_missing};
 
-/// What the engine knows of a network; nothing where it is not there.
-pub async fn find_network(docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, Failure> {
-    answer(docker, unless_missing(docker.inspect_network(name, None::<InspectNetworkOptions>))).await
+/// The networks whose name contains a text, by name, with what the engine knows of them but for who is on them.
+pub async fn networks(docker: &Docker, containing: &str) -> Result<BTreeMap<String, Network>, Failure> {
+    let filters = [("name", vec![containing])].into();
+    let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+    let found = answer(docker, docker.list_networks(Some(options))).await?;
+    Ok(found.into_iter().filter_map(|network| Some((network.name.clone()?, network))).collect())
 }
 
 /// Makes a bridge network; an internal one leads nowhere.

@@ -56,7 +56,8 @@ pub async fn upgrade(host: &str, path: &str, headers: &[(&str, &str)]) -> Result
     }
 }
 
-async fn open(host: &str) -> io::Result<(Upgraded, Hangup)> {
+/// A connection to the engine at `host`, and what ends it.
+pub(super) async fn open(host: &str) -> io::Result<(Upgraded, Hangup)> {
     if let Some(path) = host.strip_prefix("unix://") {
         let stream = UnixStream::connect(path).await?.into_std()?;
         let hangup = Hangup(Socket::Unix(stream.try_clone()?));
@@ -69,7 +70,7 @@ async fn open(host: &str) -> io::Result<(Upgraded, Hangup)> {
 }
 
 /// Reads up to the blank line and not a byte more: what follows is the other protocol's.
-async fn read_head(stream: &mut Upgraded) -> io::Result<String> {
+pub(super) async fn read_head(stream: &mut Upgraded) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() == HEAD_AT_MOST {

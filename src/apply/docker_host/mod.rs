@@ -113,13 +113,13 @@ impl DockerHost {
 impl Host for DockerHost {
     async fn observe(&self, desired: &Desired) -> Result<HostState, HostError> {
         let (network, gate, volumes) = (desired.network(), desired.gate(), format!("{}-", desired.project));
-        let (all, found_network, gate, volumes) = tokio::try_join!(
+        let (all, found_networks, volumes) = tokio::try_join!(
             containers::list(&self.docker),
-            networks::find_network(&self.docker, &network),
-            networks::find_network(&self.docker, &gate),
+            networks::networks(&self.docker, desired.project.as_str()),
             networks::volumes(&self.docker, &volumes),
         )?;
-        let network_id = found_network.as_ref().and_then(|network| network.id.as_deref());
+        let (found_network, gate) = (found_networks.get(&network), found_networks.get(&gate));
+        let network_id = found_network.and_then(|network| network.id.as_deref());
         let mut foreign = BTreeMap::new();
         let mut ours: Vec<(String, ContainerName)> = Vec::new();
         for summary in &all {
@@ -145,8 +145,8 @@ impl Host for DockerHost {
         let of_others = volumes.iter().filter(|(_, labels)| is_other(labels)).map(|(name, _)| name.clone()).collect();
         Ok(HostState {
             foreign,
-            network: observe::network(desired, found_network.as_ref()),
-            gate: observe::network(desired, gate.as_ref()),
+            network: observe::network(desired, found_network),
+            gate: observe::network(desired, gate),
             volumes: volumes.into_keys().collect(),
             volumes_of_others: of_others,
             images: self.images(desired, &containers).await?,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, HealthStatusEnum, HostConfig, NetworkInspect,
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, HealthStatusEnum, HostConfig, Network,
     PortSummaryTypeEnum,
 };
 use jiff::Timestamp;
@@ -36,8 +36,8 @@ pub(super) fn our_container(project: &ProjectName, summary: &ContainerSummary) -
 }
 
 /// The state of the project's network.
-pub(super) fn network(desired: &Desired, found: Option<&NetworkInspect>) -> ObservedNetwork {
-    let label = |network: &NetworkInspect| network.labels.as_ref()?.get(LABEL_PROJECT).cloned();
+pub(super) fn network(desired: &Desired, found: Option<&Network>) -> ObservedNetwork {
+    let label = |network: &Network| network.labels.as_ref()?.get(LABEL_PROJECT).cloned();
     match found {
         None => ObservedNetwork::Absent,
         Some(network) if label(network).as_deref() == Some(desired.project.as_str()) => ObservedNetwork::Ours,
