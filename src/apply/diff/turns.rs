@@ -37,12 +37,12 @@ impl Parts {
         beside_one_another(&mut steps, project);
         one_after_the_other(
             &mut steps,
-            containers,
+            &containers,
             |name, steps| touched(desired, observed, name, steps),
             |name| needed(desired, name),
         );
         beside_one_another(&mut steps, waits);
-        one_after_the_other(&mut steps, leaving, |_, _| BTreeSet::new(), |_| BTreeSet::new());
+        one_after_the_other(&mut steps, &leaving, |_, _| BTreeSet::new(), |_| BTreeSet::new());
         beside_one_another(&mut steps, end);
         steps
     }
@@ -51,7 +51,7 @@ impl Parts {
 /// Adds a part in which each container's steps stand together.
 fn one_after_the_other(
     steps: &mut Vec<Step>,
-    part: Vec<Step>,
+    part: &[Step],
     touched: impl Fn(&ContainerName, &[Step]) -> BTreeSet<String>,
     needed: impl Fn(&ContainerName) -> BTreeSet<ContainerName>,
 ) {
