@@ -3,6 +3,7 @@
 
 mod context;
 pub mod docker;
+pub mod embedded;
 pub mod simulated;
 
 use std::collections::BTreeMap;

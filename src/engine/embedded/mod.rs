@@ -1,0 +1,3 @@
+//! The engine that is in the program itself: no daemon, and no right that the machine does not give anyway.
+
+pub mod sandbox;

@@ -1,0 +1,196 @@
+//! The processes of a command: the supervisor, and beneath it the process that becomes the command. Both are windlass
+//! itself under a hidden first argument, with one thread.
+//!
+//! The supervisor stays outside of the command's process namespace. When windlass is gone, or wants an end, it reads the
+//! end of its standard input and kills the namespace's first process, with which all others die.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::SigSet;
+use nix::unistd::{ForkResult, execve};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, set_parent_process_death_signal, umask,
+    waitpid,
+};
+
+use super::command::{Command, DEFAULT_PATH, Network};
+use super::task::{Report, Task};
+use super::{mounts, place, raw, rights};
+
+/// The hidden first argument of a supervisor.
+pub(super) const SUPERVISE: &str = "\u{1}windlass-supervise";
+
+/// Does what a process under a hidden first argument is there for, and tells its exit code; any other process goes on
+/// with none. It must be called first of all: the process may have no second thread.
+pub fn enter_hidden_verb() -> Option<ExitCode> {
+    let verb = std::env::args_os().nth(1)?;
+    (verb == SUPERVISE).then(|| match supervise() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+/// Runs what standard input tells and reports there. An error here is one of talking to windlass: nobody is left to be
+/// told of it.
+fn supervise() -> io::Result<()> {
+    let mut control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let task = Task::receive(&mut control)?;
+    let report = match contained(&task, &control) {
+        Ok(report) => report,
+        Err(error) => Report::Trouble(format!("{error:#}")),
+    };
+    report.send(&mut control)
+}
+
+/// Runs the command to its end, or kills it when windlass has hung up.
+fn contained(task: &Task, control: &UnixStream) -> anyhow::Result<Report> {
+    raw::close_at_exec_from(3).context("closing what others left open")?;
+    rustix::process::setsid().context("leaving the terminal")?;
+    let mut namespaces = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
+    if task.command.network == Network::None {
+        namespaces |= CloneFlags::CLONE_NEWNET;
+    }
+    unshare(namespaces).context("making namespaces")?;
+    let first = match raw::fork_alone().context("starting a process")? {
+        ForkResult::Child => {
+            let report = match become_the_command(task) {
+                Ok(Refused(why)) => Report::NotStarted(why),
+                Err(error) => Report::Trouble(format!("{error:#}")),
+            };
+            let sent = report.send(&mut &*control);
+            std::process::exit(i32::from(sent.is_err()));
+        }
+        ForkResult::Parent { child } => Pid::from_raw(child.as_raw()).context("a process has a positive id")?,
+    };
+    // Else whoever reads the command's output waits for this process.
+    let nowhere = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdout(&nowhere)?;
+    rustix::stdio::dup2_stderr(&nowhere)?;
+    wait(first, control)
+}
+
+fn wait(first: Pid, control: &UnixStream) -> anyhow::Result<Report> {
+    let ended = pidfd_open(first, PidfdFlags::empty()).context("watching a process")?;
+    let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) if !fds[0].revents().is_empty() => break,
+            Ok(_) => {
+                pidfd_send_signal(&ended, Signal::KILL).context("killing a process")?;
+                break;
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (_, status) = waitpid(Some(first), WaitOptions::empty())?.context("a process that ended has a status")?;
+    Ok(match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Report::Exited(code),
+        (None, signal) => Report::Signalled(signal.unwrap_or_default()),
+    })
+}
+
+/// Why a program was not executed.
+struct Refused(String);
+
+/// Makes everything as the command is to find it, and executes it. Returns only when that was refused.
+fn become_the_command(task: &Task) -> anyhow::Result<Refused> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let command = &task.command;
+    rustix::system::sethostname(command.hostname.as_bytes()).context("setting the host name")?;
+    if command.network == Network::None {
+        raw::loopback_up().context("turning the loopback on")?;
+    }
+    // Mount points are made with the modes they are asked with.
+    umask(Mode::empty());
+    mounts::set_up(task)?;
+    enter_folder(&command.cwd)?;
+    let nothing = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&nothing)?;
+    raw::default_signals();
+    SigSet::empty().thread_set_mask()?;
+    umask(Mode::WGRP | Mode::WOTH);
+    rights::take_on(command, task.may_set_groups)?;
+    // Another user's process has lost it.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    Ok(Refused(execute(command)?))
+}
+
+/// Goes into the command's working directory, which is made where it is not there.
+fn enter_folder(cwd: &str) -> anyhow::Result<()> {
+    let place = place::find(Path::new("/"), Path::new(cwd))?;
+    let there = Path::new("/").join(&place.there);
+    place::make(&there, &place.missing, place::Kind::Folder).with_context(|| format!("making `{cwd}`"))?;
+    std::env::set_current_dir(Path::new("/").join(place.below_root())).with_context(|| format!("entering `{cwd}`"))
+}
+
+/// Executes the program; tells why that was refused, in the words of Docker.
+fn execute(command: &Command) -> anyhow::Result<String> {
+    let name = command.argv.first().context("there is no command")?;
+    let program = if name.contains('/') {
+        let path = PathBuf::from(name);
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => return Ok(format!("exec: \"{name}\": is a directory")),
+            Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
+                return Ok(format!("exec: \"{name}\": permission denied"));
+            }
+            Ok(_) => path,
+            Err(error) => return Ok(format!("exec: \"{name}\": stat {name}: {}", reason(&error))),
+        }
+    } else {
+        match in_path(name, &command.env) {
+            Some(path) => path,
+            None => return Ok(format!("exec: \"{name}\": executable file not found in $PATH")),
+        }
+    };
+    let program = CString::new(program.as_os_str().as_bytes())?;
+    let argv = command.argv.iter().map(|word| CString::new(word.as_str())).collect::<Result<Vec<_>, _>>()?;
+    let env = environment(&command.env)?;
+    let refused: Result<Infallible, _> = execve(&program, &argv, &env);
+    let error = match refused {
+        Ok(never) => match never {},
+        Err(errno) => io::Error::from(errno),
+    };
+    Ok(format!("exec {}: {}", program.to_string_lossy(), reason(&error)))
+}
+
+/// Each name once, where it was first, with the value that was last.
+fn environment(env: &[(String, String)]) -> anyhow::Result<Vec<CString>> {
+    let mut lines: Vec<(&str, &str)> = Vec::with_capacity(env.len());
+    for (name, value) in env {
+        match lines.iter_mut().find(|(known, _)| known == name) {
+            Some(line) => line.1 = value,
+            None => lines.push((name, value)),
+        }
+    }
+    lines.iter().map(|(name, value)| Ok(CString::new(format!("{name}={value}"))?)).collect()
+}
+
+/// The first file of a name in the folders of `PATH` that may be executed.
+fn in_path(name: &str, env: &[(String, String)]) -> Option<PathBuf> {
+    let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
+    let folders = path.split(':').map(|folder| if folder.is_empty() { "." } else { folder });
+    folders.map(|folder| Path::new(folder).join(name)).find(|path| {
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    })
+}
+
+/// An error in the kernel's words, as programs in C and Go show it.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}

@@ -1,0 +1,372 @@
+//! What must hold of a sandbox in every mode.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use expect_test::expect;
+use windlass::engine::embedded::sandbox::{Command, Ended, Identity, Mount, Network, Source, Stop};
+
+use crate::world::{Case, World, command, listing, run_in, says, shell};
+
+pub(crate) const ALL: &[Case] = &[
+    ("a command finds what Docker gives it", a_command_finds_what_docker_gives_it),
+    ("a command ends in one of these ways", a_command_ends_in_one_of_these_ways),
+    ("a user is who they are said to be", a_user_is_who_they_are_said_to_be),
+    ("a layer holds what changed", a_layer_holds_what_changed),
+    ("mount points are in no layer", mount_points_are_in_no_layer),
+    ("mounts", mounts),
+    ("mounts in mounts", mounts_in_mounts),
+    ("what is written is handed on as it comes", what_is_written_is_handed_on_as_it_comes),
+    ("nothing runs after the command", nothing_runs_after_the_command),
+    ("no network", no_network),
+    ("a hundred and fifty layers", a_hundred_and_fifty_layers),
+];
+
+fn a_command_finds_what_docker_gives_it(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let line = "echo $$; ls / /dev /etc; grep -E 'Cap|NoNewPrivs|SigBlk' /proc/self/status; sh -c umask; hostname; env; \
+                id; cat <&0; touch /proc/sys/kernel/hostname || echo read-only; cat /proc/keys; ls /sys/firmware; \
+                test -c /dev/null && mount -t tmpfs tmpfs /sys || echo no mounts; mknod /x b 8 0 && head -c 1 /x";
+    let outcome = run_in(&mut workspace, &shell(line));
+    expect![[r#"
+        1
+        /:
+        bin
+        dev
+        etc
+        proc
+        sys
+
+        /dev:
+        core
+        fd
+        full
+        mqueue
+        null
+        ptmx
+        pts
+        random
+        shm
+        stderr
+        stdin
+        stdout
+        tty
+        urandom
+        zero
+
+        /etc:
+        hosts
+        resolv.conf
+        SigBlk:	0000000000000000
+        CapInh:	0000000000000000
+        CapPrm:	00000000a80425fb
+        CapEff:	00000000a80425fb
+        CapBnd:	00000000a80425fb
+        CapAmb:	0000000000000000
+        NoNewPrivs:	0
+        0022
+        build
+        SHLVL=1
+        PATH=/bin
+        PWD=/
+        uid=0 gid=0
+        read-only
+        no mounts
+        --
+        touch: /proc/sys/kernel/hostname: Read-only file system
+        mount: permission denied (are you root?)
+        head: /x: Permission denied
+    "#]]
+    .assert_eq(&(outcome.stdout + "--\n" + &outcome.stderr));
+}
+
+fn a_command_ends_in_one_of_these_ways(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let not_executable = "printf hello > /text; chmod 755 /text; printf '#!/nope' > /script; chmod 755 /script";
+    says(&mut workspace, not_executable);
+    let mut told = String::new();
+    for words in [
+        &["/bin/sh", "-c", "exit 3"][..],
+        &["./bin/sh", "-c", "exit 4"],
+        // The first process of a namespace can't kill itself.
+        &["sh", "-c", "sh -c 'kill -9 $$'; exit $?"],
+        &["nope"],
+        &["/nope"],
+        &["/bin"],
+        &["/etc/hosts"],
+        &["/text"],
+        &["/script"],
+    ] {
+        told += &format!("{words:?} {:?}\n", run_in(&mut workspace, &command(words)).ended);
+    }
+    let mut long = shell("sleep 1000");
+    long.limits.time = Some(Duration::from_millis(50));
+    told += &format!("limit {:?}\n", run_in(&mut workspace, &long).ended);
+    let stop = Stop::new().unwrap();
+    let stop_at_once = |_, _: &[u8]| stop.stop();
+    let endless = shell("trap '' TERM INT HUP; echo begun; sleep 1000");
+    told += &format!("stop {:?}\n", workspace.run(&endless, &stop_at_once, &stop).unwrap());
+    told += &format!("stopped {:?}\n", workspace.run(&shell("true"), &|_, _| (), &stop).unwrap());
+    expect![[r#"
+        ["/bin/sh", "-c", "exit 3"] Exited(3)
+        ["./bin/sh", "-c", "exit 4"] Exited(4)
+        ["sh", "-c", "sh -c 'kill -9 $$'; exit $?"] Exited(137)
+        ["nope"] NotStarted("exec: \"nope\": executable file not found in $PATH")
+        ["/nope"] NotStarted("exec: \"/nope\": stat /nope: no such file or directory")
+        ["/bin"] NotStarted("exec: \"/bin\": is a directory")
+        ["/etc/hosts"] NotStarted("exec: \"/etc/hosts\": permission denied")
+        ["/text"] NotStarted("exec /text: exec format error")
+        ["/script"] NotStarted("exec /script: no such file or directory")
+        limit TimedOut
+        stop Stopped
+        stopped Stopped
+    "#]]
+    .assert_eq(&told);
+}
+
+fn a_user_is_who_they_are_said_to_be(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let user = Identity { uid: 1000, gid: 1001, groups: vec![1001, 1002] };
+    let line = "id; grep -E 'Cap(Eff|Prm|Bnd)' /proc/self/status; touch /x || touch /work/x";
+    let outcome = run_in(&mut workspace, &Command { user, cwd: "/work".to_owned(), ..shell(line) });
+    expect![[r#"
+        uid=1000 gid=1001 groups=1001,1002
+        CapPrm:	0000000000000000
+        CapEff:	0000000000000000
+        CapBnd:	00000000a80425fb
+        --
+        touch: /x: Permission denied
+        touch: /work/x: Permission denied
+    "#]]
+    .assert_eq(&(outcome.stdout + "--\n" + &outcome.stderr));
+}
+
+fn a_layer_holds_what_changed(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    says(
+        &mut workspace,
+        "mkdir /d; echo one > /d/one; echo two > /d/two; ln /d/one /d/link; chown 7:8 /d/two; mknod /pipe p",
+    );
+    workspace
+        .change(|root| {
+            fs::write(root.join("d/three"), "three\n")?;
+            Ok(fs::remove_file(root.join("bin/head"))?)
+        })
+        .unwrap();
+    let first = workspace.commit().unwrap().unwrap();
+    let mut told = listing(&first);
+    workspace.stack(first).unwrap();
+    assert_eq!(workspace.commit().unwrap(), None);
+    says(&mut workspace, "rm /d/one; rm -r /bin/tail; rm /pipe; mkdir /pipe; chmod 700 /");
+    told += "--\n";
+    let second = workspace.commit().unwrap().unwrap();
+    told += &listing(&second);
+    workspace.stack(second).unwrap();
+    says(&mut workspace, "true");
+    assert_eq!(workspace.commit().unwrap(), None);
+    told += "--\n";
+    told += &says(&mut workspace, "stat -c %a /; cat /d/three /d/link; ls /d; rm -r /d; mkdir /d; touch /d/new");
+    let third = workspace.commit().unwrap().unwrap();
+    told += "--\n";
+    told += &listing(&third);
+    workspace.stack(third).unwrap();
+    told += "--\n";
+    told += &workspace.look(|root| Ok(listing(&root.join("d")))).unwrap();
+    expect![[r#"
+        bin/ 40755 0:0
+        bin/head gone
+        d/ 40755 0:0
+        d/link 100644 0:0 2 links "one\n"
+        d/one 100644 0:0 2 links "one\n"
+        d/three 100644 0:0 "three\n"
+        d/two 100644 7:8 "two\n"
+        pipe 10644 0:0
+        --
+        bin/ 40755 0:0
+        bin/tail gone
+        d/ 40755 0:0
+        d/one gone
+        pipe/ 40755 0:0 opaque
+        --
+        700
+        three
+        one
+        link
+        three
+        two
+        --
+        d/ 40755 0:0 opaque
+        d/new 100644 0:0 ""
+        --
+        new 100644 0:0 ""
+    "#]]
+    .assert_eq(&told);
+}
+
+fn mount_points_are_in_no_layer(world: &World) {
+    let layer = world.busybox();
+    fs::create_dir_all(layer.join("etc/deep")).unwrap();
+    std::os::unix::fs::symlink("../run/resolv.conf", layer.join("etc/resolv.conf")).unwrap();
+    let mut workspace = world.begin(vec![layer]);
+    let mount = |target: &str, source| Mount { target: target.to_owned(), source, read_only: false };
+    let mounts = vec![
+        mount("/etc/deep/er/folder", Source::Tmpfs { size: None }),
+        mount("/etc/deep/file", Source::Secret { content: b"x".to_vec(), mode: 0o400, uid: 0, gid: 0 }),
+        mount("/root/.cache/x", Source::Folder(world.folder())),
+    ];
+    let line = "ls -l /etc/resolv.conf | busybox awk '{print $9}'; test -s /etc/hosts; chmod 750 /etc/deep; touch /etc/deep/new";
+    says(&mut workspace, "true");
+    assert_eq!(workspace.commit().unwrap(), None);
+    let outcome = run_in(&mut workspace, &Command { mounts, ..shell(line) });
+    assert_eq!((outcome.ended, outcome.stderr.as_str()), (Ended::Exited(0), ""));
+    let layer = workspace.commit().unwrap().unwrap();
+    let told = listing(&layer);
+    workspace.stack(layer).unwrap();
+    let seen = workspace.look(|root| Ok(listing(&root.join("etc")))).unwrap();
+    expect![[r#"
+        etc/ 40755 0:0
+        etc/deep/ 40750 0:0
+        etc/deep/new 100644 0:0 ""
+        --
+        deep/ 40750 0:0
+        deep/new 100644 0:0 ""
+        resolv.conf -> ../run/resolv.conf
+    "#]]
+    .assert_eq(&(told + "--\n" + &seen));
+}
+
+fn mounts(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let (cache, other) = (world.folder(), world.folder());
+    fs::write(cache.join("kept"), "kept\n").unwrap();
+    fs::create_dir_all(other.join("usr/lib")).unwrap();
+    fs::write(other.join("usr/lib/data"), "data\n").unwrap();
+    std::os::unix::fs::symlink("usr/lib", other.join("lib")).unwrap();
+    let layers = |subpath: &str| Source::Layers { lowers: vec![other.clone()], subpath: subpath.to_owned() };
+    let mount = |target: &str, source, read_only| Mount { target: target.to_owned(), source, read_only };
+    let mounts = vec![
+        mount("/cache", Source::Folder(cache.clone()), false),
+        mount("/read", Source::Folder(cache.clone()), true),
+        mount("/file", Source::Folder(cache.join("kept")), true),
+        mount("/layers", layers("/lib"), false),
+        mount("/layers-read", layers("/lib/../lib"), true),
+        mount("/one", layers("lib/data"), true),
+        mount("/memory", Source::Tmpfs { size: Some(1 << 20) }, false),
+        mount(
+            "/run/secrets/token",
+            Source::Secret { content: b"s3cret\n".to_vec(), mode: 0o440, uid: 3, gid: 4 },
+            true,
+        ),
+    ];
+    let line = "cat /cache/kept /file /layers/data /one /run/secrets/token; echo new > /cache/new; cat /read/new; \
+                touch /read/x; touch /layers-read/x; echo lost > /layers/data; cat /layers/data; \
+                stat -c '%a %u %g' /run/secrets/token /memory; head -c 2000000 /dev/zero > /memory/x; echo $?";
+    let outcome = run_in(&mut workspace, &Command { mounts, ..shell(line) });
+    expect![[r#"
+        kept
+        kept
+        data
+        data
+        s3cret
+        new
+        lost
+        440 3 4
+        1777 0 0
+        1
+        --
+        touch: /read/x: Read-only file system
+        touch: /layers-read/x: Read-only file system
+        head: standard output: I/O error
+    "#]]
+    .assert_eq(&(outcome.stdout + "--\n" + &outcome.stderr));
+    assert_eq!(fs::read_to_string(cache.join("new")).unwrap(), "new\n");
+    assert_eq!(fs::read_to_string(other.join("usr/lib/data")).unwrap(), "data\n");
+    assert_eq!(workspace.commit().unwrap(), None);
+
+    let absent = Mount { target: "/x".to_owned(), source: layers("/nope"), read_only: true };
+    let error = workspace.run(&Command { mounts: vec![absent], ..shell("true") }, &|_, _| (), &Stop::new().unwrap());
+    assert_eq!(error.unwrap_err().to_string(), "`/nope` is not there to be mounted on `/x`");
+    assert_eq!(says(&mut workspace, "ls /"), "bin\ndev\netc\nproc\nsys\n");
+}
+
+fn mounts_in_mounts(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let cache = world.folder();
+    let mount = |target: &str, source| Mount { target: target.to_owned(), source, read_only: false };
+    let mounts = vec![
+        mount("/a/b/c", Source::Tmpfs { size: None }),
+        mount("/a", Source::Folder(cache.clone())),
+        mount("/dev/pipes/EOF", Source::Secret { content: b"in\n".to_vec(), mode: 0o500, uid: 0, gid: 0 }),
+    ];
+    let outcome =
+        run_in(&mut workspace, &Command { mounts, ..shell("touch /a/b/c/lost /a/b/kept; cat /dev/pipes/EOF") });
+    assert_eq!((outcome.ended, outcome.stdout.as_str(), outcome.stderr.as_str()), (Ended::Exited(0), "in\n", ""));
+    expect![[r#"
+        b/ 40755 0:0
+        b/c/ 40755 0:0
+        b/kept 100644 0:0 ""
+    "#]]
+    .assert_eq(&listing(&cache));
+    assert_eq!(workspace.commit().unwrap(), None);
+}
+
+fn what_is_written_is_handed_on_as_it_comes(world: &World) {
+    const WRITTEN: u64 = 1 << 30;
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let before = peak_memory();
+    let heard = AtomicU64::new(0);
+    let hear = |_, chunk: &[u8]| {
+        heard.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+    };
+    let line = shell(&format!("head -c {WRITTEN} /dev/zero; echo complaint >&2"));
+    assert_eq!(workspace.run(&line, &hear, &Stop::new().unwrap()).unwrap(), Ended::Exited(0));
+    assert_eq!(heard.into_inner(), WRITTEN + 10);
+    let grown = peak_memory().saturating_sub(before);
+    assert!(grown < 4 << 10, "{grown} KiB more");
+}
+
+/// The most memory that this process ever had, in KiB.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn nothing_runs_after_the_command(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let cache = world.folder();
+    let mounts = vec![Mount { target: "/cache".to_owned(), source: Source::Folder(cache.clone()), read_only: false }];
+    // It holds the command's output open, and would go on writing.
+    let line = "busybox setsid sh -c 'trap \"\" HUP TERM; while :; do echo x >> /cache/beats; done' & until test -s /cache/beats; do :; done";
+    let outcome = run_in(&mut workspace, &Command { mounts, ..shell(line) });
+    assert_eq!(outcome.ended, Ended::Exited(0));
+    // Every writer is gone: what is there now is taken away and does not come back.
+    let beats: PathBuf = cache.join("beats");
+    assert!(fs::metadata(&beats).unwrap().len() > 0);
+    let held = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let root = fs::read_to_string(entry.ok()?.path().join("mountinfo")).ok()?;
+        root.contains(cache.to_str()?).then_some(())
+    });
+    assert_eq!(held.count(), 0);
+    drop(workspace);
+}
+
+fn no_network(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let line = "ls /sys/class/net; cat /etc/resolv.conf; busybox ip addr show lo | grep -c 'inet 127.0.0.1'";
+    let outcome = run_in(&mut workspace, &Command { network: Network::None, ..shell(line) });
+    assert_eq!((outcome.ended, outcome.stdout.as_str(), outcome.stderr.as_str()), (Ended::Exited(0), "lo\n1\n", ""));
+}
+
+fn a_hundred_and_fifty_layers(world: &World) {
+    let mut layers = vec![world.busybox()];
+    for i in 0..150 {
+        let layer = world.folder();
+        fs::write(layer.join(format!("file-{i}")), "").unwrap();
+        layers.push(layer);
+    }
+    let mut workspace = world.begin(layers);
+    assert_eq!(says(&mut workspace, "ls / | grep -c file"), "150\n");
+}

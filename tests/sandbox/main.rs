@@ -1,0 +1,17 @@
+//! The sandbox of the embedded engine in each of its modes, as root of the machine to begin with.
+//!
+//! A program of its own: a sandbox starts the program that it is in once more, which must enter its hidden verb before
+//! anything else.
+
+mod cases;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(exit) = windlass::engine::embedded::sandbox::enter_hidden_verb() {
+        return exit;
+    }
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    world::run(cases::ALL, &words)
+}
