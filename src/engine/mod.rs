@@ -1,5 +1,5 @@
-//! What builds and tests images. The trait says what a pipeline needs of an engine; `docker` and `simulated`
-//! provide it.
+//! What builds and tests images. The trait says what a pipeline needs of an engine; `docker`, `embedded` and
+//! `simulated` provide it.
 
 mod context;
 pub mod docker;

@@ -17,6 +17,8 @@ mod dockerfile_pin;
 mod dockerfile_properties;
 mod dockerfile_size;
 mod dockerfile_testdata;
+mod embedded_layers;
+mod embedded_store;
 mod exact;
 mod git_files;
 mod git_sources;
