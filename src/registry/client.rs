@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::manifest::{self, Manifest};
 use super::session::{Access, Session};
-use super::transport::{About, Answer, Request, Transport};
-use super::{Again, Credentials, Error, Keychain, Retry, RetryPolicy};
+use super::transport::{About, Answer, Body, Request, Transport};
+use super::{Again, Credentials, Error, Keychain, RemoteManifest, Retry, RetryPolicy};
 use crate::model::{Digest, ImageDigest, ImageId, Platform, Reference, Repository, Tag};
 
 /// How registries are talked to.
@@ -169,7 +169,7 @@ impl Registry {
         self.trying(&doing, || self.retag_once(repository, digest, tag, &doing)).await
     }
 
-    async fn trying<T, F>(&self, doing: &str, attempt: impl FnMut() -> F) -> Result<T, Error>
+    pub(super) async fn trying<T, F>(&self, doing: &str, attempt: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -178,7 +178,7 @@ impl Registry {
 
     async fn digest_once(&self, reference: &Reference, doing: &str) -> Result<Option<ImageDigest>, Error> {
         let about = About { registry: reference.repository().registry(), doing };
-        let Some(answer) = self.manifest(about, Method::HEAD, reference, Access::Pull).await? else { return Ok(None) };
+        let Some(answer) = self.manifest(about, Method::HEAD, reference, &Access::Pull).await? else { return Ok(None) };
         let digest = match written_digest(about, &answer.headers)? {
             Some(digest) => digest,
             // The header is optional, the bytes are not.
@@ -212,19 +212,8 @@ impl Registry {
     ) -> Result<Option<RemoteImage>, Error> {
         let repository = reference.repository();
         let about = About { registry: repository.registry(), doing };
-        let Some((digest, bytes)) = self.verified_manifest(about, reference).await? else { return Ok(None) };
-        let (manifest, id) = match manifest::read(&bytes).map_err(|why| about.protocol(why))? {
-            Manifest::Image { config } => (digest, config),
-            Manifest::Index(entries) => {
-                let Some(chosen) = manifest::choose(&entries, platform) else { return Ok(None) };
-                let found = self.verified_manifest(about, &repository.with_digest(chosen)).await?;
-                let (_, bytes) = found.ok_or_else(|| about.not_found())?;
-                match manifest::read(&bytes).map_err(|why| about.protocol(why))? {
-                    Manifest::Image { config } => (chosen, config),
-                    Manifest::Index(_) => return Err(about.protocol("it is an index within an index")),
-                }
-            }
-        };
+        let Some(found) = self.image_manifest_once(about, reference, platform).await? else { return Ok(None) };
+        let RemoteManifest { digest, manifest, config: id, bytes: _ } = found;
         let bytes = self.blob(about, repository, id.digest()).await?;
         let config = manifest::read_config(&bytes).map_err(|why| about.protocol(why))?;
         if config.platform.is_some_and(|built_for| !manifest::runs_as(&built_for, platform)) {
@@ -244,7 +233,7 @@ impl Registry {
         let source = repository.with_digest(digest);
         // One token for both, the one that may write.
         let answer =
-            self.manifest(about, Method::GET, &source, Access::Push).await?.ok_or_else(|| about.not_found())?;
+            self.manifest(about, Method::GET, &source, &Access::Push).await?.ok_or_else(|| about.not_found())?;
         same_digest(about, Some(digest), digest_of(&answer.body))?;
         let media_type = answer.headers.get(CONTENT_TYPE).cloned();
         let media_type = media_type.ok_or_else(|| about.protocol("it is a manifest without a type"))?;
@@ -254,12 +243,12 @@ impl Registry {
             .ask(
                 about,
                 repository,
-                Access::Push,
+                &Access::Push,
                 &Request {
                     method: Method::PUT,
                     url: self.session.transport().url(about, &manifest_path(&target))?,
                     headers: vec![(CONTENT_TYPE, media_type)],
-                    body: answer.body,
+                    body: Body::Bytes(answer.body),
                 },
             )
             .await?;
@@ -273,12 +262,12 @@ impl Registry {
     }
 
     /// What a reference stands for, its digest checked.
-    async fn verified_manifest(
+    pub(super) async fn verified_manifest(
         &self,
         about: About<'_>,
         reference: &Reference,
     ) -> Result<Option<(ImageDigest, Vec<u8>)>, Error> {
-        let Some(Answer { headers, body, .. }) = self.manifest(about, Method::GET, reference, Access::Pull).await?
+        let Some(Answer { headers, body, .. }) = self.manifest(about, Method::GET, reference, &Access::Pull).await?
         else {
             return Ok(None);
         };
@@ -293,11 +282,11 @@ impl Registry {
         about: About<'_>,
         method: Method,
         reference: &Reference,
-        access: Access,
+        access: &Access,
     ) -> Result<Option<Answer>, Error> {
         let url = self.session.transport().url(about, &manifest_path(reference))?;
         let accept = HeaderValue::from_str(&manifest::MEDIA_TYPES.join(", ")).expect("media types are ASCII");
-        let request = Request { method, url, headers: vec![(ACCEPT, accept)], body: Vec::new() };
+        let request = Request { method, url, headers: vec![(ACCEPT, accept)], body: Body::EMPTY };
         match self.session.ask(about, reference.repository(), access, &request).await {
             Ok(answer) => Ok(Some(answer)),
             Err(Error::NotFound { .. }) => Ok(None),
@@ -307,14 +296,14 @@ impl Registry {
 
     async fn blob(&self, about: About<'_>, repository: &Repository, digest: &Digest) -> Result<Vec<u8>, Error> {
         let url = self.session.transport().url(about, &format!("/v2/{}/blobs/{digest}", repository.path()))?;
-        let request = Request { method: Method::GET, url, headers: Vec::new(), body: Vec::new() };
-        let answer = self.session.ask(about, repository, Access::Pull, &request).await?;
+        let request = Request { method: Method::GET, url, headers: Vec::new(), body: Body::EMPTY };
+        let answer = self.session.ask(about, repository, &Access::Pull, &request).await?;
         same_digest(about, Some(ImageDigest::new(*digest)), digest_of(&answer.body))?;
         Ok(answer.body)
     }
 }
 
-fn manifest_path(reference: &Reference) -> String {
+pub(super) fn manifest_path(reference: &Reference) -> String {
     let path = reference.repository().path();
     match (reference.digest(), reference.tag_or_latest()) {
         (Some(digest), _) => format!("/v2/{path}/manifests/{digest}"),
@@ -323,17 +312,17 @@ fn manifest_path(reference: &Reference) -> String {
 }
 
 /// The digest that the registry says its answer has.
-fn written_digest(about: About<'_>, headers: &HeaderMap) -> Result<Option<ImageDigest>, Error> {
+pub(super) fn written_digest(about: About<'_>, headers: &HeaderMap) -> Result<Option<ImageDigest>, Error> {
     let Some(value) = headers.get("docker-content-digest") else { return Ok(None) };
     let digest = value.to_str().ok().and_then(|text| text.parse().ok());
     digest.map(Some).ok_or_else(|| about.protocol("its digest is no sha256"))
 }
 
-fn digest_of(bytes: &[u8]) -> ImageDigest {
+pub(super) fn digest_of(bytes: &[u8]) -> ImageDigest {
     ImageDigest::new(Digest::from_bytes(Sha256::digest(bytes).into()))
 }
 
-fn same_digest(about: About<'_>, expected: Option<ImageDigest>, found: ImageDigest) -> Result<(), Error> {
+pub(super) fn same_digest(about: About<'_>, expected: Option<ImageDigest>, found: ImageDigest) -> Result<(), Error> {
     match expected {
         Some(expected) if expected != found => Err(about.protocol(format!("its digest is {found}, not {expected}"))),
         _ => Ok(()),

@@ -8,7 +8,7 @@ use super::{Again, Registry};
 use crate::model::{Digest, HttpUrl};
 
 /// So often a server may lead elsewhere, as for browsers (RFC 9110 section 15.4 says: some limit).
-const REDIRECTIONS_AT_MOST: usize = 10;
+pub(super) const REDIRECTIONS_AT_MOST: usize = 10;
 
 /// Why a file could not be had. No text holds the query of an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -99,6 +99,14 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A file of this machine that is sent or received can't be read or written.
+    #[error("{doing}: {why}")]
+    Local {
+        /// What was being done.
+        doing: String,
+        /// What the operating system says.
+        why: String,
+    },
     /// A file of credentials can't be read.
     #[error("`{}` holds no readable credentials: {why}", file.display())]
     CredentialsFile {
@@ -146,6 +154,7 @@ impl Error {
             | Self::Refused { .. }
             | Self::Truncated { .. }
             | Self::Protocol { .. }
+            | Self::Local { .. }
             | Self::CredentialsFile { .. } => None,
         }
     }
@@ -162,6 +171,7 @@ impl Error {
             | Self::Refused { .. }
             | Self::NotEquipped { .. }
             | Self::Protocol { .. }
+            | Self::Local { .. }
             | Self::CredentialsFile { .. }
             | Self::CredentialsHelper { .. } => Again::Never,
         }

@@ -8,20 +8,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_auth::parser::ChallengeParser;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use super::transport::{About, Answer, Request, Transport, authority};
+use super::transport::{About, Answer, Body, Request, Transport, authority, elsewhere};
 use super::{Credentials, Error, Keychain};
 use crate::model::Repository;
 
 /// What a token is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Access {
     /// Reading.
     Pull,
     /// Reading and writing.
     Push,
+    /// Reading and writing, and reading another repository whose blobs are to be in this one, too.
+    PushFrom(Repository),
 }
 
 /// A header that a registry may accept, and whether it was had without credentials.
@@ -58,30 +60,50 @@ impl Session {
         &self,
         about: About<'_>,
         repository: &Repository,
-        access: Access,
+        access: &Access,
         request: &Request,
     ) -> Result<Answer, Error> {
-        let known =
-            self.grants.lock().unwrap_or_else(PoisonError::into_inner).get(&(repository.clone(), access)).cloned();
+        let response = self.open(about, repository, access, request).await?;
+        self.transport.read(about, request, response).await
+    }
+
+    /// The same, with the answer still to be read.
+    pub(super) async fn open(
+        &self,
+        about: About<'_>,
+        repository: &Repository,
+        access: &Access,
+        request: &Request,
+    ) -> Result<Response, Error> {
+        let key = (repository.clone(), access.clone());
+        let known = self.grants.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let mut anonymous = known.as_ref().is_none_or(|grant| grant.anonymous);
-        let mut answer = self.transport.send(about, request, known.as_ref().map(|grant| &grant.header)).await?;
+        let mut response = self.transport.open(about, request, known.as_ref().map(|grant| &grant.header)).await?;
         // A token that was good may have expired, so a refusal of it is answered like one of nothing.
         // A store that the registry leads to is told nothing.
-        if answer.status == StatusCode::UNAUTHORIZED
-            && answer.elsewhere.is_none()
-            && let Some(grant) = self.grant(about, repository, access, &answer).await?
-        {
+        if response.status() == StatusCode::UNAUTHORIZED && elsewhere(&request.url, &response).is_none() {
+            let refused = self.transport.read(about, request, response).await?;
+            let Some(grant) = self.grant(about, repository, access, &refused).await? else {
+                return Err(about.refusal(&refused, anonymous));
+            };
             anonymous = grant.anonymous;
-            answer = self.transport.send(about, request, Some(&grant.header)).await?;
-            if answer.status != StatusCode::UNAUTHORIZED {
+            response = self.transport.open(about, request, Some(&grant.header)).await?;
+            if response.status() != StatusCode::UNAUTHORIZED {
                 self.remember(repository, access, &grant);
             }
         }
-        if answer.status.is_success() { Ok(answer) } else { Err(about.refusal(&answer, anonymous)) }
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let refused = self.transport.read(about, request, response).await?;
+        Err(about.refusal(&refused, anonymous))
     }
 
-    fn remember(&self, repository: &Repository, access: Access, grant: &Grant) {
-        let accesses = if grant.for_everything { vec![Access::Pull, Access::Push] } else { vec![access] };
+    fn remember(&self, repository: &Repository, access: &Access, grant: &Grant) {
+        let mut accesses = vec![access.clone()];
+        if grant.for_everything {
+            accesses.extend([Access::Pull, Access::Push]);
+        }
         let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         grants.extend(accesses.into_iter().map(|access| ((repository.clone(), access), grant.clone())));
     }
@@ -91,7 +113,7 @@ impl Session {
         &self,
         about: About<'_>,
         repository: &Repository,
-        access: Access,
+        access: &Access,
         refused: &Answer,
     ) -> Result<Option<Grant>, Error> {
         let credentials = self.keychain.credentials_for(about.registry).await?;
@@ -101,7 +123,7 @@ impl Session {
         }
         match challenge(&refused.headers) {
             Some(Challenge::Bearer(server)) => {
-                let question = self.token_question(about, &server, &scope(repository, access), &credentials)?;
+                let question = self.token_question(about, &server, &scopes(repository, access), &credentials)?;
                 let token = self.token(about, &question, &credentials).await?;
                 let anonymous = credentials == Credentials::Anonymous;
                 let header = header(about, format!("Bearer {token}"))?;
@@ -129,7 +151,7 @@ impl Session {
         &self,
         about: About<'_>,
         server: &TokenServer,
-        scope: &str,
+        scopes: &[String],
         credentials: &Credentials,
     ) -> Result<Request, Error> {
         let mut url = Url::parse(&server.realm).map_err(|_| about.protocol("its token server has no readable URL"))?;
@@ -137,18 +159,18 @@ impl Session {
         if !secure {
             return Err(about.protocol("its token server is not on HTTPS"));
         }
-        let mut fields = vec![("scope", scope)];
+        let mut fields: Vec<(&str, &str)> = scopes.iter().map(|scope| ("scope", scope.as_str())).collect();
         fields.extend(server.service.iter().map(|service| ("service", service.as_str())));
         let Credentials::IdentityToken(token) = credentials else {
             url.query_pairs_mut().extend_pairs(fields);
-            return Ok(Request { method: Method::GET, url, headers: Vec::new(), body: Vec::new() });
+            return Ok(Request { method: Method::GET, url, headers: Vec::new(), body: Body::EMPTY });
         };
         fields.extend([("grant_type", "refresh_token"), ("client_id", "windlass"), ("refresh_token", token)]);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         let mut encoded = url.clone();
         encoded.query_pairs_mut().clear().extend_pairs(fields);
         let body = encoded.query().unwrap_or_default().as_bytes().to_vec();
-        Ok(Request { method: Method::POST, url, headers: vec![(CONTENT_TYPE, form)], body })
+        Ok(Request { method: Method::POST, url, headers: vec![(CONTENT_TYPE, form)], body: Body::Bytes(body) })
     }
 
     async fn token(&self, about: About<'_>, question: &Request, credentials: &Credentials) -> Result<String, Error> {
@@ -192,12 +214,13 @@ struct TokenServer {
     service: Option<String>,
 }
 
-fn scope(repository: &Repository, access: Access) -> String {
-    let actions = match access {
-        Access::Pull => "pull",
-        Access::Push => "pull,push",
-    };
-    format!("repository:{}:{actions}", repository.path())
+fn scopes(repository: &Repository, access: &Access) -> Vec<String> {
+    let scope = |repository: &Repository, actions| format!("repository:{}:{actions}", repository.path());
+    match access {
+        Access::Pull => vec![scope(repository, "pull")],
+        Access::Push => vec![scope(repository, "pull,push")],
+        Access::PushFrom(source) => vec![scope(repository, "pull,push"), scope(source, "pull")],
+    }
 }
 
 /// The challenge to answer: a token where one may be had, else a password.

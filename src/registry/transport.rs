@@ -3,15 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Method, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::Error;
+use super::download::REDIRECTIONS_AT_MOST;
+use super::stream;
 use super::text::shown;
 
 /// No manifest, configuration or token is longer, in bytes. Registries cap manifests at 4 MiB; arbitrary above that.
@@ -32,7 +36,19 @@ pub(super) struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
+}
+
+/// What a request brings.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    Bytes(Vec<u8>),
+    /// A file that is read while it is sent, and its length in bytes.
+    File(PathBuf, u64),
+}
+
+impl Body {
+    pub(super) const EMPTY: Self = Self::Bytes(Vec::new());
 }
 
 /// A whole answer, whatever its status.
@@ -79,19 +95,85 @@ impl Transport {
         request: &Request,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Error> {
+        let response = self.open(about, request, authorization).await?;
+        self.read(about, request, response).await
+    }
+
+    /// Sends a request with `authorization`; the answer is still to be read. What the client itself may not follow,
+    /// because another one has the certificates for it, is followed without authorization.
+    pub(super) async fn open(
+        &self,
+        about: About<'_>,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Error> {
         let Request { method, url, headers, body } = request;
         let client = self.client_for(url).map_err(|why| about.not_equipped(why))?;
-        let mut builder = client.request(method.clone(), url.clone()).body(body.clone());
+        let mut builder = client.request(method.clone(), url.clone());
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
         if let Some(value) = authorization {
             builder = builder.header(AUTHORIZATION, value);
         }
-        match tokio::time::timeout(self.deadline, answer_to(about, url, builder)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(about.unreachable(format!("no whole answer within {}s", self.deadline.as_secs_f32()))),
+        let n_sent = Arc::new(AtomicU64::new(0));
+        let mut patience = 1;
+        builder = match body {
+            Body::Bytes(bytes) => builder.body(bytes.clone()),
+            Body::File(path, size) => {
+                let file = tokio::fs::File::open(path).await.map_err(|error| about.local(&error))?;
+                // A registry that has all of a great blob hashes it before it answers.
+                patience += size >> 30;
+                builder.header(CONTENT_LENGTH, *size).body(stream::body(file, Arc::clone(&n_sent)))
+            }
+        };
+        let mut response = self.while_it_moves(about, builder, &n_sent, patience).await?;
+        for _ in 0..REDIRECTIONS_AT_MOST {
+            let led = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
+            let Some(led) = led.and_then(|led| led.to_str().ok()) else { break };
+            let url = response.url().join(led).map_err(|_| about.protocol("it leads to no address"))?;
+            let client = self.client_for(&url).map_err(|why| about.not_equipped(why))?;
+            response = self.while_it_moves(about, client.request(method.clone(), url), &n_sent, 1).await?;
         }
+        Ok(response)
+    }
+
+    /// Waits for an answer as long as something is sent: for so many deadlines in which nothing is.
+    async fn while_it_moves(
+        &self,
+        about: About<'_>,
+        builder: reqwest::RequestBuilder,
+        n_sent: &AtomicU64,
+        patience: u64,
+    ) -> Result<Response, Error> {
+        let mut answer = std::pin::pin!(builder.send());
+        let (mut n_before, mut n_waits) = (0, 0);
+        loop {
+            if let Ok(answer) = tokio::time::timeout(self.deadline, &mut answer).await {
+                return answer.map_err(|error| about.failed(&error));
+            }
+            let n_now = n_sent.load(Ordering::Relaxed);
+            n_waits = if n_now == n_before { n_waits + 1 } else { 0 };
+            n_before = n_now;
+            if n_waits == patience {
+                return Err(self.too_late(about));
+            }
+        }
+    }
+
+    /// Reads the whole answer to a request.
+    pub(super) async fn read(&self, about: About<'_>, request: &Request, response: Response) -> Result<Answer, Error> {
+        let answer = tokio::time::timeout(self.deadline, whole(about, &request.url, response)).await;
+        answer.unwrap_or_else(|_| Err(self.too_late(about)))
+    }
+
+    fn too_late(&self, about: About<'_>) -> Error {
+        about.unreachable(format!("no whole answer within {}s", self.deadline.as_secs_f32()))
+    }
+
+    /// How long nothing may happen.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// Waits for the next part of an answer; why there is none is told without the address.
@@ -146,8 +228,7 @@ fn way(url: &Url) -> Way {
 
 const USER_AGENT: &str = concat!("windlass/", env!("CARGO_PKG_VERSION"));
 
-async fn answer_to(about: About<'_>, asked: &Url, builder: reqwest::RequestBuilder) -> Result<Answer, Error> {
-    let mut response = builder.send().await.map_err(|error| about.failed(&error))?;
+async fn whole(about: About<'_>, asked: &Url, mut response: Response) -> Result<Answer, Error> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -159,9 +240,14 @@ async fn answer_to(about: About<'_>, asked: &Url, builder: reqwest::RequestBuild
             Err(_) => return Err(about.truncated()),
         }
     }
-    let answered = response.url();
-    let elsewhere = (answered.origin() != asked.origin()).then(|| authority(answered));
+    let elsewhere = elsewhere(asked, &response);
     Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body, elsewhere })
+}
+
+/// The host that answered, where it is another than the one asked.
+pub(super) fn elsewhere(asked: &Url, response: &Response) -> Option<String> {
+    let answered = response.url();
+    (answered.origin() != asked.origin()).then(|| authority(answered))
 }
 
 /// Host and, where it is written, port.
@@ -183,15 +269,20 @@ impl About<'_> {
         Error::NotFound { registry: self.registry.to_owned(), doing: self.doing.to_owned() }
     }
 
+    /// A file of this machine can't be read or written.
+    pub(super) fn local(&self, error: &std::io::Error) -> Error {
+        Error::Local { doing: self.doing.to_owned(), why: error.to_string() }
+    }
+
     fn not_equipped(&self, why: String) -> Error {
         Error::NotEquipped { registry: self.registry.to_owned(), doing: self.doing.to_owned(), why }
     }
 
-    fn truncated(&self) -> Error {
+    pub(super) fn truncated(&self) -> Error {
         Error::Truncated { registry: self.registry.to_owned(), doing: self.doing.to_owned() }
     }
 
-    fn failed(&self, error: &reqwest::Error) -> Error {
+    pub(super) fn failed(&self, error: &reqwest::Error) -> Error {
         if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
             return self.protocol(tls_fault(tls));
         }

@@ -72,6 +72,15 @@ impl Manifest {
         }
     }
 
+    /// The type to publish it as: the one that it was read with, as its bytes are.
+    pub(super) fn written_type(&self) -> &'static str {
+        match self.media_type.as_deref() {
+            Some(DOCKER_MANIFEST) => DOCKER_MANIFEST,
+            // Docker's must name its type, so one without is none.
+            _ => MANIFEST,
+        }
+    }
+
     pub(super) fn write(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("it holds texts and numbers")
     }

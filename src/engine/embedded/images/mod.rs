@@ -2,11 +2,13 @@
 
 mod config;
 mod manifest;
+mod registry;
 
 use anyhow::{Context as _, bail};
 
 pub use config::{ContainerConfig, Empty, Healthcheck, History, ImageConfig};
 use manifest::{Descriptor, Manifest};
+pub use registry::{Moved, pull, push};
 
 use super::layer::Layer;
 use super::store::Store;

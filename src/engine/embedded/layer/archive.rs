@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::{Context as _, bail};
@@ -11,6 +12,15 @@ use tar::Header;
 use super::shown;
 
 const BLOCK: usize = 512;
+/// Where the numbers of a header are (POSIX, "ustar Header Block").
+const MODE: Range<usize> = 100..108;
+const USER: Range<usize> = 108..116;
+const GROUP: Range<usize> = 116..124;
+const SIZE: Range<usize> = 124..136;
+const MTIME: Range<usize> = 136..148;
+const CHECKSUM: Range<usize> = 148..156;
+const DEVICE_MAJOR: Range<usize> = 329..337;
+const DEVICE_MINOR: Range<usize> = 337..345;
 /// The longest header of long names and attributes, in bytes. Arbitrary: a name is at most 4 KiB, an attribute 64.
 const LONGEST_EXTENSION: u64 = 1 << 20;
 
@@ -103,7 +113,8 @@ impl<R: Read> Archive<R> {
             }
             let header = Header::from_byte_slice(&block);
             verify(&block).context("the archive has a broken header")?;
-            let size = header.entry_size().context("a header has no readable size")?;
+            let size = number(&block[SIZE]).and_then(|size| u64::try_from(size).ok());
+            let size = size.context("a header has no readable size")?;
             match block[156] {
                 b'x' | b'X' => extension.read_pax(&self.extension(size)?)?,
                 b'L' => extension.path = Some(without_zeros(self.extension(size)?)),
@@ -143,10 +154,12 @@ impl<R: Read> Archive<R> {
         let Extension { path, link, size, user, group, mtime, xattrs } = extension;
         let path = path.unwrap_or_else(|| header.path_bytes().into_owned());
         let in_context = || format!("the header of `{}`", shown(&path));
+        let number = |name: &str, at: Range<usize>| {
+            number(&header.as_bytes()[at]).with_context(in_context).with_context(|| format!("its {name} is no number"))
+        };
         let device = || -> anyhow::Result<(u32, u32)> {
-            let number =
-                |number: io::Result<Option<u32>>| number.with_context(in_context).map(Option::unwrap_or_default);
-            Ok((number(header.device_major())?, number(header.device_minor())?))
+            let part = |at| Ok::<_, anyhow::Error>(u32::try_from(number("device", at)?)?);
+            Ok((part(DEVICE_MAJOR)?, part(DEVICE_MINOR)?))
         };
         let link = || match &link {
             Some(link) => link.clone(),
@@ -169,18 +182,19 @@ impl<R: Read> Archive<R> {
             // Only files have content: some programs write the length of a link's target.
             _ if kind != EntryKind::File => 0,
             Some(size) => size,
-            None => header.entry_size().with_context(in_context)?,
+            None => u64::try_from(number("size", SIZE)?).with_context(in_context)?,
         };
-        let id = |from_extension: Option<u64>, own: io::Result<u64>| -> anyhow::Result<u32> {
-            let id = from_extension.map_or(own, Ok).with_context(in_context)?;
-            u32::try_from(id).ok().with_context(in_context).context("an owner is no 32 bit number")
+        let id = |from_extension: Option<u64>, at| -> anyhow::Result<u32> {
+            let id = match from_extension {
+                Some(id) => id,
+                None => u64::try_from(number("owner", at)?).with_context(in_context)?,
+            };
+            u32::try_from(id).with_context(in_context).context("an owner is no number of 32 bits")
         };
-        let owner = (id(user, header.uid())?, id(group, header.gid())?);
-        let mtime = match mtime {
-            Some(mtime) => mtime,
-            None => i64::try_from(header.mtime().with_context(in_context)?).with_context(in_context)?,
-        };
-        let mode = header.mode().with_context(in_context)? & 0o7777;
+        let owner = (id(user, USER)?, id(group, GROUP)?);
+        let mtime = mtime.map_or_else(|| number("time", MTIME), Ok)?;
+        // The type may be written there, too.
+        let mode = u32::try_from(number("mode", MODE)? & 0o7777).expect("twelve bits are left");
         self.content(size);
         Ok(Entry { path, kind, size, mode, owner, mtime, xattrs })
     }
@@ -250,14 +264,34 @@ fn seconds(value: &[u8]) -> Option<i64> {
 
 /// The sum of the bytes, its own taken as spaces; some old programs took them as signed.
 fn verify(block: &[u8; BLOCK]) -> anyhow::Result<()> {
-    let expected = Header::from_byte_slice(block).cksum()?;
-    let others = || block[..148].iter().chain(&block[156..]);
-    let unsigned = others().map(|byte| u32::from(*byte)).sum::<u32>() + 8 * 32;
+    let expected = number(&block[CHECKSUM]).context("its checksum is no number")?;
+    let others = || block[..CHECKSUM.start].iter().chain(&block[CHECKSUM.end..]);
+    let unsigned = others().map(|byte| i64::from(*byte)).sum::<i64>() + 8 * 32;
     let signed = others().map(|byte| i64::from(byte.cast_signed())).sum::<i64>() + 8 * 32;
-    if expected != unsigned && i64::from(expected) != signed {
+    if expected != unsigned && expected != signed {
         bail!("its checksum is {expected}, not {unsigned}");
     }
     Ok(())
+}
+
+/// A number of a header: octal digits among spaces and zeros, none of which mean 0; or, as GNU tar writes great and
+/// negative ones, its bytes after a first one of 0x80 or 0xff.
+fn number(field: &[u8]) -> Option<i64> {
+    let (first, rest) = field.split_first()?;
+    if first & 0x80 == 0 {
+        let start = field.iter().position(|byte| !matches!(byte, b' ' | 0)).unwrap_or(field.len());
+        let digits = field[start..].split(|byte| matches!(byte, b' ' | 0)).next()?;
+        let add = |sum: i64, digit: &u8| match digit {
+            b'0'..=b'7' => sum.checked_mul(8)?.checked_add(i64::from(digit - b'0')),
+            _ => None,
+        };
+        return digits.iter().try_fold(0, add);
+    }
+    let start = match first {
+        0xff => -1,
+        _ => i64::from(first & 0x7f),
+    };
+    rest.iter().try_fold(start, |sum, byte| sum.checked_mul(256)?.checked_add(i64::from(*byte)))
 }
 
 fn without_zeros(mut bytes: Vec<u8>) -> Vec<u8> {
@@ -278,4 +312,54 @@ fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(n_filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_each_tar_writes_them() {
+        for (field, expected) in [
+            (&b"0000644\0"[..], Some(0o644)),
+            (b"   644 \0", Some(0o644)),
+            (b"644 \0xyz", Some(0o644)),
+            (b"\0\0\0\0", Some(0)),
+            (b"    ", Some(0)),
+            (b"77777777", Some(0o77_777_777)),
+            (b"8", None),
+            (b"-1", None),
+            (b"\x80\0\0\x01\0", Some(256)),
+            (b"\xff\xff\xff\xff\xfe", Some(-2)),
+            (b"\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None),
+            (b"", None),
+        ] {
+            assert_eq!(number(field), expected, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_rounded_down() {
+        for (text, expected) in [
+            ("1.9", Some(1)),
+            ("-1", Some(-1)),
+            ("-1.0", Some(-1)),
+            ("-1.5", Some(-2)),
+            ("1.", Some(1)),
+            ("1.x", None),
+            ("", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(seconds(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn records_are_cut_by_their_length() {
+        assert_eq!(pax_record(b"8 a=b=c\n\0"), Some((&b"a"[..], &b"b=c"[..], &b"\0"[..])));
+        for bytes in [&b"8 a=b=c"[..], b"7 a=b=c\n", b"3 \n", b"0 ", b" a=b\n", b"99999999999999999999 a=b\n", b"-1 a"]
+        {
+            assert_eq!(pax_record(bytes), None, "{bytes:?}");
+        }
+    }
 }

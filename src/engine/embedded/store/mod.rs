@@ -6,6 +6,7 @@
 //! layers/HEX            layers as folders, by the first 24 digits of the archive's digest: mount options are short.
 //!                       `layers-user` in user namespaces, `layers-single` in those with one user
 //! names/HEX             what names stand for; ids/HEX: the manifests of configurations
+//! origins/HEX           in which repositories of registries a blob is
 //! cache/HEX             what builds remember
 //! scratch/NAME          what is being made; locked by who makes it
 //! locks/HEX             held while a layer is unpacked
@@ -16,6 +17,7 @@
 
 mod blob;
 mod names;
+mod origins;
 mod scratch;
 
 use std::fs::{self, File};
@@ -64,7 +66,7 @@ impl Store {
             Overlay::User if beneath::knows_one_user_only() => "layers-single",
             Overlay::User => "layers-user",
         });
-        let parts = ["blobs/sha256", "names", "ids", "cache", "scratch", "locks"];
+        let parts = ["blobs/sha256", "names", "ids", "origins", "cache", "scratch", "locks"];
         for part in parts.iter().map(|part| folder.join(part)).chain([layers.clone()]) {
             fs::create_dir_all(part).with_context(in_context)?;
         }
@@ -119,8 +121,13 @@ impl Store {
     /// # Errors
     /// When that can't be looked at.
     pub fn has_blob(&self, layer: &Layer) -> anyhow::Result<bool> {
-        let found = absent_is_none(fs::metadata(self.blob_path(&layer.blob)))?;
-        Ok(found.is_some_and(|found| found.len() == layer.size))
+        self.has(&layer.blob, layer.size)
+    }
+
+    pub(in crate::engine::embedded) fn has(&self, blob: &Digest, size: u64) -> anyhow::Result<bool> {
+        let path = self.blob_path(blob);
+        let found = absent_is_none(fs::metadata(&path)).with_context(|| format!("looking at `{}`", path.display()))?;
+        Ok(found.is_some_and(|found| found.len() == size))
     }
 
     /// Takes a folder over as that of a layer, and tells where it is now; where there is one, ours is removed.
