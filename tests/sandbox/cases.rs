@@ -1,14 +1,13 @@
 //! What must hold of a sandbox in every mode.
 
 use std::fs;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use expect_test::expect;
-use windlass::engine::embedded::sandbox::{Command, Ended, Identity, Mount, Network, Source, Stop};
+use windlass::engine::embedded::sandbox::{Command, Ended, Identity, Limits, Mount, Network, Source, Stop};
 
-use crate::world::{Case, World, command, listing, run_in, says, shell};
+use crate::world::{Case, World, command, listing, run_in, runs_something_with, says, shell};
 
 pub(crate) const ALL: &[Case] = &[
     ("a command finds what Docker gives it", a_command_finds_what_docker_gives_it),
@@ -20,15 +19,53 @@ pub(crate) const ALL: &[Case] = &[
     ("mounts in mounts", mounts_in_mounts),
     ("what is written is handed on as it comes", what_is_written_is_handed_on_as_it_comes),
     ("nothing runs after the command", nothing_runs_after_the_command),
+    ("a command is limited", a_command_is_limited),
     ("no network", no_network),
     ("a hundred and fifty layers", a_hundred_and_fifty_layers),
 ];
 
 fn a_command_finds_what_docker_gives_it(world: &World) {
     let mut workspace = world.begin(vec![world.busybox()]);
+    if world.is_chroot() {
+        let told = says(&mut workspace, "ls / /dev /proc /etc; sh -c umask; env; cat <&0; echo x > /dev/null; id -u");
+        expect![[r#"
+            /:
+            bin
+            dev
+            etc
+            proc
+            sys
+
+            /dev:
+            fd
+            full
+            null
+            random
+            shm
+            stderr
+            stdin
+            stdout
+            tty
+            urandom
+            zero
+
+            /etc:
+            hosts
+            resolv.conf
+
+            /proc:
+            0022
+            SHLVL=1
+            PATH=/bin
+            PWD=/
+            0
+        "#]]
+        .assert_eq(&told);
+        return;
+    }
     let line = "echo $$; ls / /dev /etc; grep -E 'Cap|NoNewPrivs|SigBlk' /proc/self/status; sh -c umask; hostname; env; \
                 id; cat <&0; touch /proc/sys/kernel/hostname || echo read-only; cat /proc/keys; ls /sys/firmware; \
-                test -c /dev/null && mount -t tmpfs tmpfs /sys || echo no mounts; mknod /x b 8 0 && head -c 1 /x";
+                test -c /dev/null && mount -t tmpfs tmpfs /sys || echo no mounts; { mknod /x b 8 0 && head -c 1 /x; } 2> /dev/null || echo no device";
     let outcome = run_in(&mut workspace, &shell(line));
     expect![[r#"
         1
@@ -74,10 +111,10 @@ fn a_command_finds_what_docker_gives_it(world: &World) {
         uid=0 gid=0
         read-only
         no mounts
+        no device
         --
         touch: /proc/sys/kernel/hostname: Read-only file system
         mount: permission denied (are you root?)
-        head: /x: Permission denied
     "#]]
     .assert_eq(&(outcome.stdout + "--\n" + &outcome.stderr));
 }
@@ -130,7 +167,20 @@ fn a_user_is_who_they_are_said_to_be(world: &World) {
     let mut workspace = world.begin(vec![world.busybox()]);
     let user = Identity { uid: 1000, gid: 1001, groups: vec![1001, 1002] };
     let line = "id; grep -E 'Cap(Eff|Prm|Bnd)' /proc/self/status; touch /x || touch /work/x";
-    let outcome = run_in(&mut workspace, &Command { user, cwd: "/work".to_owned(), ..shell(line) });
+    let command = Command { user, cwd: "/work".to_owned(), ..shell(line) };
+    if world.has_single_id() {
+        let error = workspace.run(&command, &|_, _| (), &Stop::new().unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "taking on the group 1001: EINVAL: Invalid argument");
+        return;
+    }
+    assert_eq!(says(&mut workspace, "touch /y; chown 7:8 /y; stat -c '%u %g' /y"), "7 8\n");
+    if world.is_chroot() {
+        let outcome = run_in(&mut workspace, &Command { argv: shell("id; touch /x").argv, ..command });
+        let told = (outcome.stdout.as_str(), outcome.stderr.as_str());
+        assert_eq!(told, ("uid=1000 gid=1001 groups=1001,1002\n", "touch: /x: Permission denied\n"));
+        return;
+    }
+    let outcome = run_in(&mut workspace, &command);
     expect![[r#"
         uid=1000 gid=1001 groups=1001,1002
         CapPrm:	0000000000000000
@@ -147,7 +197,7 @@ fn a_layer_holds_what_changed(world: &World) {
     let mut workspace = world.begin(vec![world.busybox()]);
     says(
         &mut workspace,
-        "mkdir /d; echo one > /d/one; echo two > /d/two; ln /d/one /d/link; chown 7:8 /d/two; mknod /pipe p",
+        "mkdir /d; echo one > /d/one; echo two > /d/two; ln /d/one /d/link; chmod 4711 /d/two; mknod /pipe p",
     );
     workspace
         .change(|root| {
@@ -181,7 +231,7 @@ fn a_layer_holds_what_changed(world: &World) {
         d/link 100644 0:0 2 links "one\n"
         d/one 100644 0:0 2 links "one\n"
         d/three 100644 0:0 "three\n"
-        d/two 100644 7:8 "two\n"
+        d/two 104711 0:0 "two\n"
         pipe 10644 0:0
         --
         bin/ 40755 0:0
@@ -244,6 +294,7 @@ fn mounts(world: &World) {
     fs::create_dir_all(other.join("usr/lib")).unwrap();
     fs::write(other.join("usr/lib/data"), "data\n").unwrap();
     std::os::unix::fs::symlink("usr/lib", other.join("lib")).unwrap();
+    let owner = if world.has_single_id() { 0 } else { 3 };
     let layers = |subpath: &str| Source::Layers { lowers: vec![other.clone()], subpath: subpath.to_owned() };
     let mount = |target: &str, source, read_only| Mount { target: target.to_owned(), source, read_only };
     let mounts = vec![
@@ -256,10 +307,22 @@ fn mounts(world: &World) {
         mount("/memory", Source::Tmpfs { size: Some(1 << 20) }, false),
         mount(
             "/run/secrets/token",
-            Source::Secret { content: b"s3cret\n".to_vec(), mode: 0o440, uid: 3, gid: 4 },
+            Source::Secret { content: b"s3cret\n".to_vec(), mode: 0o440, uid: owner, gid: owner },
             true,
         ),
     ];
+    if world.is_chroot() {
+        // Copies, of which nothing is read-only and nothing has a size.
+        let line = "cat /cache/kept /file /layers/data /one /run/secrets/token; echo new > /cache/new; touch /read/x /layers/x; \
+                    stat -c '%a %u %g' /run/secrets/token /memory; touch /memory/x";
+        let outcome = run_in(&mut workspace, &Command { mounts, ..shell(line) });
+        let told = (outcome.stdout.as_str(), outcome.stderr.as_str());
+        assert_eq!(told, ("kept\nkept\ndata\ndata\ns3cret\n440 3 3\n1777 0 0\n", ""));
+        assert_eq!(listing(&cache), "kept 100644 0:0 \"kept\\n\"\nnew 100644 0:0 \"new\\n\"\n");
+        assert_eq!(workspace.commit().unwrap(), None);
+        assert_eq!(says(&mut workspace, "ls /"), "bin\ndev\netc\nproc\nsys\n");
+        return;
+    }
     let line = "cat /cache/kept /file /layers/data /one /run/secrets/token; echo new > /cache/new; cat /read/new; \
                 touch /read/x; touch /layers-read/x; echo lost > /layers/data; cat /layers/data; \
                 stat -c '%a %u %g' /run/secrets/token /memory; head -c 2000000 /dev/zero > /memory/x; echo $?";
@@ -272,7 +335,7 @@ fn mounts(world: &World) {
         s3cret
         new
         lost
-        440 3 4
+        440 OWNER OWNER
         1777 0 0
         1
         --
@@ -280,7 +343,9 @@ fn mounts(world: &World) {
         touch: /layers-read/x: Read-only file system
         head: standard output: I/O error
     "#]]
-    .assert_eq(&(outcome.stdout + "--\n" + &outcome.stderr));
+    .assert_eq(
+        &(outcome.stdout.replace(&format!("440 {owner} {owner}"), "440 OWNER OWNER") + "--\n" + &outcome.stderr),
+    );
     assert_eq!(fs::read_to_string(cache.join("new")).unwrap(), "new\n");
     assert_eq!(fs::read_to_string(other.join("usr/lib/data")).unwrap(), "data\n");
     assert_eq!(workspace.commit().unwrap(), None);
@@ -342,19 +407,43 @@ fn nothing_runs_after_the_command(world: &World) {
     let line = "busybox setsid sh -c 'trap \"\" HUP TERM; while :; do echo x >> /cache/beats; done' & until test -s /cache/beats; do :; done";
     let outcome = run_in(&mut workspace, &Command { mounts, ..shell(line) });
     assert_eq!(outcome.ended, Ended::Exited(0));
-    // Every writer is gone: what is there now is taken away and does not come back.
-    let beats: PathBuf = cache.join("beats");
-    assert!(fs::metadata(&beats).unwrap().len() > 0);
-    let held = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let root = fs::read_to_string(entry.ok()?.path().join("mountinfo")).ok()?;
-        root.contains(cache.to_str()?).then_some(())
-    });
-    assert_eq!(held.count(), 0);
+    assert!(!runs_something_with("/cache/beats"));
+    assert!(fs::metadata(cache.join("beats")).unwrap().len() > 0);
     drop(workspace);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(world.folder.to_str().unwrap()), "{mounts}");
+}
+
+fn a_command_is_limited(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let limited = |line: &str, memory, pids| {
+        let limits = Limits { time: Some(Duration::from_secs(60)), memory, pids };
+        Command { limits, ..shell(line) }
+    };
+    let eats = "busybox awk 'BEGIN { s = \"x\"; while (length(s) < 300000000) s = s s; print length(s) }'";
+    let outcome = run_in(&mut workspace, &limited(eats, Some(100 << 20), None));
+    assert!(!matches!(outcome.ended, Ended::Exited(0) | Ended::TimedOut), "{:?}", outcome.ended);
+    // Root of the machine itself is limited by control groups alone.
+    if !world.is_chroot() {
+        let forks = "f() { f | f & }; f; i=0; while test $i -lt 200; do sleep 100 & i=$((i + 1)); done";
+        let outcome = run_in(&mut workspace, &limited(forks, None, Some(50)));
+        assert!(outcome.stderr.contains("can't fork"), "{:?} {}", outcome.ended, outcome.stderr);
+    }
+    let mut endless = limited("f() { f | f & }; f; sleep 1000", None, Some(200));
+    endless.limits.time = Some(Duration::from_millis(200));
+    let outcome = run_in(&mut workspace, &endless);
+    assert!(matches!(outcome.ended, Ended::TimedOut | Ended::Exited(_)), "{:?}", outcome.ended);
+    assert!(!runs_something_with("f() {"));
 }
 
 fn no_network(world: &World) {
     let mut workspace = world.begin(vec![world.busybox()]);
+    if world.is_chroot() {
+        let command = Command { network: Network::None, ..shell("true") };
+        let error = workspace.run(&command, &|_, _| (), &Stop::new().unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "a command without network needs namespaces, which this machine does not give");
+        return;
+    }
     let line = "ls /sys/class/net; cat /etc/resolv.conf; busybox ip addr show lo | grep -c 'inet 127.0.0.1'";
     let outcome = run_in(&mut workspace, &Command { network: Network::None, ..shell(line) });
     assert_eq!((outcome.ended, outcome.stdout.as_str(), outcome.stderr.as_str()), (Ended::Exited(0), "lo\n1\n", ""));

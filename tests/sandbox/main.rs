@@ -4,6 +4,7 @@
 //! anything else.
 
 mod cases;
+mod modes;
 mod world;
 
 use std::process::ExitCode;
@@ -13,5 +14,9 @@ fn main() -> ExitCode {
         return exit;
     }
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    world::run(cases::ALL, &words)
+    match words.split_first() {
+        Some((first, rest)) if first == modes::INSIDE => modes::inside(rest),
+        Some((first, [folder])) if first == modes::HANG => modes::hang(folder),
+        _ => world::run(&[modes::ALL, cases::ALL].concat(), &words),
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use windlass::engine::embedded::sandbox::{Command, Ended, Identity, Limits, Network, Sandbox, Stop, Workspace};
+use windlass::engine::embedded::sandbox::{Command, Ended, Identity, Limits, Mode, Network, Sandbox, Stop, Workspace};
 use windlass::event::Stream;
 
 /// One thing that must hold, by its name.
@@ -22,8 +22,8 @@ pub(crate) fn run(cases: &[Case], words: &[String]) -> ExitCode {
         }
         let ended = catch_unwind(|| {
             let folder = tempfile::tempdir().unwrap();
-            let world = World::new(folder.path());
-            case(&world);
+            // A case may change what its thread sees.
+            std::thread::scope(|scope| scope.spawn(|| case(&World::new(folder.path()))).join()).unwrap();
         });
         println!("test {name} ... {}", if ended.is_ok() { "ok" } else { "FAILED" });
         n_failed += usize::from(ended.is_err());
@@ -46,9 +46,19 @@ pub(crate) struct Outcome {
 }
 
 impl World {
-    fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         let sandbox = Sandbox::find_out(folder).unwrap();
         Self { folder: folder.to_owned(), sandbox, n_made: Mutex::new(0) }
+    }
+
+    /// Whether there is no user but root.
+    pub(crate) fn has_single_id(&self) -> bool {
+        self.sandbox.mode() == Mode::UserNamespace { single_id: true }
+    }
+
+    /// Whether there are no namespaces.
+    pub(crate) fn is_chroot(&self) -> bool {
+        self.sandbox.mode() == Mode::Chroot
     }
 
     /// An empty folder.
@@ -133,7 +143,7 @@ pub(crate) fn listing(folder: &Path) -> String {
             let name = path.strip_prefix(folder).unwrap().display().to_string();
             let owner = format!("{:o} {}:{}", metadata.mode(), metadata.uid(), metadata.gid());
             let kind = metadata.file_type();
-            lines.push(if kind.is_char_device() && metadata.rdev() == 0 {
+            lines.push(if kind.is_char_device() && metadata.rdev() == 0 || has(&path, "user.overlay.whiteout") {
                 format!("{name} gone")
             } else if kind.is_dir() {
                 folders.push(path.clone());
@@ -153,7 +163,16 @@ pub(crate) fn listing(folder: &Path) -> String {
 }
 
 fn is_opaque(folder: &Path) -> bool {
-    ["trusted.overlay.opaque", "user.overlay.opaque"]
-        .into_iter()
-        .any(|name| rustix::fs::lgetxattr(folder, name, &mut [0_u8; 8][..]).is_ok_and(|n_bytes| n_bytes == 1))
+    ["trusted.overlay.opaque", "user.overlay.opaque"].iter().any(|name| has(folder, name))
+}
+
+fn has(path: &Path, name: &str) -> bool {
+    rustix::fs::lgetxattr(path, name, &mut [0_u8; 8][..]).is_ok_and(|n_bytes| n_bytes == 1)
+}
+
+/// Whether a process of this machine has a text among its arguments.
+pub(crate) fn runs_something_with(text: &str) -> bool {
+    let has =
+        |path: &Path| fs::read(path.join("cmdline")).is_ok_and(|all| String::from_utf8_lossy(&all).contains(text));
+    fs::read_dir("/proc").unwrap().any(|entry| has(&entry.unwrap().path()))
 }

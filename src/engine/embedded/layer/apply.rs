@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::beneath::{Attributes, Kind, Metadata, Root, set_attributes_of};
 use super::{
-    Archive, Entry, EntryKind, LONGEST_PATH, OPAQUE_WHITEOUT, Overlay, Uncompressed, WHITEOUT, is_of_an_image, path_of,
-    shown,
+    Archive, Entry, EntryKind, GONE, LONGEST_PATH, OPAQUE_WHITEOUT, Overlay, Uncompressed, WHITEOUT, is_of_an_image,
+    path_of, shown,
 };
 use crate::model::Digest;
 
@@ -184,10 +184,11 @@ impl Folder {
         match self.root.metadata(path)? {
             Some(Metadata { kind: Kind::Directory, .. }) => Ok(()),
             there => {
+                let was_hidden = there.is_some_and(|there| self.is_whiteout(path, &there));
                 self.root.remove_all(path)?;
                 self.root.create_dir(path, 0o755)?;
                 // It was hidden from the layers below, and so is all in it.
-                if there.is_some_and(|there| is_whiteout(&there)) { self.make_opaque(path) } else { Ok(()) }
+                if was_hidden { self.make_opaque(path) } else { Ok(()) }
             }
         }
     }
@@ -207,7 +208,7 @@ impl Folder {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, why));
                 }
                 None => {}
-                Some(there) if is_whiteout(&there) => {}
+                Some(there) if self.is_whiteout(parent, &there) => {}
                 Some(_) => {
                     let why = format!("`{}` is no directory", parent.display());
                     return Err(io::Error::new(io::ErrorKind::InvalidData, why));
@@ -241,9 +242,14 @@ impl Folder {
             // A layer hides what is below it, never what it brings itself.
             Some(Metadata { kind: Kind::Directory, .. }) => self.make_opaque(&hidden)?,
             Some(_) => {}
-            None => self.make(&hidden, |root, path| root.make_node(path, Kind::CharacterDevice, 0, (0, 0)))?,
+            None => self.make(&hidden, make_whiteout)?,
         }
         Ok(())
+    }
+
+    fn is_whiteout(&self, path: &Path, there: &Metadata) -> bool {
+        let is_marked = || self.root.xattrs(path).is_ok_and(|all| all.iter().any(|(name, _)| name == GONE));
+        there.kind == Kind::CharacterDevice && there.device == (0, 0) || there.kind == Kind::File && is_marked()
     }
 
     fn make_opaque(&self, path: &Path) -> io::Result<()> {
@@ -287,8 +293,15 @@ enum Xattrs {
     Capabilities,
 }
 
-fn is_whiteout(there: &Metadata) -> bool {
-    there.kind == Kind::CharacterDevice && there.device == (0, 0)
+/// Makes what says that what is below the layer is gone.
+fn make_whiteout(root: &Root, path: &Path) -> io::Result<()> {
+    match root.make_node(path, Kind::CharacterDevice, 0, (0, 0)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            root.create_file(path, 0)?;
+            root.set_xattr(path, OsStr::new(GONE), b"y")
+        }
+        outcome => outcome,
+    }
 }
 
 fn is_no_way(error: &io::Error) -> bool {

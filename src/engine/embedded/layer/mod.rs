@@ -46,6 +46,10 @@ impl Overlay {
     }
 }
 
+/// The attribute that is `y` on an empty file which says that what is below the layer is gone. Where it can, the device
+/// 0:0 says that; an overlay lets nobody make that one, and folders in it are only copied.
+pub(in crate::engine::embedded) const GONE: &str = "user.overlay.whiteout";
+
 /// How a layer's blob is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum MediaType {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 
 use super::super::beneath::{Kind, Metadata, OWNER_ATTRIBUTE, parse_owner, xattrs_of};
-use super::{LONGEST_PATH, OPAQUE_WHITEOUT, Overlay, WHITEOUT, is_of_an_image, path_of, shown};
+use super::{GONE, LONGEST_PATH, OPAQUE_WHITEOUT, Overlay, WHITEOUT, is_of_an_image, path_of, shown};
 
 /// What is found at a path.
 pub(super) struct Found<'a> {
@@ -132,13 +132,15 @@ impl Walker {
         let mut metadata = Metadata::of_stat(&stat);
         metadata.mtime = self.clamp(directory, name, fd.as_ref(), &stat)?;
         let mut found = Found { path, metadata, what: What::Socket, xattrs: Vec::new() };
-        let mut is_opaque = false;
+        let (mut is_opaque, mut is_gone) = (false, false);
         if let Some(fd) = &fd {
             let (opaque, all) = (self.overlay.opaque(), xattrs_of(fd.as_fd())?);
             for (name, value) in all {
                 let bytes = name.as_bytes();
                 if name == opaque {
                     is_opaque = value == b"y";
+                } else if name == GONE {
+                    is_gone = stat.st_size == 0;
                 } else if name == OWNER_ATTRIBUTE {
                     found.metadata.owner = parse_owner(&value).context("its kept owner is no `uid:gid`")?;
                 } else if bytes.ends_with(b".overlay.redirect") || bytes.ends_with(b".overlay.metacopy") {
@@ -155,6 +157,7 @@ impl Walker {
                 inner = Some((fd, names));
                 What::Directory { is_opaque }
             }
+            (Kind::File, Some(_)) if is_gone => What::Whiteout,
             (Kind::File, Some(fd)) => What::File(fd),
             (Kind::Symlink, _) => {
                 What::Symlink { target: rustix::fs::readlinkat(directory, name, Vec::new())?.into_bytes() }

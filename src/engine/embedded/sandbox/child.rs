@@ -21,13 +21,13 @@ use nix::unistd::{ForkResult, execve};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, set_parent_process_death_signal, umask,
-    waitpid,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, set_child_subreaper,
+    set_parent_process_death_signal, setrlimit, umask, waitpid,
 };
 
-use super::command::{Command, DEFAULT_PATH, Network};
+use super::command::{Command, DEFAULT_PATH, Limits, Network};
 use super::task::{Report, Task};
-use super::{mounts, place, raw, rights};
+use super::{descendants, mounts, place, raw, rights, user};
 
 /// The hidden first argument of a supervisor.
 pub(super) const SUPERVISE: &str = "\u{1}windlass-supervise";
@@ -36,7 +36,10 @@ pub(super) const SUPERVISE: &str = "\u{1}windlass-supervise";
 /// with none. It must be called first of all: the process may have no second thread.
 pub fn enter_hidden_verb() -> Option<ExitCode> {
     let verb = std::env::args_os().nth(1)?;
-    (verb == SUPERVISE).then(|| match supervise() {
+    if verb != SUPERVISE {
+        return user::enter_hidden_verb(&verb);
+    }
+    Some(match supervise() {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     })
@@ -58,11 +61,16 @@ fn supervise() -> io::Result<()> {
 fn contained(task: &Task, control: &UnixStream) -> anyhow::Result<Report> {
     raw::close_at_exec_from(3).context("closing what others left open")?;
     rustix::process::setsid().context("leaving the terminal")?;
-    let mut namespaces = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
-    if task.command.network == Network::None {
-        namespaces |= CloneFlags::CLONE_NEWNET;
+    if task.has_namespaces {
+        let mut namespaces = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
+        if task.command.network == Network::None {
+            namespaces |= CloneFlags::CLONE_NEWNET;
+        }
+        unshare(namespaces).context("making namespaces")?;
+    } else {
+        // Processes that lose their parent become this one's, so that it finds them all.
+        set_child_subreaper(Some(getpid())).context("adopting processes")?;
     }
-    unshare(namespaces).context("making namespaces")?;
     let first = match raw::fork_alone().context("starting a process")? {
         ForkResult::Child => {
             let report = match become_the_command(task) {
@@ -78,7 +86,11 @@ fn contained(task: &Task, control: &UnixStream) -> anyhow::Result<Report> {
     let nowhere = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdout(&nowhere)?;
     rustix::stdio::dup2_stderr(&nowhere)?;
-    wait(first, control)
+    let report = wait(first, control);
+    if !task.has_namespaces {
+        descendants::kill()?;
+    }
+    report
 }
 
 fn wait(first: Pid, control: &UnixStream) -> anyhow::Result<Report> {
@@ -109,23 +121,41 @@ struct Refused(String);
 fn become_the_command(task: &Task) -> anyhow::Result<Refused> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let command = &task.command;
-    rustix::system::sethostname(command.hostname.as_bytes()).context("setting the host name")?;
-    if command.network == Network::None {
-        raw::loopback_up().context("turning the loopback on")?;
-    }
     // Mount points are made with the modes they are asked with.
     umask(Mode::empty());
-    mounts::set_up(task)?;
-    enter_folder(&command.cwd)?;
     let nothing = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    if task.has_namespaces {
+        rustix::system::sethostname(command.hostname.as_bytes()).context("setting the host name")?;
+        if command.network == Network::None {
+            raw::loopback_up().context("turning the loopback on")?;
+        }
+        mounts::set_up(task)?;
+    } else {
+        rustix::process::chroot(&task.root).context("changing the root")?;
+        rustix::process::chdir("/")?;
+    }
+    umask(Mode::WGRP | Mode::WOTH);
+    enter_folder(&command.cwd)?;
     rustix::stdio::dup2_stdin(&nothing)?;
     raw::default_signals();
     SigSet::empty().thread_set_mask()?;
-    umask(Mode::WGRP | Mode::WOTH);
+    if task.limit_each {
+        limit_each(&command.limits)?;
+    }
     rights::take_on(command, task.may_set_groups)?;
     // Another user's process has lost it.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     Ok(Refused(execute(command)?))
+}
+
+/// Limits each process where there is no control group to limit all together.
+fn limit_each(limits: &Limits) -> io::Result<()> {
+    for (resource, limit) in [(Resource::Data, limits.memory), (Resource::Nproc, limits.pids)] {
+        if limit.is_some() {
+            setrlimit(resource, Rlimit { current: limit, maximum: limit })?;
+        }
+    }
+    Ok(())
 }
 
 /// Goes into the command's working directory, which is made where it is not there.

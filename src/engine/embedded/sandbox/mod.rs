@@ -6,19 +6,28 @@
 //! command's processes by a supervisor that kills them when windlass is gone.
 
 mod attributes;
+mod cgroup;
 mod child;
 mod command;
+mod copied;
+mod descendants;
 mod mounts;
 mod overlay;
 mod place;
+mod placed;
 mod raw;
 mod rights;
 mod run;
+mod snapshot;
+mod stacked;
 mod stop;
 mod stub;
 mod task;
+mod tree;
+mod user;
 mod workspace;
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +39,10 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 pub use child::enter_hidden_verb;
 pub use command::{Command, DEFAULT_PATH, Ended, Identity, Limits, Mount, Network, Source};
 pub use stop::Stop;
+pub use user::enter_user_namespace;
 pub use workspace::Workspace;
+
+use super::layer::Overlay;
 
 /// By which rights commands are kept apart from the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,15 +55,9 @@ pub enum Mode {
         /// run as another.
         single_id: bool,
     },
-}
-
-/// In which extended attributes a folder says that it hides what is below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overlay {
-    /// `trusted.overlay.opaque`.
-    Trusted,
-    /// `user.overlay.opaque`.
-    User,
+    /// Root in a container that may make no namespaces: a command only has another root folder, shares the container's
+    /// processes and network, and finds copies where it would find mounts.
+    Chroot,
 }
 
 /// What this machine lets windlass do. Clones are the same.
@@ -62,7 +68,11 @@ pub struct Sandbox(Arc<Inner>);
 struct Inner {
     program: PathBuf,
     mode: Mode,
-    overlay: overlay::Options,
+    may_set_groups: bool,
+    /// How overlays are mounted, or why they are not.
+    overlay: Result<overlay::Options, String>,
+    /// Why there are no namespaces, in chroot mode.
+    no_namespaces: Option<String>,
 }
 
 impl Sandbox {
@@ -86,9 +96,17 @@ impl Sandbox {
             own_mounts().context("taking mounts of our own")?;
             unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)
                 .context("making namespaces")?;
-            overlay::try_out(scratch, mode != Mode::Root)
-        })?;
-        Ok(Self(Arc::new(Inner { program: program.to_owned(), mode, overlay })))
+            Ok(overlay::try_out(scratch, mode != Mode::Root).map_err(|error| format!("{error:#}")))
+        });
+        let (mode, overlay, no_namespaces) = match overlay {
+            Ok(overlay) => (mode, overlay, None),
+            Err(error) => {
+                let why = format!("{error:#}");
+                (Mode::Chroot, Err(why.clone()), Some(why))
+            }
+        };
+        let may_set_groups = !fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny");
+        Ok(Self(Arc::new(Inner { program: program.to_owned(), mode, may_set_groups, overlay, no_namespaces })))
     }
 
     /// By which rights commands are kept apart.
@@ -98,8 +116,38 @@ impl Sandbox {
 
     /// Which attributes folders of layers must have, and committed ones have.
     pub fn overlay(&self) -> Overlay {
-        if self.0.overlay.user_attributes { Overlay::User } else { Overlay::Trusted }
+        if self.0.mode == Mode::Root && self.has_overlay() { Overlay::Trusted } else { Overlay::User }
     }
+
+    /// Whether layers are stacked by the kernel; else they are copied, and what changed is told by comparing.
+    pub fn has_overlay(&self) -> bool {
+        self.0.overlay.is_ok()
+    }
+}
+
+impl fmt::Display for Sandbox {
+    /// What works, and why not more, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.mode {
+            Mode::Root => "namespaces as root",
+            Mode::UserNamespace { single_id: false } => "a user namespace",
+            Mode::UserNamespace { single_id: true } => "a user namespace with a single id: USER must be root",
+            Mode::Chroot => "a chroot, without `--network=none`, `--security=insecure` and /proc",
+        })?;
+        match (&self.0.no_namespaces, &self.0.overlay) {
+            (Some(why), _) => write!(f, "; no namespaces: {why}"),
+            (None, Ok(_)) => f.write_str(", layers by overlay"),
+            (None, Err(why)) => write!(f, ", layers by copying; no overlay: {why}"),
+        }
+    }
+}
+
+/// Tells what [`Sandbox::find_out`] would find for this user, who need not be root.
+///
+/// # Errors
+/// When no command can be run at all.
+pub fn describe(scratch: &Path) -> anyhow::Result<String> {
+    if nix::unistd::geteuid().is_root() { Ok(Sandbox::find_out(scratch)?.to_string()) } else { user::describe(scratch) }
 }
 
 /// The whole range of ids is the machine's own.

@@ -53,6 +53,9 @@ const LINKS: [(&str, &str); 6] = [
 /// Mounts everything below `task.root` and makes that the root.
 pub(super) fn set_up(task: &Task) -> anyhow::Result<()> {
     let Task { root, private, command, .. } = task;
+    if !task.is_mounted {
+        mount_bind(root, root).and_then(|()| restrict(root, MountFlags::NODEV)).context("mounting the root")?;
+    }
     memory(private, "mode=0700", NO_PROGRAMS)?;
     processes(root)?;
     system(root, command.privileged)?;

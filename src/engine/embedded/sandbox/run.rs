@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use super::Stop;
+use super::cgroup::Group;
 use super::child::SUPERVISE;
 use super::command::Ended;
 use super::task::{Report, Task};
@@ -38,10 +39,11 @@ impl Drop for Supervisor {
     }
 }
 
-/// Runs `task` to its end; `said` gets what it writes, in the order of each stream, and is waited for.
+/// Runs `task` to its end, in `group` where there is one; `said` gets what it writes, in the order of each stream, and is waited for.
 pub(super) fn run(
     program: &Path,
     task: &Task,
+    group: Option<&Group>,
     said: &(dyn Fn(Stream, &[u8]) + Sync),
     stop: &Stop,
 ) -> anyhow::Result<Ended> {
@@ -62,6 +64,9 @@ pub(super) fn run(
     let mut supervisor = Supervisor { child, control };
     let mut stdout = supervisor.child.stdout.take().map(OwnedFd::from).map(Output::new).transpose()?;
     let mut stderr = supervisor.child.stderr.take().map(OwnedFd::from).map(Output::new).transpose()?;
+    if let Some(group) = group {
+        group.add(supervisor.child.id()).context("limiting a command")?;
+    }
     task.send(&mut supervisor.control).context("telling a command's supervisor what to do")?;
     supervisor.control.set_nonblocking(true)?;
 

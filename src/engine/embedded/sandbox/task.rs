@@ -12,6 +12,12 @@ use super::command::Command;
 pub(super) struct Task {
     /// Where the root file system is.
     pub(super) root: PathBuf,
+    /// Whether something is mounted there, as it must be in the end.
+    pub(super) is_mounted: bool,
+    /// Whether there are namespaces and mounts. Without them all is in place already.
+    pub(super) has_namespaces: bool,
+    /// Whether limits are not a control group's.
+    pub(super) limit_each: bool,
     /// An empty folder, for what the command finds in memory.
     pub(super) private: PathBuf,
     /// What is run. Its mounts have no `Source::Layers` any more.
