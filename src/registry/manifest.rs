@@ -78,7 +78,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Manifest, String> {
 
 /// The entry for a platform: the exact one, else one of the same system and architecture whose variant is what that
 /// architecture has where none is written.
-pub(super) fn choose(entries: &[(ImageDigest, Option<Platform>)], wanted: &Platform) -> Option<ImageDigest> {
+pub fn choose(entries: &[(ImageDigest, Option<Platform>)], wanted: &Platform) -> Option<ImageDigest> {
     let mut platforms = entries.iter().filter_map(|(digest, platform)| Some((*digest, platform.as_ref()?)));
     let exact = platforms.clone().find(|(_, platform)| *platform == wanted);
     exact.or_else(|| platforms.find(|(_, platform)| runs_as(platform, wanted))).map(|(digest, _)| digest)

@@ -20,5 +20,6 @@ pub use client::{Options, Registry, RemoteImage, RemoteManifests};
 pub use credentials::{Credentials, Helpers, Keychain};
 pub use download::DownloadError;
 pub use error::Error;
+pub use manifest::choose;
 pub use manifests::RemoteManifest;
 pub use retry::{Again, Retry, RetryPolicy};

@@ -10,6 +10,7 @@ mod config_schema;
 mod docker_connect;
 mod dockerfile_buildkit;
 mod dockerfile_oracle;
+mod embedded_files;
 mod embedded_registry;
 mod engine_build;
 mod engine_build_limits;

@@ -1,12 +1,14 @@
 //! Images: manifests, configurations and layers, in a store.
 
 mod config;
+mod layout;
 mod manifest;
 mod registry;
 
 use anyhow::{Context as _, bail};
 
 pub use config::{ContainerConfig, Empty, Healthcheck, History, ImageConfig};
+pub use layout::{Chosen, Named, load_oci, write_docker_archive, write_oci};
 use manifest::{Descriptor, Manifest};
 pub use registry::{Moved, pull, push};
 

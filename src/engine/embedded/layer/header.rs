@@ -103,6 +103,21 @@ pub(super) fn encode(fields: &Fields<'_>) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The header of a file that belongs to root and to no time.
+pub(in crate::engine::embedded) fn of_file(path: &str, size: u64) -> anyhow::Result<Vec<u8>> {
+    encode(&Fields {
+        path: path.as_bytes(),
+        entry_type: EntryType::Regular,
+        link: b"",
+        size,
+        mode: 0o644,
+        owner: (0, 0),
+        mtime: 0,
+        device: (0, 0),
+        xattrs: &[],
+    })
+}
+
 /// Cuts a path at a `/` so that both parts fit.
 fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.len() <= NAME {

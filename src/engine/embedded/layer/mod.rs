@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use apply::{Limits, apply};
 pub use archive::{Archive, Entry, EntryKind};
+pub(in crate::engine::embedded) use header::of_file as header_of_file;
 pub use uncompressed::Uncompressed;
 
 pub use write::write;

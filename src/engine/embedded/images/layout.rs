@@ -1,0 +1,346 @@
+//! Images as files: folders in the OCI image layout, and archives that `docker load` and `podman load` read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::super::layer::{Layer, MediaType, Uncompressed, header_of_file};
+use super::super::store::Store;
+use super::manifest::{Descriptor, Manifest};
+use super::{Image, load};
+use crate::model::{Digest, ImageDigest, Platform, Reference};
+use crate::registry;
+
+const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// The annotation of an entry's name (OCI image layout specification, "index.json file").
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// No index or manifest is longer, in bytes: registries cap them at 4 MiB.
+const LONGEST_INDEX: u64 = 8 << 20;
+
+/// An image with the name that it goes by elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The image.
+    pub image: Image,
+    /// Its name; an archive may have one without.
+    pub name: Option<Reference>,
+}
+
+/// The list of a layout's images. An entry is kept as it is, whoever wrote it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Index {
+    schema_version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    media_type: Option<String>,
+    manifests: Vec<Value>,
+}
+
+/// What is read of an entry.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    digest: String,
+    platform: Option<EntryPlatform>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct EntryPlatform {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+/// Puts images into a folder in the OCI image layout, which is made where it is not there. Of what is in it already,
+/// an image of the same name is replaced, and all else stays.
+///
+/// # Errors
+/// When the folder holds something else, a blob is not in the store, or a file can't be written.
+pub fn write_oci(store: &Store, images: &[Named], folder: &Path) -> anyhow::Result<()> {
+    let in_context = || format!("writing images to `{}`", folder.display());
+    let blobs = folder.join("blobs/sha256");
+    let index_file = folder.join("index.json");
+    let is_new = !index_file.try_exists().with_context(in_context)?;
+    if is_new && folder.is_dir() && fs::read_dir(folder).with_context(in_context)?.next().is_some() {
+        bail!("`{}` holds something, and no OCI layout", folder.display());
+    }
+    fs::create_dir_all(&blobs).with_context(in_context)?;
+    let mut index = if is_new {
+        Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests: Vec::new() }
+    } else {
+        serde_json::from_slice(&fs::read(&index_file).with_context(in_context)?)
+            .with_context(|| format!("`{}` is no index", index_file.display()))?
+    };
+    for (digest, size) in blobs_of(store, images)? {
+        let path = blobs.join(digest.hex());
+        if !fs::metadata(&path).is_ok_and(|there| there.len() == size) {
+            let unfinished = blobs.join(format!(".{}", digest.hex()));
+            fs::copy(store.blob_path(&digest), &unfinished).with_context(in_context)?;
+            fs::rename(unfinished, path).with_context(in_context)?;
+        }
+    }
+    for named in images {
+        let name = named.name.as_ref().map(written_out);
+        let is_same = |entry: &Value| match &name {
+            Some(name) => entry["annotations"][REF_NAME] == name.as_str(),
+            None => entry["digest"] == named.image.manifest.to_string() && entry["annotations"].is_null(),
+        };
+        index.manifests.retain(|entry| !is_same(entry));
+        index.manifests.push(entry_of(store, named)?);
+    }
+    fs::write(folder.join("oci-layout"), LAYOUT).with_context(in_context)?;
+    let unfinished = folder.join(".index.json");
+    fs::write(&unfinished, serde_json::to_vec(&index)?).with_context(in_context)?;
+    fs::rename(unfinished, index_file).with_context(in_context)
+}
+
+/// Writes images as an archive that `docker load` reads (20.10 and later), `podman load`, and whoever reads an OCI
+/// layout in an archive: both descriptions name the same blobs.
+///
+/// # Errors
+/// When a blob is not in the store, or the archive can't be written.
+pub fn write_docker_archive(store: &Store, images: &[Named], to: &mut dyn Write) -> anyhow::Result<()> {
+    let blobs = blobs_of(store, images)?;
+    for (digest, size) in &blobs {
+        let mut blob = File::open(store.blob_path(digest))?;
+        put_file(to, &blob_name(digest), *size, &mut blob)?;
+    }
+    let mut written: BTreeSet<Digest> = blobs.keys().copied().collect();
+    let mut list = Vec::new();
+    for Named { image, name } in images {
+        let mut layers = Vec::new();
+        for layer in &image.layers {
+            layers.push(blob_name(&put_for_docker(store, layer, &mut written, to)?));
+        }
+        // Docker reads no name with a digest.
+        let name = name.as_ref().and_then(|name| Some(format!("{}:{}", name.repository(), name.tag_or_latest()?)));
+        let tags: Vec<String> = name.into_iter().collect();
+        list.push(serde_json::json!({ "Config": blob_name(image.id.digest()), "RepoTags": tags, "Layers": layers }));
+    }
+    let entries = images.iter().map(|named| entry_of(store, named)).collect::<anyhow::Result<_>>()?;
+    let index = Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests: entries };
+    let texts = [
+        ("index.json", serde_json::to_vec(&index)?),
+        ("manifest.json", serde_json::to_vec(&list)?),
+        ("oci-layout", LAYOUT.as_bytes().to_vec()),
+    ];
+    for (name, text) in texts {
+        put_file(to, name, text.len() as u64, &mut text.as_slice())?;
+    }
+    Ok(to.write_all(&[0; 1024])?)
+}
+
+/// The file that Docker reads a layer from: its blob, unpacked where Docker before 23 could not.
+fn put_for_docker(
+    store: &Store,
+    layer: &Layer,
+    written: &mut BTreeSet<Digest>,
+    to: &mut dyn Write,
+) -> anyhow::Result<Digest> {
+    if layer.media_type != MediaType::Zstd {
+        return Ok(layer.blob);
+    }
+    if written.insert(layer.diff_id) {
+        let mut plain = store.new_blob()?;
+        let size = io::copy(&mut Uncompressed::new(File::open(store.blob_path(&layer.blob))?)?, plain.file())?;
+        io::Seek::rewind(plain.file())?;
+        put_file(to, &blob_name(&layer.diff_id), size, plain.file())?;
+    }
+    Ok(layer.diff_id)
+}
+
+fn put_file(to: &mut dyn Write, name: &str, size: u64, from: &mut dyn Read) -> anyhow::Result<()> {
+    to.write_all(&header_of_file(name, size)?)?;
+    if io::copy(&mut from.take(size), to)? != size {
+        bail!("`{name}` is shorter than it should be");
+    }
+    let padding = (512 - size % 512) % 512;
+    Ok(to.write_all(&[0; 512][..usize::try_from(padding).expect("it is less than 512")])?)
+}
+
+fn blob_name(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+/// The blobs of images with their lengths, all of which are in the store.
+fn blobs_of(store: &Store, images: &[Named]) -> anyhow::Result<BTreeMap<Digest, u64>> {
+    let mut blobs = BTreeMap::new();
+    for Named { image, name: _ } in images {
+        let digest = image.manifest.digest();
+        let manifest = store.blob(digest)?.with_context(|| format!("the image `{digest}` is not in the store"))?;
+        blobs.insert(*digest, manifest.len() as u64);
+        let Manifest { config, layers, .. } = Manifest::read(&manifest)?;
+        for Descriptor { digest, size, .. } in layers.into_iter().chain([config]) {
+            if !store.has(&digest, size)? {
+                bail!("the blob `{digest}` is not in the store");
+            }
+            blobs.insert(digest, size);
+        }
+    }
+    Ok(blobs)
+}
+
+fn entry_of(store: &Store, Named { image, name }: &Named) -> anyhow::Result<Value> {
+    let bytes = store.blob(image.manifest.digest())?.context("its manifest is not in the store")?;
+    let Platform { os, architecture, variant } = image.config.platform();
+    let mut entry = serde_json::json!({
+        "mediaType": Manifest::read(&bytes)?.written_type(),
+        "digest": image.manifest.to_string(),
+        "size": bytes.len(),
+        "platform": { "architecture": architecture, "os": os },
+    });
+    if let Some(variant) = variant {
+        entry["platform"]["variant"] = variant.into();
+    }
+    if let Some(name) = name {
+        entry["annotations"] = serde_json::json!({ REF_NAME: written_out(name) });
+    }
+    Ok(entry)
+}
+
+/// With the registry, as Podman takes a short name for one of its own.
+fn written_out(name: &Reference) -> String {
+    let repository = name.repository();
+    let tag = name.tag_or_latest().map_or_else(String::new, |tag| format!(":{tag}"));
+    format!("{}/{}{tag}", repository.registry(), repository.path())
+}
+
+/// Whether two names are one, in whichever form each is written.
+fn is_same_name(a: &str, b: &str) -> bool {
+    let written_out = |name: &str| name.parse::<Reference>().map(|name| written_out(&name));
+    a == b || matches!((written_out(a), written_out(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Which image of a layout is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen<'a> {
+    /// The only one.
+    Only,
+    /// The one of this name.
+    Name(&'a str),
+    /// The one, or the index, with this digest.
+    Digest(ImageDigest),
+}
+
+/// Copies an image of a folder in the OCI image layout into the store, for a platform where there are several.
+///
+/// # Errors
+/// When the folder is no layout, does not have the image, or a blob is not what its digest says.
+pub fn load_oci(store: &Store, folder: &Path, chosen: Chosen<'_>, platform: &Platform) -> anyhow::Result<Image> {
+    let in_context = || format!("reading the OCI layout `{}`", folder.display());
+    let index = read_at_most(&folder.join("index.json")).with_context(in_context)?;
+    let entries = entries_of(&index).with_context(in_context)?;
+    let is_chosen = |entry: &&Entry| match chosen {
+        Chosen::Only => true,
+        Chosen::Name(name) => entry.annotations.get(REF_NAME).is_some_and(|there| is_same_name(there, name)),
+        Chosen::Digest(digest) => entry.digest == digest.to_string(),
+    };
+    let found: Vec<&Entry> = entries.iter().filter(is_chosen).collect();
+    let digest = match (found.as_slice(), chosen) {
+        ([entry], _) => entry.digest.parse::<ImageDigest>()?,
+        // It may be named in an index only.
+        ([], Chosen::Digest(digest)) => digest,
+        ([], Chosen::Name(name)) => bail!("the OCI layout `{}` has no image `{name}`", folder.display()),
+        ([], Chosen::Only) => bail!("the OCI layout `{}` has no image", folder.display()),
+        (found, _) => choose(found.iter().copied(), platform)?
+            .with_context(|| format!("the OCI layout `{}` has several such images", folder.display()))?,
+    };
+    let manifest = take(store, folder, digest, platform).with_context(in_context)?;
+    load(store, manifest)
+}
+
+/// Copies an image, or that of an index for the platform, and tells the digest of its manifest.
+fn take(store: &Store, folder: &Path, digest: ImageDigest, platform: &Platform) -> anyhow::Result<ImageDigest> {
+    let bytes = read_blob(folder, &digest)?;
+    let Ok(manifest) = Manifest::read(&bytes) else {
+        let entries = entries_of(&bytes)?;
+        let inner = choose(entries.iter(), platform)?.with_context(|| format!("it has no image for {platform}"))?;
+        let bytes = read_blob(folder, &inner)?;
+        return take_image(store, folder, inner, &bytes, &Manifest::read(&bytes)?);
+    };
+    take_image(store, folder, digest, &bytes, &manifest)
+}
+
+fn take_image(
+    store: &Store,
+    folder: &Path,
+    digest: ImageDigest,
+    bytes: &[u8],
+    manifest: &Manifest,
+) -> anyhow::Result<ImageDigest> {
+    for Descriptor { digest, size, .. } in manifest.layers.iter().chain([&manifest.config]) {
+        if store.has(digest, *size)? {
+            continue;
+        }
+        let mut from = File::open(folder.join(blob_name(digest))).with_context(|| format!("the blob `{digest}`"))?;
+        let mut blob = store.new_blob()?;
+        let mut hashed = Hashed { to: blob.file(), hash: Sha256::new() };
+        io::copy(&mut Read::by_ref(&mut from).take(size.saturating_add(1)), &mut hashed)?;
+        if Digest::from_bytes(hashed.hash.finalize().into()) != *digest {
+            bail!("the blob `{digest}` is not what its name says");
+        }
+        store.keep_blob(blob, digest)?;
+    }
+    store.put_blob(bytes)?;
+    store.set_id(&crate::model::ImageId::new(manifest.config.digest), digest)?;
+    Ok(digest)
+}
+
+struct Hashed<'a> {
+    to: &'a mut File,
+    hash: Sha256,
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n_written = self.to.write(bytes)?;
+        self.hash.update(&bytes[..n_written]);
+        Ok(n_written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+fn entries_of(index: &[u8]) -> anyhow::Result<Vec<Entry>> {
+    let Index { manifests, .. } = serde_json::from_slice(index).context("it is no index of images")?;
+    manifests.into_iter().map(|entry| serde_json::from_value(entry).context("an entry of the index")).collect()
+}
+
+fn choose<'a>(entries: impl Iterator<Item = &'a Entry>, platform: &Platform) -> anyhow::Result<Option<ImageDigest>> {
+    let mut platforms = Vec::new();
+    for Entry { digest, platform, .. } in entries {
+        let platform = platform.as_ref().map(|EntryPlatform { os, architecture, variant }| Platform {
+            os: os.clone(),
+            architecture: architecture.clone(),
+            variant: variant.clone().filter(|variant| !variant.is_empty()),
+        });
+        platforms.push((digest.parse()?, platform));
+    }
+    Ok(registry::choose(&platforms, platform))
+}
+
+fn read_blob(folder: &Path, digest: &ImageDigest) -> anyhow::Result<Vec<u8>> {
+    let bytes =
+        read_at_most(&folder.join(blob_name(digest.digest()))).with_context(|| format!("the blob `{digest}`"))?;
+    if Sha256::digest(&bytes).as_slice() != digest.digest().as_bytes() {
+        bail!("the blob `{digest}` is not what its name says");
+    }
+    Ok(bytes)
+}
+
+fn read_at_most(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LONGEST_INDEX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
