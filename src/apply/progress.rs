@@ -71,7 +71,9 @@ impl<'a> Progress<'a> {
         let step = &self.steps[at];
         let is_allowed = match self.halt {
             None => true,
-            Some(Halt::Failed) => step.action.is_change() && step.undo.is_empty() && self.is_begun(step),
+            Some(Halt::Failed) => {
+                !matches!(step.action, Action::Await(_)) && step.undo.is_empty() && self.is_begun(step)
+            }
             Some(Halt::Stopped) => false,
         };
         self.status[at] == Status::Open
@@ -115,7 +117,13 @@ impl<'a> Progress<'a> {
 
     /// Whether a step that is underway is not worth waiting for any more.
     pub(super) fn is_needless(&self, at: usize) -> bool {
-        self.halt.is_some() && self.steps[at].action.may_be_left()
+        let action = &self.steps[at].action;
+        match self.halt {
+            None => false,
+            // What was superseded may end what it is at.
+            Some(Halt::Failed) => action.may_be_left() && !matches!(action, Action::Drain { .. }),
+            Some(Halt::Stopped) => action.may_be_left(),
+        }
     }
 
     /// The containers that were changed.

@@ -128,6 +128,7 @@ impl World {
     fn perform(&mut self, action: &Action) -> Result<(), HostError> {
         match action {
             Action::Await(wait) => self.wait(wait),
+            Action::Drain { .. } => Ok(()),
             Action::Reconnect { name, aliases, .. } => {
                 self.call(|world| world.container(name).map(|c| c.observed.aliases = None))?;
                 self.call(|world| world.container(name).map(|c| c.observed.aliases = Some(aliases.clone())))
@@ -199,7 +200,7 @@ impl World {
                     container.observed.aliases = None;
                 }
             }
-            Action::Await(_) | Action::Reconnect { .. } => {}
+            Action::Await(_) | Action::Drain { .. } | Action::Reconnect { .. } => {}
         }
         Ok(())
     }

@@ -92,7 +92,15 @@ pub enum Action {
         /// The container.
         name: String,
     },
-    /// Connect a container to the project's network under these names, after taking it off where it is on.
+    /// Wait while a container that nobody finds by its names any more ends what it is at. Changes nothing.
+    Drain {
+        /// The container.
+        name: String,
+        /// For how long.
+        time: Duration,
+    },
+    /// Give a container these names on the project's network, and no others. One that is on it keeps its address there
+    /// where the engine can do that, and with it its connections.
     Reconnect {
         /// The container.
         name: String,
@@ -134,7 +142,7 @@ pub enum Action {
 impl Action {
     /// Whether the action changes something on the host.
     pub fn is_change(&self) -> bool {
-        !matches!(self, Self::Await(_))
+        !matches!(self, Self::Await(_) | Self::Drain { .. })
     }
 
     /// The container that it does something to, as the engine names it.
@@ -150,6 +158,7 @@ impl Action {
             | Self::Stop { name, .. }
             | Self::Restart { name, .. }
             | Self::Unpause { name }
+            | Self::Drain { name, .. }
             | Self::Reconnect { name, .. }
             | Self::Connect { name, .. }
             | Self::Disconnect { name, .. }
@@ -159,7 +168,7 @@ impl Action {
 
     /// Whether it touches no container, and can be broken off without the engine going on with it.
     pub fn may_be_left(&self) -> bool {
-        matches!(self, Self::Await(_) | Self::Pull { .. })
+        matches!(self, Self::Await(_) | Self::Drain { .. } | Self::Pull { .. })
     }
 }
 
@@ -254,6 +263,8 @@ pub enum Cause {
     HandsOver,
     /// A container that is to take over a port needs it while it shows that it is good.
     Needed(ContainerName),
+    /// It is good, and may be found by its names.
+    Good,
     /// A newer version is good.
     Superseded,
     /// It claims a port of the host that another one needs.
@@ -310,6 +321,10 @@ impl fmt::Display for Action {
             Self::Stop { name, grace: _ } => write!(f, "stop `{name}`"),
             Self::Restart { name, grace: _ } => write!(f, "restart `{name}`"),
             Self::Unpause { name } => write!(f, "unpause `{name}`"),
+            Self::Drain { name, time } => write!(f, "let `{name}` end what it is at for {}", format_duration(*time)),
+            Self::Reconnect { name, network, aliases } if aliases.is_empty() => {
+                write!(f, "take its names on network `{network}` from `{name}`")
+            }
             Self::Reconnect { name, network, .. } => write!(f, "connect `{name}` to network `{network}`"),
             Self::Connect { name, network, aliases: _ } => write!(f, "connect `{name}` to network `{network}`"),
             Self::Disconnect { name, network } => write!(f, "take `{name}` off network `{network}`"),
@@ -332,6 +347,7 @@ impl fmt::Display for Cause {
             Self::MakesRoom(why) => write!(f, "the new one starts after it has stopped: {why}"),
             Self::HandsOver => f.write_str("the new one takes over its port"),
             Self::Needed(container) => write!(f, "`{container}` needs it before it takes over a port"),
+            Self::Good => f.write_str("it is good"),
             Self::Superseded => f.write_str("the new one is good"),
             Self::HoldsPort(container) => write!(f, "`{container}` needs its port"),
             Self::DependencyReplaced(container) => write!(f, "`{container}` was replaced"),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::Docker;
 use bollard::models::{
-    EndpointSettings, Network, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
-    VolumeCreateRequest,
+    EndpointIpamConfig, EndpointSettings, Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkDisconnectRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters::{ListNetworksOptionsBuilder, ListVolumesOptionsBuilder};
 
@@ -20,20 +20,41 @@ pub async fn networks(docker: &Docker, containing: &str) -> Result<BTreeMap<Stri
     Ok(found.into_iter().filter_map(|network| Some((network.name.clone()?, network))).collect())
 }
 
-/// Makes a bridge network; an internal one leads nowhere.
-pub async fn create_network(
+/// Makes a bridge network on which containers can keep their addresses. That needs a subnet that the engine was told: it
+/// is told the one that it chose itself. Where somebody else takes that meanwhile, the engine chooses, and addresses change.
+pub async fn create_network(docker: &Docker, name: &str, labels: &BTreeMap<String, String>) -> Result<(), Failure> {
+    make_network(docker, request(name, labels)).await?;
+    let found = networks(docker, name).await?.remove(name);
+    let Some(ipam) = found.and_then(|network| network.ipam).filter(|ipam| ipam.config.is_some()) else { return Ok(()) };
+    remove_network(docker, name).await?;
+    let config =
+        ipam.config.into_iter().flatten().map(|chosen| IpamConfig { subnet: chosen.subnet, ..IpamConfig::default() });
+    let ipam = Ipam { config: Some(config.collect()), ..Ipam::default() };
+    match make_network(docker, NetworkCreateRequest { ipam: Some(ipam), ..request(name, labels) }).await {
+        Err(Failure::Refused(_)) => make_network(docker, request(name, labels)).await,
+        other => other,
+    }
+}
+
+/// Makes a bridge network that leads nowhere.
+pub async fn create_internal_network(
     docker: &Docker,
     name: &str,
-    is_internal: bool,
     labels: &BTreeMap<String, String>,
 ) -> Result<(), Failure> {
-    let request = NetworkCreateRequest {
+    make_network(docker, NetworkCreateRequest { internal: Some(true), ..request(name, labels) }).await
+}
+
+fn request(name: &str, labels: &BTreeMap<String, String>) -> NetworkCreateRequest {
+    NetworkCreateRequest {
         name: name.to_owned(),
         driver: Some("bridge".to_owned()),
-        internal: Some(is_internal),
         labels: Some(labels.clone().into_iter().collect()),
         ..NetworkCreateRequest::default()
-    };
+    }
+}
+
+async fn make_network(docker: &Docker, request: NetworkCreateRequest) -> Result<(), Failure> {
     answer(docker, docker.create_network(request)).await.map(drop)
 }
 
@@ -49,7 +70,15 @@ pub async fn connect(
     container: &str,
     aliases: &BTreeSet<String>,
 ) -> Result<(), Failure> {
-    let endpoint = EndpointSettings { aliases: Some(aliases.iter().cloned().collect()), ..EndpointSettings::default() };
+    connect_as(docker, network, container, endpoint(aliases)).await
+}
+
+async fn connect_as(
+    docker: &Docker,
+    network: &str,
+    container: &str,
+    endpoint: EndpointSettings,
+) -> Result<(), Failure> {
     let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
     match answer(docker, docker.connect_network(network, request)).await {
         // Docker's words, and Podman's.
@@ -60,6 +89,36 @@ pub async fn connect(
         }
         other => other,
     }
+}
+
+/// Connects a container to a network under these names and no others besides its own. One that is on it is taken off and
+/// comes back with the address that it had, so that its connections go on; where the engine gives it another, they don't.
+pub async fn reconnect(
+    docker: &Docker,
+    network: &str,
+    container: &str,
+    aliases: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let found = answer(docker, unless_missing(docker.inspect_container(container, None))).await?;
+    let networks = found.and_then(|found| found.network_settings?.networks);
+    let address = networks.and_then(|networks| networks.get(network)?.ip_address.clone());
+    disconnect(docker, network, container).await?;
+    if let Some(address) = address.filter(|address| !address.is_empty()) {
+        let endpoint = EndpointSettings {
+            ipam_config: Some(EndpointIpamConfig { ipv4_address: Some(address), ..EndpointIpamConfig::default() }),
+            ..endpoint(aliases)
+        };
+        match connect_as(docker, network, container, endpoint).await {
+            // Docker lets nobody choose where it chose the subnet; and the address may have been given away.
+            Err(Failure::Refused(_)) => {}
+            other => return other,
+        }
+    }
+    connect_as(docker, network, container, endpoint(aliases)).await
+}
+
+fn endpoint(aliases: &BTreeSet<String>) -> EndpointSettings {
+    EndpointSettings { aliases: Some(aliases.iter().cloned().collect()), ..EndpointSettings::default() }
 }
 
 /// Takes a container off a network; one that is not on it is fine.

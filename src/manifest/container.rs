@@ -18,6 +18,10 @@ pub const DEFAULT_HEALTHY_FOR: Duration = Duration::from_secs(1);
 /// How long a new container may take to become good where nothing is said.
 pub const DEFAULT_UPDATE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long an old container goes on once the new one has its names, where nothing is said. Arbitrary; long enough that who
+/// has just looked up its address has asked what there was to ask.
+pub const DEFAULT_DRAIN: Duration = Duration::from_secs(1);
+
 /// Everything that is wanted of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerSpec {
@@ -27,7 +31,7 @@ pub struct ContainerSpec {
     pub command: Option<Vec<String>>,
     /// The entrypoint; the image's where there is none. Empty means that there shall be none.
     pub entrypoint: Option<Vec<String>>,
-    /// The host name; the container's name where there is none.
+    /// The host name; the container's name and the project's where there is none.
     pub hostname: Option<String>,
     /// `user[:group]`; the image's where there is none.
     pub user: Option<String>,
@@ -178,6 +182,8 @@ pub struct Update {
     pub healthy_for: Duration,
     /// How long it may take to become good.
     pub timeout: Duration,
+    /// How long the old one goes on once the new one has its names.
+    pub drain: Duration,
     /// What is done when it does not.
     pub on_failure: OnFailure,
     /// Whether an image that the engine lacks is pulled.
@@ -190,6 +196,7 @@ impl Default for Update {
             order: None,
             healthy_for: DEFAULT_HEALTHY_FOR,
             timeout: DEFAULT_UPDATE_TIMEOUT,
+            drain: DEFAULT_DRAIN,
             on_failure: OnFailure::Rollback,
             pull: true,
         }

@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 
 pub use confines::Confines;
 pub use container::{
-    Condition, ContainerSpec, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT, Dependency, EnvValue,
-    Healthcheck, ImageSource, OnFailure, Order, RestartPolicy, Update,
+    Condition, ContainerSpec, DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT,
+    Dependency, EnvValue, Healthcheck, ImageSource, OnFailure, Order, RestartPolicy, Update,
 };
 pub use port::{PortBinding, Protocol};
 pub use problem::{Part, PathStep, Problem};

@@ -10,8 +10,8 @@ use super::problem::{Problem, Problems};
 use super::volume::parse_mount;
 use super::wire::{ContainerEntry, DependencyEntry, HealthcheckEntry, UpdateEntry};
 use super::{
-    ContainerSpec, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT, Dependency, Healthcheck,
-    ImageSource, Mount, Order, PortBinding, RestartPolicy, Update,
+    ContainerSpec, DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT, Dependency,
+    Healthcheck, ImageSource, Mount, Order, PortBinding, RestartPolicy, Update,
 };
 use crate::diag::did_you_mean;
 use crate::model::{ContainerName, ImageName, Reference, parse_duration};
@@ -336,7 +336,7 @@ fn health(problems: &mut Problems, entry: &HealthcheckEntry) -> Option<Healthche
 }
 
 fn update_policy(problems: &mut Problems, entry: &UpdateEntry, ports: &BTreeSet<PortBinding>) -> Update {
-    let UpdateEntry { order, healthy_for, timeout, on_failure, pull } = entry;
+    let UpdateEntry { order, healthy_for, timeout, drain, on_failure, pull } = entry;
     if *order == Some(Order::StartFirst)
         && let Some(port) = ports.iter().find(|port| port.host.is_some())
     {
@@ -347,6 +347,7 @@ fn update_policy(problems: &mut Problems, entry: &UpdateEntry, ports: &BTreeSet<
         order: *order,
         healthy_for: duration(problems, "healthy_for", healthy_for.as_ref()).unwrap_or(DEFAULT_HEALTHY_FOR),
         timeout: positive(problems, "timeout", timeout.as_ref()).unwrap_or(DEFAULT_UPDATE_TIMEOUT),
+        drain: duration(problems, "drain", drain.as_ref()).unwrap_or(DEFAULT_DRAIN),
         on_failure: on_failure.unwrap_or_default(),
         pull: pull.unwrap_or(true),
     }

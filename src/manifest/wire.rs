@@ -68,7 +68,7 @@ pub struct ContainerEntry {
     #[serde(default, deserialize_with = "scalars::words", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::words_schema")]
     pub entrypoint: Option<Vec<String>>,
-    /// The host name inside; the container's name where left away.
+    /// The host name inside; `NAME.PROJECT` where left away. On the network it is one more name, which it has from its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::text_schema")]
     pub hostname: Option<String>,
@@ -224,6 +224,11 @@ pub struct UpdateEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::duration_schema")]
     pub timeout: Option<String>,
+    /// How long the old container goes on, once the new one has its names on the network, so that it ends what it is at
+    /// (default `1s`). Only where both run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::duration_schema")]
+    pub drain: Option<String>,
     /// What is done when it does not become good: `rollback` (the default) goes back to the former container, `stop`
     /// stops the run and leaves both as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]

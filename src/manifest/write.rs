@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::volume::format_mount;
 use super::wire::{ImageEntry, ManifestFile, VERSION};
 use super::{
-    ContainerEntry, ContainerSpec, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT, Dependency,
-    DependencyEntry, Healthcheck, HealthcheckEntry, Manifest, ManifestImage, OnFailure, RestartPolicy, Update,
-    UpdateEntry,
+    ContainerEntry, ContainerSpec, DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT,
+    Dependency, DependencyEntry, Healthcheck, HealthcheckEntry, Manifest, ManifestImage, OnFailure, RestartPolicy,
+    Update, UpdateEntry,
 };
 use crate::model::format_duration;
 
@@ -139,11 +139,12 @@ impl From<&Healthcheck> for HealthcheckEntry {
 
 impl From<&Update> for UpdateEntry {
     fn from(update: &Update) -> Self {
-        let Update { order, healthy_for, timeout, on_failure, pull } = update;
+        let Update { order, healthy_for, timeout, drain, on_failure, pull } = update;
         Self {
             order: *order,
             healthy_for: unless_default(*healthy_for, DEFAULT_HEALTHY_FOR),
             timeout: unless_default(*timeout, DEFAULT_UPDATE_TIMEOUT),
+            drain: unless_default(*drain, DEFAULT_DRAIN),
             on_failure: (*on_failure != OnFailure::default()).then_some(*on_failure),
             pull: (!pull).then_some(false),
         }

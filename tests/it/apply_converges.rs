@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use proptest::prelude::*;
 use windlass::apply::{
-    Action, Behaviour, Desired, Emptying, Error, Fault, Former, Host, HostError, HostState, RunState,
+    Action, Behaviour, Desired, Emptying, Error, Fault, Former, Health, Host, HostError, HostState, RunState,
     SimulatedContainer, SimulatedHost, World, converge,
 };
 use windlass::event::NoSink;
@@ -96,6 +96,8 @@ fn happening() -> impl Strategy<Value = Happening> {
 struct Watched<'a> {
     host: &'a SimulatedHost,
     always: BTreeSet<ContainerName>,
+    /// Those of them that are found by their names all the time.
+    found: BTreeSet<ContainerName>,
     n_asked: AtomicUsize,
 }
 
@@ -112,6 +114,9 @@ impl Host for Watched<'_> {
         let outcome = self.host.perform(action).await;
         for name in &self.always {
             assert!(somebody_serves(&self.host.world(), name), "`{name}` does not serve after: {action}");
+        }
+        for name in &self.found {
+            assert!(somebody_is_found(&self.host.world(), name), "`{name}` is not found after: {action}");
         }
         outcome
     }
@@ -133,6 +138,17 @@ fn always_serving(world: &World, manifest: &Manifest) -> BTreeSet<ContainerName>
     manifest.containers.iter().filter(|(name, spec)| may_not_stop(name, spec)).map(|(name, _)| name.clone()).collect()
 }
 
+/// Whether a container that serves is found by a name.
+fn somebody_is_found(world: &World, name: &ContainerName) -> bool {
+    world.containers.values().any(|found| {
+        let observed = &found.observed;
+        observed.container == *name
+            && observed.run == RunState::Running
+            && matches!(observed.health, Health::Unchecked | Health::Healthy)
+            && observed.aliases.as_ref().is_some_and(|names| names.contains(name.as_str()))
+    })
+}
+
 /// Applies a manifest, and tells how many calls changed something.
 fn apply(host: &SimulatedHost, manifest: &str, fault: Option<(usize, Fault)>) -> Result<usize, Error> {
     apply_until(host, manifest, fault, std::future::pending())
@@ -149,7 +165,15 @@ fn apply_until(
     let n_before = host.world().n_changes;
     host.world().fault = fault.map(|(at, fault)| (n_before + at, fault));
     let always = always_serving(&host.world(), manifest);
-    let watched = Watched { host, always, n_asked: AtomicUsize::new(n_before) };
+    // A name more, or one less, takes a container off its network for a moment.
+    let wanted = desired(manifest);
+    let has_its_names = |name: &&ContainerName| {
+        let world = host.world();
+        let mut of_that_name = world.containers.values().filter(|found| found.observed.container == **name);
+        of_that_name.all(|found| found.observed.aliases.as_ref() == Some(&wanted.containers[*name].aliases))
+    };
+    let found = always.iter().filter(has_its_names).cloned().collect();
+    let watched = Watched { host, always, found, n_asked: AtomicUsize::new(n_before) };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcome = runtime.block_on(converge(&watched, &desired(manifest), Emptying::Allowed, &NoSink, stop));
     host.world().fault = None;

@@ -170,6 +170,13 @@ fn the_new_one_is_started_first_where_it_can() {
                 else stop `shop-db.next`, remove `shop-db.next`
             wait until `shop-db.next` is good, 1m at most, because it was started
                 else stop `shop-db.next`, remove `shop-db.next`
+            connect `shop-db.next` to network `shop`, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            take its names on network `shop` from `shop-db`, because the new one is good
+                else connect `shop-db` to network `shop`, stop `shop-db.next`, remove `shop-db.next`
+            let `shop-db` end what it is at for 1s, because the new one is good
             stop `shop-db`, because the new one is good
             remove `shop-db`, because the new one is good
             rename `shop-db.next` to `shop-db`, because it takes the place of the former one
@@ -185,6 +192,13 @@ fn the_new_one_is_started_first_where_it_can() {
                 else stop `shop-web.next`, remove `shop-web.next`
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            take its names on network `shop` from `shop-web`, because the new one is good
+                else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            let `shop-web` end what it is at for 1s, because the new one is good
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -200,6 +214,13 @@ fn the_new_one_is_started_first_where_it_can() {
                 else stop `shop-web.next`, remove `shop-web.next`
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            take its names on network `shop` from `shop-web`, because the new one is good
+                else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            let `shop-web` end what it is at for 1s, because the new one is good
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -215,6 +236,13 @@ fn the_new_one_is_started_first_where_it_can() {
                 else stop `shop-web.next`, remove `shop-web.next`
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            take its names on network `shop` from `shop-web`, because the new one is good
+                else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            let `shop-web` end what it is at for 1s, because the new one is good
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -298,6 +326,13 @@ fn dependants_are_restarted_when_they_link_or_ask() {
                 else stop `shop-db.next`, remove `shop-db.next`
             wait until `shop-db.next` is good, 1m at most, because it was started
                 else stop `shop-db.next`, remove `shop-db.next`
+            connect `shop-db.next` to network `shop`, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            take its names on network `shop` from `shop-db`, because the new one is good
+                else connect `shop-db` to network `shop`, stop `shop-db.next`, remove `shop-db.next`
+            let `shop-db` end what it is at for 1s, because the new one is good
             stop `shop-db`, because the new one is good
             remove `shop-db`, because the new one is good
             rename `shop-db.next` to `shop-db`, because it takes the place of the former one
@@ -315,6 +350,13 @@ fn dependants_are_restarted_when_they_link_or_ask() {
                 else stop `shop-db.next`, remove `shop-db.next`
             wait until `shop-db.next` is good, 1m at most, because it was started
                 else stop `shop-db.next`, remove `shop-db.next`
+            connect `shop-db.next` to network `shop`, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            take its names on network `shop` from `shop-db`, because the new one is good
+                else connect `shop-db` to network `shop`, stop `shop-db.next`, remove `shop-db.next`
+            let `shop-db` end what it is at for 1s, because the new one is good
             stop `shop-db`, because the new one is good
             remove `shop-db`, because the new one is good
             rename `shop-db.next` to `shop-db`, because it takes the place of the former one
@@ -332,6 +374,13 @@ fn dependants_are_restarted_when_they_link_or_ask() {
                 else stop `shop-db.next`, remove `shop-db.next`
             wait until `shop-db.next` is good, 1m at most, because it was started
                 else stop `shop-db.next`, remove `shop-db.next`
+            connect `shop-db.next` to network `shop`, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            take its names on network `shop` from `shop-db`, because the new one is good
+                else connect `shop-db` to network `shop`, stop `shop-db.next`, remove `shop-db.next`
+            let `shop-db` end what it is at for 1s, because the new one is good
             stop `shop-db`, because the new one is good
             remove `shop-db`, because the new one is good
             rename `shop-db.next` to `shop-db`, because it takes the place of the former one
@@ -355,6 +404,13 @@ fn dependants_are_restarted_when_they_link_or_ask() {
                 else stop `shop-db.next`, remove `shop-db.next`
             wait until `shop-db.next` is good, 1m at most, because it was started
                 else stop `shop-db.next`, remove `shop-db.next`
+            connect `shop-db.next` to network `shop`, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            take its names on network `shop` from `shop-db`, because the new one is good
+                else connect `shop-db` to network `shop`, stop `shop-db.next`, remove `shop-db.next`
+            let `shop-db` end what it is at for 1s, because the new one is good
             stop `shop-db`, because the new one is good
             remove `shop-db`, because the new one is good
             rename `shop-db.next` to `shop-db`, because it takes the place of the former one
@@ -364,6 +420,13 @@ fn dependants_are_restarted_when_they_link_or_ask() {
                 else stop `shop-web.next`, remove `shop-web.next`
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            take its names on network `shop` from `shop-web`, because the new one is good
+                else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            let `shop-web` end what it is at for 1s, because the new one is good
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -377,10 +440,19 @@ fn an_interrupted_run_is_taken_up_where_it_was_left() {
         "web#2",
         "web#1 web#2~next~created",
         expect![[r#"
+            take its names on network `shop` from `shop-web.next`, because its names on the network are not as wanted
+                else stop `shop-web.next`, remove `shop-web.next`
             start `shop-web.next`, because it does not run: never started
                 else stop `shop-web.next`, remove `shop-web.next`
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            take its names on network `shop` from `shop-web`, because the new one is good
+                else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            let `shop-web` end what it is at for 1s, because the new one is good
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -392,6 +464,9 @@ fn an_interrupted_run_is_taken_up_where_it_was_left() {
         expect![[r#"
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
+            take its names on network `shop` from `shop-web`, because the new one is good
+                else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            let `shop-web` end what it is at for 1s, because the new one is good
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -455,6 +530,13 @@ fn an_interrupted_run_is_taken_up_where_it_was_left() {
                 else stop `shop-web.next`, remove `shop-web.next`
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            take its names on network `shop` from `shop-web`, because the new one is good
+                else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            let `shop-web` end what it is at for 1s, because the new one is good
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             remove `shop-web.next`, because an interrupted run left it
@@ -483,6 +565,9 @@ fn an_interrupted_run_is_taken_up_where_it_was_left() {
         "web#1 web#2~next",
         expect![[r#"
             wait until `shop-web` is good, 1m at most, because it was started
+            take its names on network `shop` from `shop-web.next`, because the new one is good
+                else connect `shop-web.next` to network `shop`, stop `shop-web`, remove `shop-web`
+            let `shop-web.next` end what it is at for 1s, because the new one is good
             stop `shop-web.next`, because an interrupted run left it
             remove `shop-web.next`, because an interrupted run left it
         "#]],
@@ -579,6 +664,7 @@ fn a_port_is_taken_over_where_somebody_asks_for_that() {
         expect![[r#"
             wait until `shop-web.next` is good, 1m at most, because it was started
                 else stop `shop-web.next`, remove `shop-web.next`, connect `shop-web` to network `shop`
+            let `shop-web` end what it is at for 1s, because the new one is good
             stop `shop-web`, because the new one is good
             remove `shop-web`, because the new one is good
             rename `shop-web.next` to `shop-web`, because it takes the place of the former one
@@ -648,16 +734,23 @@ fn a_port_is_taken_over_where_somebody_asks_for_that() {
         "web#2=swap",
         "web#1",
         expect![[r#"
-        create `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        start `shop-web.next`, because its image changed
-            else stop `shop-web.next`, remove `shop-web.next`
-        wait until `shop-web.next` is good, 1m at most, because it was started
-            else stop `shop-web.next`, remove `shop-web.next`
-        stop `shop-web`, because the new one is good
-        remove `shop-web`, because the new one is good
-        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
-    "#]],
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop`, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            take its names on network `shop` from `shop-web`, because the new one is good
+                else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            let `shop-web` end what it is at for 1s, because the new one is good
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
     );
     check(
         "web#2@80=swap",
@@ -763,6 +856,13 @@ fn what_left_the_manifest_goes_last() {
                 else stop `shop-db.next`, remove `shop-db.next`
             wait until `shop-db.next` is good, 1m at most, because it was started
                 else stop `shop-db.next`, remove `shop-db.next`
+            connect `shop-db.next` to network `shop`, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            take its names on network `shop` from `shop-db`, because the new one is good
+                else connect `shop-db` to network `shop`, stop `shop-db.next`, remove `shop-db.next`
+            let `shop-db` end what it is at for 1s, because the new one is good
             stop `shop-db`, because the new one is good
             remove `shop-db`, because the new one is good
             rename `shop-db.next` to `shop-db`, because it takes the place of the former one
@@ -798,6 +898,13 @@ fn what_left_the_manifest_goes_last() {
                 else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
             wait until `shop-a.next` is good, 1m at most, because it was started
                 else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+            connect `shop-a.next` to network `shop`, because it is good
+                else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+            wait until `shop-a.next` is good, 1m at most, because it is good
+                else stop `shop-a.next`, remove `shop-a.next`, start `shop-b`
+            take its names on network `shop` from `shop-a`, because the new one is good
+                else connect `shop-a` to network `shop`, stop `shop-a.next`, remove `shop-a.next`
+            let `shop-a` end what it is at for 1s, because the new one is good
             stop `shop-a`, because the new one is good
             remove `shop-a`, because the new one is good
             rename `shop-a.next` to `shop-a`, because it takes the place of the former one

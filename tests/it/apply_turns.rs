@@ -68,23 +68,35 @@ fn those_that_have_nothing_to_do_with_one_another_do_not_wait() {
             1 after 0..1 []: create `shop-a.next`
             2 after 0..1 [1]: start `shop-a.next`
             3 after 0..1 [2]: wait until `shop-a.next` is good, 1m at most
-            4 after 0..1 [3]: stop `shop-a`
-            5 after 0..1 [4]: remove `shop-a`
-            6 after 0..1 [5]: rename `shop-a.next` to `shop-a`
-            7 after 0..1 [6]: create `shop-b.next`
-            8 after 0..1 [7]: start `shop-b.next`
-            9 after 0..1 [8]: wait until `shop-b.next` is good, 1m at most
-            10 after 0..1 [9]: stop `shop-b`
-            11 after 0..1 [10]: remove `shop-b`
-            12 after 0..1 [11]: rename `shop-b.next` to `shop-b`
-            13 after 0..1 []: create `shop-c.next`
-            14 after 0..1 [13]: start `shop-c.next`
-            15 after 0..1 [14]: wait until `shop-c.next` is good, 1m at most
-            16 after 0..1 [15]: stop `shop-c`
-            17 after 0..1 [16]: remove `shop-c`
-            18 after 0..1 [17]: rename `shop-c.next` to `shop-c`
-            19 after 0..19 []: stop `shop-gone`
-            20 after 0..19 [19]: remove `shop-gone`
+            4 after 0..1 [3]: connect `shop-a.next` to network `shop`
+            5 after 0..1 [4]: wait until `shop-a.next` is good, 1m at most
+            6 after 0..1 [5]: take its names on network `shop` from `shop-a`
+            7 after 0..1 [6]: let `shop-a` end what it is at for 1s
+            8 after 0..1 [7]: stop `shop-a`
+            9 after 0..1 [8]: remove `shop-a`
+            10 after 0..1 [9]: rename `shop-a.next` to `shop-a`
+            11 after 0..1 [10]: create `shop-b.next`
+            12 after 0..1 [11]: start `shop-b.next`
+            13 after 0..1 [12]: wait until `shop-b.next` is good, 1m at most
+            14 after 0..1 [13]: connect `shop-b.next` to network `shop`
+            15 after 0..1 [14]: wait until `shop-b.next` is good, 1m at most
+            16 after 0..1 [15]: take its names on network `shop` from `shop-b`
+            17 after 0..1 [16]: let `shop-b` end what it is at for 1s
+            18 after 0..1 [17]: stop `shop-b`
+            19 after 0..1 [18]: remove `shop-b`
+            20 after 0..1 [19]: rename `shop-b.next` to `shop-b`
+            21 after 0..1 []: create `shop-c.next`
+            22 after 0..1 [21]: start `shop-c.next`
+            23 after 0..1 [22]: wait until `shop-c.next` is good, 1m at most
+            24 after 0..1 [23]: connect `shop-c.next` to network `shop`
+            25 after 0..1 [24]: wait until `shop-c.next` is good, 1m at most
+            26 after 0..1 [25]: take its names on network `shop` from `shop-c`
+            27 after 0..1 [26]: let `shop-c` end what it is at for 1s
+            28 after 0..1 [27]: stop `shop-c`
+            29 after 0..1 [28]: remove `shop-c`
+            30 after 0..1 [29]: rename `shop-c.next` to `shop-c`
+            31 after 0..31 []: stop `shop-gone`
+            32 after 0..31 [31]: remove `shop-gone`
         "#]],
     );
 }

@@ -1,6 +1,7 @@
 //! `apply`, `rollback`, `status` and `history` on a real engine, through the program itself. What came of them is asked
 //! of Docker's own client.
 
+mod availability;
 mod bad_news;
 mod faults;
 mod keys;
@@ -43,7 +44,10 @@ fn two_linked_containers_come_up_and_are_left_alone() {
     assert_eq!(lab.asks("web", "store"), "one", "the link's name");
     assert_eq!(lab.asks("web", "database"), "one", "the alias");
     assert_eq!(lab.asks("db", "web"), "one", "the container's name");
-    assert_eq!(lab.inspect("web", "{{.Config.Hostname}} {{.HostConfig.RestartPolicy.Name}}"), "web always");
+    assert_eq!(
+        lab.inspect("web", "{{.Config.Hostname}} {{.HostConfig.RestartPolicy.Name}}"),
+        format!("web.{} always", lab.project)
+    );
     let before = lab.now();
     lab.run(&["apply"]).is(expect![[r#"
         nothing to do: the host runs serial 1 of `PROJECT`
@@ -99,10 +103,14 @@ fn a_change_replaces_and_the_old_one_goes_when_the_new_one_is_good() {
         web | create `PROJECT-web.next` (its image changed)
         web | start `PROJECT-web.next` (its image changed)
         web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | connect `PROJECT-web.next` to network `PROJECT` (it is good)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it is good)
+        web | take its names on network `PROJECT` from `PROJECT-web` (the new one is good)
+        web | let `PROJECT-web` end what it is at for 1s (the new one is good)
         web | stop `PROJECT-web` (the new one is good)
         web | remove `PROJECT-web` (the new one is good)
         web | rename `PROJECT-web.next` to `PROJECT-web` (it takes the place of the former one)
-        done in 5 changes: the host runs serial 2 of `PROJECT`
+        done in 7 changes: the host runs serial 2 of `PROJECT`
         exit 0
     "#]]);
     let events = lab.events_since(&before);
@@ -179,6 +187,10 @@ fn the_way_back_is_one_command() {
         web: create `PROJECT-web.next`, because its image changed
         web: start `PROJECT-web.next`, because its image changed
         web: wait until `PROJECT-web.next` is good, 1m at most, because it was started
+        web: connect `PROJECT-web.next` to network `PROJECT`, because it is good
+        web: wait until `PROJECT-web.next` is good, 1m at most, because it is good
+        web: take its names on network `PROJECT` from `PROJECT-web`, because the new one is good
+        web: let `PROJECT-web` end what it is at for 1s, because the new one is good
         web: stop `PROJECT-web`, because the new one is good
         web: remove `PROJECT-web`, because the new one is good
         web: rename `PROJECT-web.next` to `PROJECT-web`, because it takes the place of the former one
@@ -188,10 +200,14 @@ fn the_way_back_is_one_command() {
         web | create `PROJECT-web.next` (its image changed)
         web | start `PROJECT-web.next` (its image changed)
         web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | connect `PROJECT-web.next` to network `PROJECT` (it is good)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it is good)
+        web | take its names on network `PROJECT` from `PROJECT-web` (the new one is good)
+        web | let `PROJECT-web` end what it is at for 1s (the new one is good)
         web | stop `PROJECT-web` (the new one is good)
         web | remove `PROJECT-web` (the new one is good)
         web | rename `PROJECT-web.next` to `PROJECT-web` (it takes the place of the former one)
-        done in 5 changes: the host runs serial 1 of `PROJECT`
+        done in 7 changes: the host runs serial 1 of `PROJECT`
         exit 0
     "#]]);
     assert_eq!(lab.asks("web", "web"), "one");
@@ -209,10 +225,14 @@ fn the_way_back_is_one_command() {
         web | create `PROJECT-web.next` (its image changed)
         web | start `PROJECT-web.next` (its image changed)
         web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | connect `PROJECT-web.next` to network `PROJECT` (it is good)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it is good)
+        web | take its names on network `PROJECT` from `PROJECT-web` (the new one is good)
+        web | let `PROJECT-web` end what it is at for 1s (the new one is good)
         web | stop `PROJECT-web` (the new one is good)
         web | remove `PROJECT-web` (the new one is good)
         web | rename `PROJECT-web.next` to `PROJECT-web` (it takes the place of the former one)
-        done in 5 changes: the host runs serial 2 of `PROJECT`
+        done in 7 changes: the host runs serial 2 of `PROJECT`
         exit 0
     "#]]);
     assert_eq!(lab.asks("web", "web"), "two");
@@ -231,10 +251,14 @@ fn the_way_back_is_one_command() {
         web | create `PROJECT-web.next` (its image changed)
         web | start `PROJECT-web.next` (its image changed)
         web | wait until `PROJECT-web.next` is good, 1m at most (it was started)
+        web | connect `PROJECT-web.next` to network `PROJECT` (it is good)
+        web | wait until `PROJECT-web.next` is good, 1m at most (it is good)
+        web | take its names on network `PROJECT` from `PROJECT-web` (the new one is good)
+        web | let `PROJECT-web` end what it is at for 1s (the new one is good)
         web | stop `PROJECT-web` (the new one is good)
         web | remove `PROJECT-web` (the new one is good)
         web | rename `PROJECT-web.next` to `PROJECT-web` (it takes the place of the former one)
-        done in 5 changes: the host runs serial 1 of `PROJECT`
+        done in 7 changes: the host runs serial 1 of `PROJECT`
         exit 0
     "#]]);
 }

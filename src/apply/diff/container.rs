@@ -36,7 +36,7 @@ impl Case<'_> {
     }
 
     /// Whether the engine leaves it alone once it has ended well.
-    fn may_end(&self) -> bool {
+    pub(super) fn may_end(&self) -> bool {
         match self.spec().restart {
             RestartPolicy::No | RestartPolicy::OnFailure(_) => true,
             RestartPolicy::Always | RestartPolicy::UnlessStopped => false,
@@ -58,7 +58,11 @@ impl<'a> Plan<'a> {
                 if observed.aliases.is_none() && self.swaps(&case) {
                     return self.swap_in(&case, right, vec![start]);
                 }
-                let mut steps = self.reconnection(&case, (right, observed));
+                let mut steps = if self.gates(&case) {
+                    self.reconnection(&case, (right, observed), &BTreeSet::new())
+                } else {
+                    self.reconnection(&case, (right, observed), &case.wanted.aliases)
+                };
                 steps.push(start);
                 self.bring_up(&case, right, steps)
             }
@@ -87,7 +91,13 @@ impl<'a> Plan<'a> {
     /// The right container runs: what is not as it should be is mended, and it succeeds what it replaces.
     fn keep(&mut self, case: &Case<'a>, (right, observed): Found<'a>) -> Result<(), Refusal> {
         let takes_over = observed.aliases.is_none() && self.clashing(case).next().is_some();
-        let mut mends = if takes_over { Vec::new() } else { self.reconnection(case, (right, observed)) };
+        let is_nameless = observed.aliases.as_ref().is_some_and(BTreeSet::is_empty);
+        let is_at_gate = is_nameless && self.serving(case).next().is_some();
+        let mut mends = if takes_over || is_at_gate {
+            Vec::new()
+        } else {
+            self.reconnection(case, (right, observed), &case.wanted.aliases)
+        };
         if observed.run == RunState::Paused {
             mends.push(case.step(Action::Unpause { name: right.clone() }, Cause::NotRunning(observed.run)));
         }
@@ -103,8 +113,12 @@ impl<'a> Plan<'a> {
         if *right != case.base || !case.others.is_empty() {
             // Where a run was cut off is not known, so the gate stands before the former one goes.
             let undo = if *right == case.base { Vec::new() } else { self.undo(case, right, &[]) };
-            let wait = Step { undo, ..self.wait(case, right, Cause::Started) };
+            let wait = Step { undo: undo.clone(), ..self.wait(case, right, Cause::Started) };
             self.steps.push(wait);
+            if is_at_gate {
+                self.open_gate(case, right, undo);
+            }
+            self.retire(case, right);
             return self.succeed(case, right);
         }
         let is_ready =
@@ -147,7 +161,7 @@ impl<'a> Plan<'a> {
             hash: case.wanted.hash,
             image,
             network: if swaps { self.desired.gate() } else { self.desired.network() },
-            aliases: if swaps { BTreeSet::new() } else { case.wanted.aliases.clone() },
+            aliases: if swaps || self.gates(&case) { BTreeSet::new() } else { case.wanted.aliases.clone() },
             mounts: case.spec().volumes.iter().map(|(path, mount)| self.desired.mount(path, mount)).collect(),
             spec: case.spec().clone(),
         };
@@ -170,6 +184,7 @@ impl<'a> Plan<'a> {
         let holders = self.observed.containers.iter().filter(|found| self.holds_port_of(case, *found));
         in_the_way.extend(holders.map(|found| (found, Cause::HoldsPort(case.name.clone()))));
 
+        let gates = self.gates(case);
         let stopped: Vec<&String> = in_the_way.iter().map(|((name, _), _)| *name).collect();
         let undo = self.undo(case, new, &stopped);
         let start = steps.pop();
@@ -185,6 +200,10 @@ impl<'a> Plan<'a> {
         }
         steps.push(self.wait(case, new, Cause::Started));
         self.steps.extend(steps.into_iter().map(|step| Step { undo: undo.clone(), ..step }));
+        if gates {
+            self.open_gate(case, new, undo);
+        }
+        self.retire(case, new);
         self.succeed(case, new)
     }
 
@@ -206,8 +225,6 @@ impl<'a> Plan<'a> {
         if case.spec().update.on_failure == OnFailure::Stop || (revived.is_empty() && !serves) {
             return Vec::new();
         }
-        let new = new.to_owned();
-        let clear = [Action::Stop { name: new.clone(), grace: case.spec().stop_grace }, Action::Remove { name: new }];
         // One that was taken off the network for `new` serves when it is back.
         let is_off = |(name, observed): &&Found<'a>| **name == case.base && observed.aliases.is_none();
         let off = case.others.iter().find(is_off).filter(|found| self.is_active(**found));
@@ -216,7 +233,7 @@ impl<'a> Plan<'a> {
             Action::Connect { name: (*name).clone(), network, aliases }
         });
         let start = revived.into_iter().map(|name| Action::Start { name: name.clone() });
-        clear.into_iter().chain(connect).chain(start).collect()
+        clear(case, new).into_iter().chain(connect).chain(start).collect()
     }
 
     /// The container is good: the others of its name go, and it takes the name.
@@ -242,12 +259,12 @@ impl<'a> Plan<'a> {
         self.steps.push(case.step(Action::Remove { name: name.clone() }, cause));
     }
 
-    /// The step that gives a container its names on the network back.
-    fn reconnection(&self, case: &Case<'a>, (name, observed): Found<'a>) -> Vec<Step> {
-        if observed.aliases.as_ref() == Some(&case.wanted.aliases) {
+    /// The step that gives a container its names on the network, where it has others.
+    fn reconnection(&self, case: &Case<'a>, (name, observed): Found<'a>, names: &BTreeSet<String>) -> Vec<Step> {
+        if observed.aliases.as_ref() == Some(names) {
             return Vec::new();
         }
-        let (network, aliases) = (self.desired.network(), case.wanted.aliases.clone());
+        let (network, aliases) = (self.desired.network(), names.clone());
         vec![case.step(Action::Reconnect { name: name.clone(), network, aliases }, Cause::OffNetwork)]
     }
 
@@ -290,7 +307,7 @@ impl<'a> Plan<'a> {
 
 /// Why what ran before has to stop before the new one starts, if it has to: two at once must not claim one port, nor
 /// write to the same files unless the manifest says that they may.
-fn stops_first(spec: &ContainerSpec, former: &[Found<'_>]) -> Option<StopsFirst> {
+pub(super) fn stops_first(spec: &ContainerSpec, former: &[Found<'_>]) -> Option<StopsFirst> {
     if let Some(port) = former.iter().find_map(|(_, observed)| clash(spec, observed)) {
         return Some(StopsFirst::Port(port.host_side()));
     }
@@ -302,6 +319,12 @@ fn stops_first(spec: &ContainerSpec, former: &[Found<'_>]) -> Option<StopsFirst>
             written.next().map(|(path, _)| StopsFirst::Writes(path.clone()))
         }
     }
+}
+
+/// What takes a container away that did not become good.
+pub(super) fn clear(case: &Case<'_>, new: &str) -> Vec<Action> {
+    let name = new.to_owned();
+    vec![Action::Stop { name: name.clone(), grace: case.spec().stop_grace }, Action::Remove { name }]
 }
 
 /// A port of the host that both claim.

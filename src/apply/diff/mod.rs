@@ -2,6 +2,7 @@
 //! run included, the steps lead to what is wanted, and from there to no further step.
 
 mod container;
+mod gate;
 mod order;
 mod swap;
 mod turns;

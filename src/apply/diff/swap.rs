@@ -4,7 +4,7 @@
 //! on the project's gate, a network that leads nowhere, beside what it links to and depends on. Once it is good there,
 //! the old one is taken off the project's network and the new one comes onto it: both run all the time.
 
-use super::container::{Case, Found, clash};
+use super::container::{Case, Found, clash, clear};
 use super::{Plan, Refusal};
 use crate::apply::state::ObservedNetwork;
 use crate::apply::step::{Action, Cause, Reach, Step};
@@ -100,9 +100,4 @@ impl<'a> Plan<'a> {
 
 fn is_undone(case: &Case<'_>) -> bool {
     case.spec().update.on_failure == OnFailure::Rollback
-}
-
-fn clear(case: &Case<'_>, new: &str) -> Vec<Action> {
-    let name = new.to_owned();
-    vec![Action::Stop { name: name.clone(), grace: case.spec().stop_grace }, Action::Remove { name }]
 }

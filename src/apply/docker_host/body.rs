@@ -45,7 +45,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
     let ours = ours.into_iter().map(|(key, value)| (key.to_owned(), value));
     let endpoint = EndpointSettings { aliases: Some(aliases.iter().cloned().collect()), ..EndpointSettings::default() };
     ContainerCreateBody {
-        hostname: Some(hostname.clone().unwrap_or_else(|| container.to_string())),
+        hostname: hostname.clone().or_else(|| default_hostname(creation)),
         user: user.clone(),
         env: Some(env.iter().map(|(key, value)| format!("{key}={}", value.reveal())).collect()),
         cmd: command.clone(),
@@ -68,6 +68,12 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         networking_config: Some(NetworkingConfig { endpoints_config: Some([(network.clone(), endpoint)].into()) }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// The host name where none is written. Docker makes it one more name on the network, so it is none that anybody asks for;
+/// where it would be longer than the kernel takes, the engine picks one.
+fn default_hostname(Creation { project, container, .. }: &Creation) -> Option<String> {
+    Some(format!("{container}.{project}")).filter(|name| name.len() <= 63)
 }
 
 /// The engine's words for what a container may use and finds; what is not said is left away.

@@ -137,7 +137,7 @@ impl Host for DockerHost {
         let found = found
             .into_iter()
             .flatten()
-            .map(|(name, container, found)| (name, observe::observed(&container, &found, &network, network_id)));
+            .map(|(name, container, found)| (name, observe::observed(desired, &container, &found, network_id)));
         let containers: BTreeMap<String, _> = found.collect();
         let is_other = |labels: &BTreeMap<String, String>| {
             labels.get(LABEL_PROJECT).is_some_and(|project| project != desired.project.as_str())
@@ -159,8 +159,11 @@ impl Host for DockerHost {
         match action {
             Action::Pull { reference, id } => return self.pull(reference, *id).await,
             Action::Await(wait) => return wait::wait(docker, wait).await,
-            Action::CreateNetwork { name, project, reach } => {
-                networks::create_network(docker, name, *reach == Reach::Itself, &labels(project)).await
+            Action::CreateNetwork { name, project, reach: Reach::World } => {
+                networks::create_network(docker, name, &labels(project)).await
+            }
+            Action::CreateNetwork { name, project, reach: Reach::Itself } => {
+                networks::create_internal_network(docker, name, &labels(project)).await
             }
             Action::RemoveNetwork { name } => networks::remove_network(docker, name).await,
             Action::CreateVolume { name, project } => networks::create_volume(docker, name, &labels(project)).await,
@@ -169,10 +172,11 @@ impl Host for DockerHost {
             Action::Stop { name, grace } => containers::stop(docker, name, *grace).await,
             Action::Restart { name, grace } => containers::restart(docker, name, *grace).await,
             Action::Unpause { name } => containers::unpause(docker, name).await,
-            Action::Reconnect { name, network, aliases } => {
-                networks::disconnect(docker, network, name).await?;
-                networks::connect(docker, network, name, aliases).await
+            Action::Drain { name: _, time } => {
+                tokio::time::sleep(*time).await;
+                return Ok(());
             }
+            Action::Reconnect { name, network, aliases } => networks::reconnect(docker, network, name, aliases).await,
             Action::Connect { name, network, aliases } => networks::connect(docker, network, name, aliases).await,
             Action::Disconnect { name, network } => networks::disconnect(docker, network, name).await,
             Action::Rename { from, to } => containers::rename(docker, from, to).await,

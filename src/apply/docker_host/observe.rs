@@ -47,11 +47,12 @@ pub(super) fn network(desired: &Desired, found: Option<&Network>) -> ObservedNet
 
 /// A container of ours as the engine describes it.
 pub(super) fn observed(
+    desired: &Desired,
     container: &ContainerName,
     found: &ContainerInspectResponse,
-    network: &str,
     network_id: Option<&str>,
 ) -> ObservedContainer {
+    let wanted = desired.containers.get(container).map(|wanted| &wanted.aliases);
     let label = |key: &str| found.config.as_ref()?.labels.as_ref()?.get(key).cloned();
     let state = found.state.as_ref();
     let grace = found.config.as_ref().and_then(|config| config.stop_timeout);
@@ -65,7 +66,7 @@ pub(super) fn observed(
         health: health(found),
         created: time(found.created.as_deref()).unwrap_or(Timestamp::UNIX_EPOCH),
         started: time(state.and_then(|state| state.started_at.as_deref())),
-        aliases: aliases(found, network, network_id),
+        aliases: aliases(found, &desired.network(), network_id, wanted),
         ports: found.host_config.as_ref().map(ports).unwrap_or_default(),
         stop_grace: grace.unwrap_or(DEFAULT_STOP_GRACE),
     }
@@ -103,9 +104,14 @@ fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse().ok().filter(|time| *time > Timestamp::UNIX_EPOCH)
 }
 
-/// The names on the project's network, without the short id that the engine adds to them; none where the container
-/// is not on it, or on one of the same name that is gone.
-fn aliases(found: &ContainerInspectResponse, network: &str, network_id: Option<&str>) -> Option<BTreeSet<String>> {
+/// The names on the project's network, without the short id and the host name that the engine adds to them, unless the
+/// latter is wanted; none where the container is not on it, or on one of the same name that is gone.
+fn aliases(
+    found: &ContainerInspectResponse,
+    network: &str,
+    network_id: Option<&str>,
+    wanted: Option<&BTreeSet<String>>,
+) -> Option<BTreeSet<String>> {
     let endpoint = found.network_settings.as_ref()?.networks.as_ref()?.get(network)?;
     // A container that was never started has no id of its network yet.
     let its_id = endpoint.network_id.as_deref().filter(|id| !id.is_empty());
@@ -114,7 +120,11 @@ fn aliases(found: &ContainerInspectResponse, network: &str, network_id: Option<&
     }
     let id = found.id.as_deref().unwrap_or_default();
     let is_id = |alias: &str| alias.len() >= 12 && id.starts_with(alias);
-    Some(endpoint.aliases.iter().flatten().filter(|alias| !is_id(alias)).cloned().collect())
+    let hostname = found.config.as_ref().and_then(|config| config.hostname.as_ref());
+    let is_added = |alias: &String| {
+        is_id(alias) || (Some(alias) == hostname && !wanted.is_some_and(|wanted| wanted.contains(alias)))
+    };
+    Some(endpoint.aliases.iter().flatten().filter(|alias| !is_added(alias)).cloned().collect())
 }
 
 /// The ports of the host that a container holds now; of one that does not run, none.

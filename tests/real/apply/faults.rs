@@ -23,7 +23,10 @@ const LANES: usize = 6;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
+    /// Found by its names once it is started.
     StartFirst,
+    /// Found by its names once it is good.
+    Gated,
     StopFirst,
     Swap,
 }
@@ -31,7 +34,7 @@ enum Order {
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::StartFirst => "start-first",
+            Self::StartFirst | Self::Gated => "start-first",
             Self::StopFirst => "stop-first",
             Self::Swap => "swap",
         })
@@ -54,8 +57,16 @@ struct Trial {
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let changed: Vec<&str> = self.changed.iter().map(|at| NAMES[*at]).collect();
+        let gated = if self.order == Order::Gated { ", gated" } else { "" };
         let linked = if self.linked { "linked" } else { "at once" };
-        write!(f, "{}, {} changed, {linked}, {:?} at call {}", self.order, changed.join("+"), self.fault, self.at)
+        write!(
+            f,
+            "{}{gated}, {} changed, {linked}, {:?} at call {}",
+            self.order,
+            changed.join("+"),
+            self.fault,
+            self.at
+        )
     }
 }
 
@@ -71,9 +82,15 @@ fn all_trials() -> Vec<Trial> {
         (false, &[0, 1, 2], 15, 24),
     ];
     let mut trials = Vec::new();
-    for order in [Order::StartFirst, Order::StopFirst, Order::Swap] {
+    for order in [Order::StartFirst, Order::Gated, Order::StopFirst, Order::Swap] {
         for (linked, changed, n_calls, n_calls_of_swap) in sets {
-            for at in 1..=if order == Order::Swap { n_calls_of_swap } else { n_calls } {
+            let n_calls = match order {
+                Order::StartFirst | Order::StopFirst => n_calls,
+                // The names go from one to the other, each taken off the network and connected again.
+                Order::Gated => n_calls + 4 * changed.len(),
+                Order::Swap => n_calls_of_swap,
+            };
+            for at in 1..=n_calls {
                 trials.extend(Fault::ALL.map(|fault| Trial { order, linked, changed, at, fault }));
             }
         }
@@ -112,6 +129,7 @@ impl Lane {
 
     fn write_manifest(&mut self, order: Order) {
         self.serial += 1;
+        let healthy_for = if order == Order::Gated { "50ms" } else { "0s" };
         let entry = |at: usize| {
             let links = at
                 .checked_sub(1)
@@ -120,7 +138,7 @@ impl Lane {
             let port = self.ports.map_or(String::new(), |ports| format!(r#""{}:80""#, ports[at]));
             format!(
                 r#""{}": {{"image": "{}", "links": [{links}], "ports": [{port}], "stop_signal": "SIGKILL", "stop_grace": "1s",
-"update": {{"order": "{order}", "healthy_for": "0s"}}}}"#,
+"update": {{"order": "{order}", "healthy_for": "{healthy_for}", "drain": "0s"}}}}"#,
                 NAMES[at], IMAGES[self.versions[at]]
             )
         };
@@ -171,7 +189,11 @@ impl Lane {
                 let versions = [IMAGES[before[at]], IMAGES[self.versions[at]]].map(|image| self.lab.image(image));
                 // Between two networks nothing but a kill leaves the service.
                 let is_reached = |found: &Found| is_killed || found.network.contains(&self.lab.project);
-                let is_named = |found: &Found| found.name.starts_with(&self.lab.name(name));
+                // Who was killed while a name went from one to the other has left one that has it.
+                let is_found = |found: &Found| {
+                    is_killed && trial.order != Order::Gated || found.network.iter().any(|word| word == name)
+                };
+                let is_named = |found: &Found| found.name.starts_with(&self.lab.name(name)) && is_found(found);
                 let serves = |found: &Found| is_named(found) && found.runs && is_reached(found);
                 if !found.iter().any(|found| serves(found) && versions.contains(&found.image.as_str())) {
                     return Err(wrong(&format!("nothing serves as `{name}` after the fault: {found:#?}")));

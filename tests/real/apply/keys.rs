@@ -48,6 +48,12 @@ fn ulimits() {
 }
 
 #[test]
+fn hostname() {
+    assert_eq!(inside(&with("hostname", r#""elsewhere.example""#), "hostname"), "elsewhere.example");
+    assert_eq!(inside(&with("working_dir", r#""/www""#), "hostname | cut -d . -f 1"), "web", "where nothing is said");
+}
+
+#[test]
 fn init() {
     assert_eq!(inside(&with("init", "true"), "tr '\\0' ' ' < /proc/1/cmdline | cut -d ' ' -f 1"), "/sbin/docker-init");
 }

@@ -1,0 +1,80 @@
+//! Who is found by the names of a container while one takes the place of another and both run: nobody before it is good,
+//! nobody before it is stopped.
+//!
+//! The new one is on the project's network without names, where it reaches everybody. Once it is good it gets them; then the
+//! old one loses them, ends what it is at, and is stopped. The engine changes names only by taking a container off its
+//! network for a moment; it keeps its address there, so connections that are open go on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Plan;
+use super::container::{Case, Found, clear, stops_first};
+use crate::apply::step::{Action, Cause, Goal, Step, Wait};
+use crate::manifest::{Healthcheck, OnFailure};
+
+impl Case<'_> {
+    /// Whether it shows that it is good before it is found by its names: not where nobody said what good is.
+    fn is_gated(&self) -> bool {
+        if self.may_end() {
+            return false;
+        }
+        let is_unchecked = matches!(self.spec().healthcheck, None | Some(Healthcheck::None));
+        !(is_unchecked && self.spec().update.healthy_for.is_zero())
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// Whether a container that is started now has no names until it is good: where another one has them meanwhile.
+    pub(super) fn gates(&self, case: &Case<'a>) -> bool {
+        let former: Vec<Found<'a>> = case.others.iter().copied().filter(|found| self.is_active(*found)).collect();
+        case.is_gated() && stops_first(case.spec(), &former).is_none() && self.serving(case).next().is_some()
+    }
+
+    /// The others of its name that are found by their names.
+    pub(super) fn serving<'b>(&'b self, case: &'b Case<'a>) -> impl Iterator<Item = Found<'a>> + use<'a, 'b> {
+        let has_names = |found: &Found<'a>| found.1.aliases.as_ref().is_some_and(|names| !names.is_empty());
+        case.others.iter().copied().filter(move |found| has_names(found) && self.is_active(*found))
+    }
+
+    /// Gives a container that is good its names, and looks at it once more: it was off the network for a moment.
+    pub(super) fn open_gate(&mut self, case: &Case<'a>, new: &str, undo: Vec<Action>) {
+        let (name, aliases) = (new.to_owned(), case.wanted.aliases.clone());
+        let action = Action::Reconnect { name, network: self.desired.network(), aliases };
+        let mut look = self.wait(case, new, Cause::Good);
+        if let Action::Await(Wait { goal: Goal::Ready { healthy_for, .. }, .. }) = &mut look.action {
+            *healthy_for = Duration::ZERO;
+        }
+        let steps = [case.step(action, Cause::Good), look];
+        self.steps.extend(steps.map(|step| Step { undo: undo.clone(), ..step }));
+    }
+
+    /// Takes the names of those that a container replaces, and lets them end what they are at.
+    pub(super) fn retire(&mut self, case: &Case<'a>, new: &str) {
+        if !case.is_gated() {
+            return;
+        }
+        let serving: Vec<Found<'a>> = self.serving(case).collect();
+        let network = self.desired.network();
+        let mut undo = Vec::new();
+        if case.spec().update.on_failure == OnFailure::Rollback {
+            undo.extend(serving.iter().map(|(name, _)| {
+                let (network, aliases) = (network.clone(), case.wanted.aliases.clone());
+                Action::Reconnect { name: (*name).clone(), network, aliases }
+            }));
+            undo.extend(clear(case, new));
+        }
+        for (name, _) in &serving {
+            let (name, network) = ((*name).clone(), network.clone());
+            let action = Action::Reconnect { name, network, aliases: BTreeSet::new() };
+            self.steps.push(Step { undo: undo.clone(), ..case.step(action, Cause::Superseded) });
+        }
+        // Those whose names an interrupted run took may not be at their end either.
+        let time = case.spec().update.drain;
+        let active = case.others.iter().copied().filter(|found| self.is_active(*found));
+        let drains = active.filter(|_| !time.is_zero());
+        let drains = drains.map(|(name, _)| case.step(Action::Drain { name: name.clone(), time }, Cause::Superseded));
+        let drains: Vec<Step> = drains.collect();
+        self.steps.extend(drains);
+    }
+}
