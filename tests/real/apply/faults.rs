@@ -176,6 +176,8 @@ impl Lane {
             Fault::KillBefore | Fault::KillAfter => &[None],
             // At the end there may be nothing left to stop.
             Fault::Interrupt => &[Some(130), Some(0)],
+            // An address that is refused is done without.
+            Fault::Refuse if trial.order == Order::Gated => &[Some(0), Some(1), Some(4)],
             // What is not undone is a failure, what is undone has a code of its own.
             Fault::Refuse => &[Some(1), Some(4)],
             Fault::LoseReply | Fault::Drop | Fault::HangBefore | Fault::HangAfter => &[Some(3)],
