@@ -5,8 +5,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::step::EngineMount;
-use crate::manifest::{ContainerEntry, ContainerSpec, ImageSource, Manifest, Mount, MountSource};
+use super::step::{EngineMount, NewFile};
+use crate::manifest::{ContainerEntry, ContainerSpec, File, FileContent, ImageSource, Manifest, Mount, MountSource};
 use crate::model::{ContainerName, Digest, ImageId, ImageName, ProjectName, Reference};
 
 /// Everything that a host shall run of a project.
@@ -29,6 +29,8 @@ pub struct DesiredContainer {
     pub image: DesiredImage,
     /// What it is recognised by.
     pub hash: SpecHash,
+    /// Files that it finds, by their paths in it.
+    pub files: BTreeMap<String, NewFile>,
     /// Every name that it has on the project's network besides the engine's: its own, its aliases, and those that
     /// others link to it by.
     pub aliases: BTreeSet<String>,
@@ -76,6 +78,14 @@ pub enum DesiredError {
         /// The image, as it is written.
         image: String,
     },
+    /// What is in a file was not read yet.
+    #[error("what is in the file `{path}` of the container `{container}` was not read")]
+    Unread {
+        /// The container.
+        container: ContainerName,
+        /// The file's path in it.
+        path: String,
+    },
 }
 
 impl Desired {
@@ -102,7 +112,8 @@ impl Desired {
             };
             let aliases = aliases(manifest, name);
             let hash = SpecHash::new(&image, spec);
-            containers.insert(name.clone(), DesiredContainer { spec: spec.clone(), image, hash, aliases });
+            let files = files(name, spec)?;
+            containers.insert(name.clone(), DesiredContainer { spec: spec.clone(), image, hash, files, aliases });
         }
         Ok(Self { project: manifest.project.clone(), serial: manifest.serial, containers })
     }
@@ -148,6 +159,19 @@ impl Desired {
 /// The name of a container on the engine.
 pub(super) fn engine_name(project: &ProjectName, container: &ContainerName) -> String {
     format!("{project}-{container}")
+}
+
+fn files(container: &ContainerName, spec: &ContainerSpec) -> Result<BTreeMap<String, NewFile>, DesiredError> {
+    let file = |(path, file): (&String, &File)| match &file.content {
+        FileContent::Text(content) => {
+            let File { content: _, uid, gid, mode } = *file;
+            Ok((path.clone(), NewFile { content: content.clone(), uid, gid, mode }))
+        }
+        FileContent::File(_) | FileContent::Env(_) => {
+            Err(DesiredError::Unread { container: container.clone(), path: path.clone() })
+        }
+    };
+    spec.files.iter().map(file).collect()
 }
 
 fn aliases(manifest: &Manifest, name: &ContainerName) -> BTreeSet<String> {

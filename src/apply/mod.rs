@@ -30,4 +30,4 @@ pub use state::{
     RunState,
 };
 pub use status::{ContainerStatus, Verdict, status};
-pub use step::{Action, After, Cause, Creation, EngineMount, Goal, Reach, Step, StopsFirst, Wait};
+pub use step::{Action, After, Cause, Creation, EngineMount, Goal, NewFile, Reach, Step, StopsFirst, Wait};

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::desired::{Desired, engine_name};
 use super::host::{Host, HostError};
 use super::state::{Health, HostState, ObservedContainer, ObservedNetwork, RunState};
-use super::step::{Action, Creation, Goal, Wait};
+use super::step::{Action, Creation, Goal, NewFile, Wait};
 use crate::manifest::{Healthcheck, PortBinding, RestartPolicy};
 
 /// What containers of an image do.
@@ -72,6 +72,8 @@ pub struct SimulatedContainer {
     pub creation: Creation,
     /// What is seen of it.
     pub observed: ObservedContainer,
+    /// The files that were put into it.
+    pub files: BTreeMap<String, NewFile>,
 }
 
 impl SimulatedHost {
@@ -170,6 +172,7 @@ impl World {
                 self.volumes.insert(name.clone());
             }
             Action::Create(creation) => self.create(creation)?,
+            Action::PutFiles { name, files } => self.container(name)?.files.clone_from(files),
             Action::Start { name } => self.start(name)?,
             Action::Stop { name, grace: _ } => {
                 if let Some(container) = self.containers.get_mut(name)
@@ -229,7 +232,8 @@ impl World {
             ports: creation.spec.ports.clone(),
             stop_grace: creation.spec.stop_grace,
         };
-        self.containers.insert(name.clone(), SimulatedContainer { creation: creation.clone(), observed });
+        self.containers
+            .insert(name.clone(), SimulatedContainer { creation: creation.clone(), observed, files: BTreeMap::new() });
         Ok(())
     }
 
@@ -281,6 +285,9 @@ impl World {
                 self.violations
                     .push(format!("two of `{}` write to `{:?}`", container.creation.container, mount.source));
             }
+        }
+        if !container.creation.spec.files.keys().eq(container.files.keys()) {
+            self.violations.push(format!("`{name}` is started without its files"));
         }
         let container = self.container(name)?;
         let spec = &container.creation.spec;

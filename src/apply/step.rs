@@ -1,12 +1,12 @@
 //! The steps that change a host. A step holds every name and time that it needs; who executes it chooses nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use super::SpecHash;
 use super::state::{Health, RunState};
-use crate::manifest::{ContainerSpec, MountSource};
+use crate::manifest::{ContainerSpec, EnvValue, MountSource};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference, format_duration};
 
 /// One thing to do, why, and what to do where it fails.
@@ -66,6 +66,13 @@ pub enum Action {
     },
     /// Make a container, without starting it.
     Create(Box<Creation>),
+    /// Put files into a container that was never started.
+    PutFiles {
+        /// The container.
+        name: String,
+        /// The files by their paths in it.
+        files: BTreeMap<String, NewFile>,
+    },
     /// Start a container.
     Start {
         /// The container.
@@ -154,6 +161,7 @@ impl Action {
             Self::Create(creation) => Some(&creation.name),
             Self::Await(wait) => Some(&wait.name),
             Self::Rename { from: name, to: _ }
+            | Self::PutFiles { name, .. }
             | Self::Start { name }
             | Self::Stop { name, .. }
             | Self::Restart { name, .. }
@@ -170,6 +178,19 @@ impl Action {
     pub fn may_be_left(&self) -> bool {
         matches!(self, Self::Await(_) | Self::Drain { .. } | Self::Pull { .. })
     }
+}
+
+/// A file that a container finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// What is in it.
+    pub content: EnvValue,
+    /// Its numeric owner.
+    pub uid: u32,
+    /// Its numeric group.
+    pub gid: u32,
+    /// Its mode.
+    pub mode: u32,
 }
 
 /// Where a network leads.
@@ -311,6 +332,8 @@ impl fmt::Display for Action {
             Self::RemoveNetwork { name } => write!(f, "remove network `{name}`"),
             Self::CreateVolume { name, project: _ } => write!(f, "create volume `{name}`"),
             Self::Create(creation) => write!(f, "create `{}`", creation.name),
+            Self::PutFiles { name, files } if files.len() == 1 => write!(f, "put a file into `{name}`"),
+            Self::PutFiles { name, files } => write!(f, "put {} files into `{name}`", files.len()),
             Self::Start { name } => write!(f, "start `{name}`"),
             Self::Await(Wait { name, goal: Goal::Ready { .. }, timeout }) => {
                 write!(f, "wait until `{name}` is good, {} at most", format_duration(*timeout))

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
+use super::policy::PolicyArgs;
 use super::{Exit, Refusal, Settings};
 use crate::apply::undo::{self, Outcome};
 use crate::apply::{Emptying, History};
@@ -35,6 +36,8 @@ pub(super) struct ApplyArgs {
     host: HostArgs,
     #[command(flatten)]
     state: StateArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// Brings the host to a manifest.
@@ -53,6 +56,7 @@ pub(super) fn run(args: &ApplyArgs, settings: &Settings) -> anyhow::Result<Exit>
         dry_run: args.dry_run.then_some(exit_code),
         format: args.format,
         host: args.host,
+        policy: &args.policy,
     };
     deploy::deploy(&deployment, settings, |entries| {
         if args.allow_older { Ok(()) } else { deploy::refuse_older(&manifest, entries) }
@@ -73,6 +77,7 @@ fn keep(args: &ApplyArgs, settings: &Settings, state: &Path, bad: u64, history: 
         dry_run: None,
         format: args.format,
         host: args.host,
+        policy: &args.policy,
     };
     deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))?;
     Err(Refusal::KnownBad { serial: bad, kept: Some(manifest.serial) }.into())

@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
-use super::{Environment, Exit, Refusal, Settings, block_on, connect, until_interrupted, until_stopped};
+use super::policy::PolicyArgs;
+use super::{
+    Environment, Exit, Refusal, Settings, block_on, connect, container_files, until_interrupted, until_stopped,
+};
 use crate::apply::undo::{self, Entry, Outcome};
 use crate::apply::{self, Desired, DesiredError, Emptying, History, Host as _, HostError, Lock, LockError, Step};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
@@ -107,7 +110,9 @@ pub(super) fn read_manifest(path: &Path, settings: &Settings) -> anyhow::Result<
         let diagnostic = Diagnostic::error("the deploy manifest is not UTF-8").at(&source, Span::new(at, at), "");
         Diagnostics(vec![diagnostic])
     })?;
-    Ok(manifest::parse(&SourceText::new(shown, text))?)
+    let path = settings.root.join(path);
+    let folder = path.parent().filter(|_| !is_stdin);
+    container_files::read(manifest::parse(&SourceText::new(shown, text))?, folder, &settings.environment)
 }
 
 /// The project that is meant: the one that is named, else the only one that has a history, else the one whose folder
@@ -157,6 +162,7 @@ pub(super) struct Deployment<'a> {
     pub(super) dry_run: Option<ExitCode>,
     pub(super) format: Format,
     pub(super) host: HostArgs,
+    pub(super) policy: &'a PolicyArgs,
 }
 
 /// What a dry run says by its exit code.
@@ -174,7 +180,8 @@ pub(super) fn deploy(
     settings: &Settings,
     check: impl FnOnce(&[Entry]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let Deployment { manifest, state, emptying, dry_run, format, host } = deployment;
+    let Deployment { manifest, state, emptying, dry_run, format, host, policy } = deployment;
+    policy.check(manifest)?;
     let desired = desired(manifest, settings)?;
     if let Some(exit_code) = dry_run {
         let steps = block_on(until_interrupted(settings, async {

@@ -1,6 +1,7 @@
 //! `windlass rollback`.
 
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
+use super::policy::PolicyArgs;
 use super::{Exit, Refusal, Settings};
 use crate::apply::undo::{self, Entry};
 use crate::apply::{Emptying, History};
@@ -25,6 +26,8 @@ pub(super) struct RollbackArgs {
     host: HostArgs,
     #[command(flatten)]
     state: StateArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// Brings the host back to a manifest that it ran before.
@@ -42,6 +45,7 @@ pub(super) fn run(args: &RollbackArgs, settings: &Settings) -> anyhow::Result<Ex
         dry_run: args.dry_run.then_some(ExitCode::Success),
         format: args.format,
         host: args.host,
+        policy: &args.policy,
     };
     deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))
 }

@@ -8,6 +8,7 @@ pub mod commands;
 mod connect;
 pub mod containers;
 mod failure;
+pub mod files;
 mod images;
 pub mod networks;
 mod upgrade;

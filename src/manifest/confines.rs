@@ -63,15 +63,6 @@ pub(super) fn read(problems: &mut Problems, entry: &ContainerEntry) -> Confines 
             problems.key(name, format!("`{name}` is no setting of the kernel"), None);
         }
     });
-    let capability = |text: &str| {
-        let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-        let name = text.strip_prefix("CAP_").unwrap_or(text);
-        if is_name {
-            Ok(name.to_owned())
-        } else {
-            Err(Wrong::from(format!("`{text}` is no capability: expected `ALL` or `NET_RAW`")))
-        }
-    };
     let mut tmpfs_by_path: BTreeMap<String, String> = BTreeMap::new();
     items(problems, "tmpfs", &entry.tmpfs, |text| {
         let (path, options) = tmpfs(text)?;
@@ -90,7 +81,7 @@ pub(super) fn read(problems: &mut Problems, entry: &ContainerEntry) -> Confines 
         init: entry.init.unwrap_or(false),
         read_only: entry.read_only.unwrap_or(false),
         tmpfs: tmpfs_by_path,
-        cap_drop: items(problems, "cap_drop", &entry.cap_drop, capability).into_iter().collect(),
+        cap_drop: items(problems, "cap_drop", &entry.cap_drop, super::powers::capability).into_iter().collect(),
         sysctls: entry.sysctls.clone(),
         extra_hosts: items(problems, "extra_hosts", &entry.extra_hosts, extra_host).into_iter().collect(),
         dns: items(problems, "dns", &entry.dns, address),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Confines, Mount, PortBinding};
+use super::{Confines, File, Mount, PortBinding, Powers};
 use crate::model::{ContainerName, ImageName, Reference};
 
 /// How long a container may take to stop where nothing is said (Docker's own default).
@@ -61,6 +61,12 @@ pub struct ContainerSpec {
     pub stop_grace: Duration,
     /// What it may use of the host, and what it finds there.
     pub confines: Confines,
+    /// What it may do to the host beyond what every container may.
+    pub powers: Powers,
+    /// Files that it finds, by their paths in it.
+    pub files: BTreeMap<String, File>,
+    /// What becomes of what it writes to its standard streams; what the engine is set up for where there is nothing.
+    pub logging: Option<Logging>,
     /// How a newer version takes its place.
     pub update: Update,
 }
@@ -103,6 +109,15 @@ impl fmt::Debug for EnvValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({} bytes)", self.0.len())
     }
+}
+
+/// What becomes of what a container writes to its standard streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    /// The engine's driver.
+    pub driver: String,
+    /// The driver's options.
+    pub options: BTreeMap<String, String>,
 }
 
 /// What is waited for of a container that has to be there first.

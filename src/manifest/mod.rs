@@ -5,8 +5,12 @@
 
 mod confines;
 mod container;
+mod files;
+mod lifecycle;
 mod locate;
+mod policy;
 mod port;
+mod powers;
 mod problem;
 mod read;
 mod scalars;
@@ -21,15 +25,18 @@ use std::collections::BTreeMap;
 pub use confines::Confines;
 pub use container::{
     Condition, ContainerSpec, DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT,
-    Dependency, EnvValue, Healthcheck, ImageSource, OnFailure, Order, RestartPolicy, Update,
+    Dependency, EnvValue, Healthcheck, ImageSource, Logging, OnFailure, Order, RestartPolicy, Update,
 };
+pub use files::{FILES_AT_MOST, File, FileContent};
+pub use policy::Policy;
 pub use port::{PortBinding, Protocol};
+pub use powers::{Device, Namespace, Powers, bind_wanted, powers_wanted};
 pub use problem::{Part, PathStep, Problem};
 pub use read::parse;
 pub use together::container_dependencies;
 pub use validate::{Externals, OUR_LABELS, validate_containers};
 pub use volume::{Mount, MountSource};
-pub use wire::{ContainerEntry, DependencyEntry, HealthcheckEntry, UpdateEntry};
+pub use wire::{ContainerEntry, DependencyEntry, FileEntry, HealthcheckEntry, LoggingEntry, UpdateEntry};
 pub use write::{schema, to_json};
 
 use crate::model::{ContainerName, ContentHash, ImageId, ImageName, ProjectName, Reference, Tag};

@@ -16,6 +16,9 @@ use super::{Externals, Manifest, ManifestImage, Part, PathStep, validate_contain
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span, did_you_mean};
 use crate::model::{ImageName, Reference};
 
+/// What is read here.
+const WHAT: &str = "deploy manifest";
+
 /// Reads a deploy manifest.
 ///
 /// # Errors
@@ -27,11 +30,13 @@ pub fn parse(source: &Arc<SourceText>) -> Result<Manifest, Diagnostics> {
         return Err(Diagnostics(vec![empty]));
     }
     let one = |diagnostic| Diagnostics(vec![diagnostic]);
-    let Keys(Version { version }) = serde_json::from_str(text).map_err(|error| one(unreadable(source, &error)))?;
+    let Keys(Version { version }) =
+        serde_json::from_str(text).map_err(|error| one(unreadable(source, &error, WHAT)))?;
     if version != VERSION {
-        return Err(one(other_version(source, version)));
+        return Err(one(other_version(source, version, WHAT)));
     }
-    let Keys(file): Keys<ManifestFile> = serde_json::from_str(text).map_err(|error| one(unreadable(source, &error)))?;
+    let Keys(file): Keys<ManifestFile> =
+        serde_json::from_str(text).map_err(|error| one(unreadable(source, &error, WHAT)))?;
     manifest(&file).map_err(|problems| {
         let place = |problem: super::Problem| (locate(text, &problem.path, problem.part), problem);
         let mut placed: Vec<_> = problems.into_iter().map(place).collect();
@@ -46,13 +51,13 @@ pub fn parse(source: &Arc<SourceText>) -> Result<Manifest, Diagnostics> {
 
 /// What is read before anything else: another version may look different in everything but this.
 #[derive(Deserialize)]
-struct Version {
-    version: u64,
+pub(super) struct Version {
+    pub(super) version: u64,
 }
 
-fn other_version(source: &Arc<SourceText>, version: u64) -> Diagnostic {
+pub(super) fn other_version(source: &Arc<SourceText>, version: u64, what: &str) -> Diagnostic {
     let at = locate(source.text(), &[PathStep::Key("version".to_owned())], Part::Value);
-    let message = format!("this deploy manifest is of version {version}, and only version {VERSION} is known");
+    let message = format!("this {what} is of version {version}, and only version {VERSION} is known");
     let diagnostic = Diagnostic::error(message).at(source, at, "");
     if version > VERSION {
         diagnostic.hint("a newer windlass wrote it: update windlass on this host")
@@ -62,11 +67,11 @@ fn other_version(source: &Arc<SourceText>, version: u64) -> Diagnostic {
 }
 
 /// What serde_json has to say, with its place and in our words.
-fn unreadable(source: &Arc<SourceText>, error: &serde_json::Error) -> Diagnostic {
+pub(super) fn unreadable(source: &Arc<SourceText>, error: &serde_json::Error, what: &str) -> Diagnostic {
     let text = source.text();
     let offset = offset_of(text, error.line(), error.column());
     if error.classify() == Category::Eof {
-        return Diagnostic::error("the deploy manifest ends in the middle")
+        return Diagnostic::error(format!("the {what} ends in the middle"))
             .at(source, Span::new(text.len(), text.len()), "")
             .hint("it was cut off or is still being written: make it again");
     }

@@ -2,19 +2,15 @@
 //! first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::time::Duration;
 
+use super::lifecycle;
 use super::port::parse_ports;
 use super::problem::{Problem, Problems};
 use super::volume::parse_mount;
-use super::wire::{ContainerEntry, DependencyEntry, HealthcheckEntry, UpdateEntry};
-use super::{
-    ContainerSpec, DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT, Dependency,
-    Healthcheck, ImageSource, Mount, Order, PortBinding, RestartPolicy, Update,
-};
+use super::wire::{ContainerEntry, DependencyEntry};
+use super::{ContainerSpec, DEFAULT_STOP_GRACE, Dependency, ImageSource, Mount, PortBinding, RestartPolicy, Update};
 use crate::diag::did_you_mean;
-use crate::model::{ContainerName, ImageName, Reference, parse_duration};
+use crate::model::{ContainerName, ImageName, Reference};
 
 /// The beginning of the label keys that are ours.
 pub const OUR_LABELS: &str = "dev.windlass.";
@@ -95,6 +91,14 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         sysctls: _,
         extra_hosts: _,
         dns: _,
+        files,
+        logging,
+        privileged: _,
+        cap_add: _,
+        devices: _,
+        security_opt: _,
+        pid: _,
+        ipc: _,
     } = entry;
     let image = image_source(problems, known, image);
     if let Some(name) = hostname
@@ -121,12 +125,18 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         }
     });
     let ports = port_bindings(problems, ports);
-    let restart =
-        restart.as_ref().map_or(Some(RestartPolicy::default()), |text| problems.read("restart", restart_policy(text)));
+    let restart = restart
+        .as_ref()
+        .map_or(Some(RestartPolicy::default()), |text| problems.read("restart", lifecycle::restart_policy(text)));
     if let Some(signal) = stop_signal
-        && !is_signal(signal)
+        && !lifecycle::is_signal(signal)
     {
         problems.value("stop_signal", format!("`{signal}` is no signal: expected `SIGTERM` or a number"), None);
+    }
+    let confines = super::confines::read(problems, entry);
+    if confines.read_only && !files.is_empty() {
+        // Engines put no file into a container that can't be written to.
+        problems.value("files", "they can't be put into a container that is `read_only`", None);
     }
     Some(ContainerSpec {
         command: command.clone(),
@@ -142,13 +152,18 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         depends_on: dependencies(problems, known, depends_on),
         healthcheck: healthcheck
             .as_ref()
-            .and_then(|check| problems.within("healthcheck", |problems| health(problems, check))),
+            .and_then(|check| problems.within("healthcheck", |problems| lifecycle::health(problems, check))),
         restart: restart.unwrap_or_default(),
         stop_signal: stop_signal.clone(),
-        confines: super::confines::read(problems, entry),
-        stop_grace: duration(problems, "stop_grace", stop_grace.as_ref()).unwrap_or(DEFAULT_STOP_GRACE),
+        confines,
+        powers: super::powers::read(problems, entry),
+        files: super::files::read(problems, files),
+        logging: logging
+            .as_ref()
+            .map(|entry| problems.within("logging", |problems| lifecycle::logging(problems, entry))),
+        stop_grace: lifecycle::duration(problems, "stop_grace", stop_grace.as_ref()).unwrap_or(DEFAULT_STOP_GRACE),
         update: update.as_ref().map_or_else(Update::default, |update| {
-            problems.within("update", |problems| update_policy(problems, update, &ports))
+            problems.within("update", |problems| lifecycle::update(problems, update, &ports))
         }),
         ports,
         image: image?,
@@ -304,87 +319,6 @@ fn dependencies(
         }
         all
     })
-}
-
-fn health(problems: &mut Problems, entry: &HealthcheckEntry) -> Option<Healthcheck> {
-    let HealthcheckEntry { test, interval, timeout, retries, start_period } = entry;
-    let words: Vec<&str> = test.iter().map(String::as_str).collect();
-    let timed = interval.is_some() || timeout.is_some() || retries.is_some() || start_period.is_some();
-    match words.as_slice() {
-        ["NONE"] if timed => {
-            problems.value("test", "`NONE` is no check, so its times say nothing", None);
-            return None;
-        }
-        ["NONE"] => return Some(Healthcheck::None),
-        [] if !timed => problems.value("test", "the health check says nothing", None),
-        [] | ["CMD", _, ..] | ["CMD-SHELL", _] => {}
-        _ => {
-            let hint = "write `[CMD, word, …]`, `[CMD-SHELL, line]` or `[NONE]`";
-            problems.value("test", "this is no health check", Some(hint.to_owned()));
-        }
-    }
-    if *retries == Some(0) {
-        problems.value("retries", "at least 1 is needed", None);
-    }
-    Some(Healthcheck::Check {
-        test: (!test.is_empty()).then(|| test.clone()),
-        interval: positive(problems, "interval", interval.as_ref()),
-        timeout: positive(problems, "timeout", timeout.as_ref()),
-        retries: *retries,
-        start_period: duration(problems, "start_period", start_period.as_ref()),
-    })
-}
-
-fn update_policy(problems: &mut Problems, entry: &UpdateEntry, ports: &BTreeSet<PortBinding>) -> Update {
-    let UpdateEntry { order, healthy_for, timeout, drain, on_failure, pull } = entry;
-    if *order == Some(Order::StartFirst)
-        && let Some(port) = ports.iter().find(|port| port.host.is_some())
-    {
-        let message = format!("`start-first` can't be done: `{}` can't be bound twice", port.host_side());
-        problems.value("order", message, Some("leave `order` away, or publish no fixed port of the host".to_owned()));
-    }
-    Update {
-        order: *order,
-        healthy_for: duration(problems, "healthy_for", healthy_for.as_ref()).unwrap_or(DEFAULT_HEALTHY_FOR),
-        timeout: positive(problems, "timeout", timeout.as_ref()).unwrap_or(DEFAULT_UPDATE_TIMEOUT),
-        drain: duration(problems, "drain", drain.as_ref()).unwrap_or(DEFAULT_DRAIN),
-        on_failure: on_failure.unwrap_or_default(),
-        pull: pull.unwrap_or(true),
-    }
-}
-
-fn duration(problems: &mut Problems, key: &str, text: Option<&String>) -> Option<Duration> {
-    text.and_then(|text| problems.read(key, parse_duration(text)))
-}
-
-fn positive(problems: &mut Problems, key: &str, text: Option<&String>) -> Option<Duration> {
-    let duration = duration(problems, key, text)?;
-    if duration.is_zero() {
-        problems.value(key, "it has to be longer than nothing", None);
-    }
-    Some(duration)
-}
-
-fn restart_policy(text: &str) -> Result<RestartPolicy, impl fmt::Display> {
-    match text {
-        "always" => Ok(RestartPolicy::Always),
-        "unless-stopped" => Ok(RestartPolicy::UnlessStopped),
-        "no" => Ok(RestartPolicy::No),
-        "on-failure" => Ok(RestartPolicy::OnFailure(0)),
-        _ => match text.strip_prefix("on-failure:").map(str::parse::<u32>) {
-            Some(Ok(times)) => Ok(RestartPolicy::OnFailure(times)),
-            _ => Err(format!(
-                "`{text}` is no restart policy: expected `always`, `unless-stopped`, `no`, `on-failure` or `on-failure:N`"
-            )),
-        },
-    }
-}
-
-fn is_signal(text: &str) -> bool {
-    let name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'+' || b == b'-')
-    };
-    text.strip_prefix("SIG").map_or_else(|| text.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n)), name)
 }
 
 /// Whether the text is a host name: RFC 1123 labels with dots between them.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scalars;
-use super::{Condition, EnvValue, OnFailure, Order};
+use super::{Condition, EnvValue, Namespace, OnFailure, Order};
 
 /// The version of the format that this module reads and writes.
 pub(super) const VERSION: u64 = 1;
@@ -165,9 +165,72 @@ pub struct ContainerEntry {
     /// The name servers, in this order; the host's where left away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns: Vec<String>,
+    /// Files that it finds, by their paths in it. A changed file replaces the container.
+    #[serde(default, deserialize_with = "scalars::entries", skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, FileEntry>,
+    /// What becomes of what it writes to its standard streams; what the engine is set up for where left away.
+    #[serde(default, deserialize_with = "scalars::optional_keys", skip_serializing_if = "Option::is_none")]
+    pub logging: Option<LoggingEntry>,
+    /// Whether it may do anything to its host (default false). The host has to allow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privileged: Option<bool>,
+    /// Capabilities that it gets, such as `NET_ADMIN`; `ALL` is all of them. Those that the engine gives to nobody unasked
+    /// the host has to allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cap_add: Vec<String>,
+    /// Devices of the host, `/dev/host[:/dev/inside[:rwm]]`. The host has to allow them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
+    /// What confines it, such as `no-new-privileges` or `apparmor=PROFILE`. All but the first the host has to allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_opt: Vec<String>,
+    /// `host`: it sees the processes of the host, which has to allow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<Namespace>,
+    /// `host`: it has the host's shared memory, which has to allow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipc: Option<Namespace>,
     /// How a newer version takes the place of a running one.
     #[serde(default, deserialize_with = "scalars::optional_keys", skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateEntry>,
+}
+
+/// A file that a container finds: one of `content`, `file` and `env` says what is in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// What is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub content: Option<EnvValue>,
+    /// A file beside the deploy manifest, or below it, that is read by `apply`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// A variable in the environment of `apply`, which may be a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// The numeric owner, `uid` or `uid:gid` (default `0:0`).
+    #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::scalar_schema")]
+    pub owner: Option<String>,
+    /// The mode, octal and quoted (default `"0644"`, of what comes from `env` `"0400"`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub mode: Option<String>,
+}
+
+/// What becomes of what a container writes to its standard streams.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoggingEntry {
+    /// The engine's driver, such as `json-file`, `journald` or `none`. It has to be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub driver: Option<String>,
+    /// The driver's options, such as `max-size: 10m`.
+    #[serde(default, deserialize_with = "scalars::text_map", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "scalars::scalar_map_schema")]
+    pub options: BTreeMap<String, String>,
 }
 
 /// What is waited for of a container that has to be there first.

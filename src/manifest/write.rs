@@ -8,8 +8,8 @@ use super::volume::format_mount;
 use super::wire::{ImageEntry, ManifestFile, VERSION};
 use super::{
     ContainerEntry, ContainerSpec, DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT,
-    Dependency, DependencyEntry, Healthcheck, HealthcheckEntry, Manifest, ManifestImage, OnFailure, RestartPolicy,
-    Update, UpdateEntry,
+    Dependency, DependencyEntry, Healthcheck, HealthcheckEntry, Logging, LoggingEntry, Manifest, ManifestImage,
+    OnFailure, RestartPolicy, Update, UpdateEntry,
 };
 use crate::model::format_duration;
 
@@ -72,6 +72,9 @@ impl From<&ContainerSpec> for ContainerEntry {
             stop_signal,
             stop_grace,
             confines,
+            powers,
+            files,
+            logging,
             update,
         } = spec;
         let mut entry = Self {
@@ -105,8 +108,20 @@ impl From<&ContainerSpec> for ContainerEntry {
             sysctls: BTreeMap::new(),
             extra_hosts: Vec::new(),
             dns: Vec::new(),
+            files: super::files::write(files),
+            logging: logging.as_ref().map(|Logging { driver, options }| LoggingEntry {
+                driver: Some(driver.clone()),
+                options: options.clone(),
+            }),
+            privileged: None,
+            cap_add: Vec::new(),
+            devices: Vec::new(),
+            security_opt: Vec::new(),
+            pid: None,
+            ipc: None,
         };
         super::confines::write(confines, &mut entry);
+        super::powers::write(powers, &mut entry);
         entry
     }
 }

@@ -40,7 +40,7 @@ fn wish(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = Option<
     };
     let port = prop_oneof![3 => Just(""), 1 => Just("@80"), 1 => Just("@81"), 1 => Just("@82")];
     let order = prop_oneof![2 => Just(""), 1 => Just("=start-first"), 1 => Just("=stop-first"), 2 => Just("=swap")];
-    let flags = (port, flag(0.5, "!"), flag(0.2, "?"), flag(0.2, "%data"), flag(0.3, "+also"), flag(0.2, "=stop"));
+    let flags = (port, flag(0.5, "!"), flag(0.2, "?"), flag(0.2, "%data"), flag(0.3, "+also^conf"), flag(0.2, "=stop"));
     let wish = (versions, flags, order, prop::collection::vec(0u8..8, 3)).prop_map(
         |(version, (port, check, job, volume, alias, on_failure), order, needs)| {
             // Two writers at once are what somebody asks for who asks for `start-first` or `swap` beside a volume.

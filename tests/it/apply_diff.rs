@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use windlass::apply::{
     Action, Emptying, Health, HostState, ObservedContainer, ObservedNetwork, Refusal, RunState, diff,
 };
+use windlass::manifest::{EnvValue, FileContent};
 
 use crate::apply_world::{desired, image_id, manifest, port, read_container, read_manifest};
 
@@ -1005,8 +1006,13 @@ fn containers_of_old_are_still_known() {
     // Hosts carry these: a change here re-creates every container there is. Hash something new only where it is set.
     let text = include_str!("../../testdata/manifests/full.json");
     let manifest = windlass::manifest::parse(&windlass::diag::SourceText::new("full.json", text)).unwrap();
+    let mut manifest = manifest;
+    for file in manifest.containers.values_mut().flat_map(|spec| spec.files.values_mut()) {
+        file.content = FileContent::Text(EnvValue::new("what was read"));
+    }
     let shown: String = desired(&manifest).containers.iter().map(|(name, c)| format!("{name} {}\n", c.hash)).collect();
     expect![[r#"
+        agent 1:9821d55f947f13f6770b84fc78da462efda38f95b6392006587041623ff2d2c5
         confined 1:91b2c69408a3857f16ed08a9c0b047fd3f73b91b0ee7c5924eb2fdb17792c83f
         db 1:e151ee2ce09912b94d648d208a23f33eda2bf3a317e7c7db2e25835d009e7af5
         migrate 1:f8dfa188746907a2f3cf6e20c6f1ae4ff6283e490c83ce207fcc7dbbd9a63da5

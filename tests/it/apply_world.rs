@@ -3,14 +3,14 @@
 //! `web#2<db` is a container `web` of version 2 that depends on `db`. Behind the version may stand, in any order:
 //! `<db` depends on, `<h:db` waits until healthy, `<c:db` until completed, `<r:db` is restarted with; `&db` links to,
 //! `&db:alias` by another name; `@80` publishes a port of the host; `%data` writes to a volume; `!` has a health check;
-//! `?` is not started again; `=start-first` asks for an order; `=stop` leaves a failure as it is; `+x` has an alias.
+//! `?` is not started again; `=start-first` asks for an order; `=stop` leaves a failure as it is; `+x` has an alias; `^x` finds a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass::apply::{Desired, Health, RunState, World};
 use windlass::manifest::{
-    Condition, Confines, ContainerSpec, Dependency, EnvValue, Healthcheck, ImageSource, Manifest, ManifestImage, Mount,
-    MountSource, OnFailure, Order, PortBinding, Protocol, RestartPolicy, Update,
+    Condition, Confines, ContainerSpec, Dependency, EnvValue, File, FileContent, Healthcheck, ImageSource, Manifest,
+    ManifestImage, Mount, MountSource, OnFailure, Order, PortBinding, Powers, Protocol, RestartPolicy, Update,
 };
 use windlass::model::{ContainerName, ContentHash, Digest, ImageId, ImageName};
 
@@ -72,6 +72,9 @@ pub(crate) fn plain_spec(version: u8) -> ContainerSpec {
         stop_signal: None,
         stop_grace: windlass::manifest::DEFAULT_STOP_GRACE,
         confines: Confines::default(),
+        powers: Powers::default(),
+        files: BTreeMap::new(),
+        logging: None,
         update: Update::default(),
     }
 }
@@ -91,7 +94,7 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
     let (version, mut rest) = rest.split_at(1);
     let mut spec = plain_spec(version.parse().unwrap());
     while let Some(flag) = rest.chars().next() {
-        let end = rest[1..].find(['<', '&', '@', '%', '!', '?', '=', '+']).map_or(rest.len(), |at| at + 1);
+        let end = rest[1..].find(['<', '&', '@', '%', '!', '?', '=', '+', '^']).map_or(rest.len(), |at| at + 1);
         let value = &rest[1..end];
         rest = &rest[end..];
         match flag {
@@ -121,6 +124,10 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
             '=' if value == "start-first" => spec.update.order = Some(Order::StartFirst),
             '=' if value == "swap" => spec.update.order = Some(Order::Swap),
             '=' if value == "stop-first" => spec.update.order = Some(Order::StopFirst),
+            '^' => {
+                let content = FileContent::Text(EnvValue::new(value));
+                spec.files.insert(format!("/etc/{value}"), File { content, uid: 0, gid: 0, mode: 0o644 });
+            }
             '+' => {
                 spec.aliases.insert(value.to_owned());
             }

@@ -97,7 +97,9 @@ fn the_documentation_has_every_key() {
         "deploy",
         "container",
         "DependencyEntry",
+        "FileEntry",
         "HealthcheckEntry",
+        "LoggingEntry",
         "UpdateEntry",
     ] {
         section(&mut made, &schema, id, &schema["$defs"][id]);

@@ -36,6 +36,7 @@ mod plan_select;
 mod plan_since;
 mod plan_verdicts;
 mod plan_why;
+mod policy;
 mod registry_blobs;
 mod registry_credentials;
 mod registry_faults;

@@ -318,6 +318,67 @@ fn everything_wrong_is_told_at_once() {
 }
 
 #[test]
+fn files_and_powers_that_make_no_sense_are_refused() {
+    check(
+        &with_containers(
+            r#"{"web": {"image": "api", "read_only": true,
+    "files": {
+      "etc/x": {"content": ""}, "/a/../b": {"content": ""}, "/a": {"content": ""}, "/a/b": {"content": ""}, "/a//b": {"content": ""},
+      "/x1": {}, "/x2": {"content": "", "env": "A"}, "/x3": {"file": "../x"}, "/x4": {"file": "/x"}, "/x5": {"env": "A=B"},
+      "/x6": {"content": "", "owner": "root"}, "/x7": {"content": "", "owner": "1:2:3"}, "/x8": {"content": "", "mode": "999"}},
+    "cap_add": ["net_admin"], "devices": ["sda", "/etc/x", "/dev/a:/dev/b:rwx", "/dev/a:/dev/b:rr", "/dev/a:b"],
+    "security_opt": ["unconfined", "seccomp", "no-new-privileges:false"], "logging": {"driver": ""}
+}}"#,
+        ),
+        expect![[r#"
+            deploy.json:4:14: error: they can't be put into a container that is `read_only`
+            deploy.json:5:7: error: `etc/x` is no absolute path below `/` in the container
+            deploy.json:5:33: error: `/a/../b` is no absolute path below `/` in the container
+            deploy.json:5:84: error: `/a/b` is where another file is
+            deploy.json:5:109: error: `/a//b` is where another file is
+            deploy.json:6:7: error: what is in the file has to be said once
+              hint: give one of `content`, `file` and `env`
+            deploy.json:6:37: error: what is in the file has to be said once
+              hint: give one of `content`, `file` and `env`
+            deploy.json:6:70: error: `../x` is no path of a file beside the manifest, or below it
+            deploy.json:6:95: error: `/x` is no path of a file beside the manifest, or below it
+            deploy.json:6:117: error: `A=B` is no name for an environment variable
+            deploy.json:7:39: error: `root` is no owner: expected numbers, `uid` or `uid:gid`
+            deploy.json:7:80: error: `1:2:3` is no owner: expected numbers, `uid` or `uid:gid`
+            deploy.json:7:121: error: `999` is no mode: expected one such as `0640`
+            deploy.json:8:17: error: `net_admin` is no capability: expected `ALL` or `NET_RAW`
+            deploy.json:8:43: error: `sda` is no device: expected `/dev/host[:/dev/inside[:rwm]]`
+            deploy.json:8:50: error: `/etc/x` is no device: expected `/dev/host[:/dev/inside[:rwm]]`
+            deploy.json:8:60: error: `/dev/a:/dev/b:rwx` is no device: expected `/dev/host[:/dev/inside[:rwm]]`
+            deploy.json:8:81: error: `/dev/a:/dev/b:rr` is no device: expected `/dev/host[:/dev/inside[:rwm]]`
+            deploy.json:8:101: error: `/dev/a:b` is no device: expected `/dev/host[:/dev/inside[:rwm]]`
+            deploy.json:9:22: error: `unconfined` confines nothing: expected `no-new-privileges`, `apparmor=…`, `label=…` or `seccomp=…`
+            deploy.json:9:36: error: `seccomp` confines nothing: expected `no-new-privileges`, `apparmor=…`, `label=…` or `seccomp=…`
+            deploy.json:9:47: error: `no-new-privileges:false` confines nothing: expected `no-new-privileges`, `apparmor=…`, `label=…` or `seccomp=…`
+            deploy.json:9:97: error: the driver is not said
+        "#]],
+    );
+    check(
+        &with_containers(r#"{"web": {"image": "api", "pid": "container:db"}}"#),
+        expect![[r#"
+        deploy.json:3:47: error: unknown value `container:db`
+          hint: known are host
+    "#]],
+    );
+    let large = "x".repeat(windlass::manifest::FILES_AT_MOST);
+    let text = format!(
+        r#"{{"web": {{"image": "api", "files": {{"/a": {{"content": "{large}"}},
+    "/b": {{"content": "x"}}}}}}}}"#
+    );
+    check(
+        &with_containers(&text),
+        expect![[r#"
+        deploy.json:4:5: error: all files together have 1048577 bytes, and 1048576 is the most
+    "#]],
+    );
+}
+
+#[test]
 fn misspelt_keys_and_words_are_suggested() {
     check(
         &with_containers(r#"{"web": {"imge": "api"}}"#),
@@ -330,7 +391,7 @@ fn misspelt_keys_and_words_are_suggested() {
         &with_containers(r#"{"web": {"image": "api", "qqqqqq": 1}}"#),
         expect![[r#"
             deploy.json:3:40: error: unknown key `qqqqqq`
-              hint: known are image, command, entrypoint, hostname, user, working_dir, env, labels, ports, volumes, aliases, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, update
+              hint: known are image, command, entrypoint, hostname, user, working_dir, env, labels, ports, volumes, aliases, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, files, logging, privileged, cap_add, devices, security_opt, pid, ipc, update
         "#]],
     );
     check(

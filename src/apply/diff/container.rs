@@ -35,6 +35,12 @@ impl Case<'_> {
         Step { container: Some(self.name.clone()), action, cause, undo: Vec::new(), after: After::default() }
     }
 
+    /// The step that puts its files into a container, where it has any.
+    fn files(&self, name: &str, cause: Cause) -> Option<Step> {
+        let action = Action::PutFiles { name: name.to_owned(), files: self.wanted.files.clone() };
+        (!self.wanted.files.is_empty()).then(|| self.step(action, cause))
+    }
+
     /// Whether the engine leaves it alone once it has ended well.
     pub(super) fn may_end(&self) -> bool {
         match self.spec().restart {
@@ -56,13 +62,19 @@ impl<'a> Plan<'a> {
             Some((right, observed)) => {
                 let start = case.step(Action::Start { name: right.clone() }, Cause::NotRunning(observed.run));
                 if observed.aliases.is_none() && self.swaps(&case) {
-                    return self.swap_in(&case, right, vec![start]);
+                    let files = case.files(right, Cause::NotRunning(observed.run));
+                    let files = files.filter(|_| observed.run == RunState::Created);
+                    return self.swap_in(&case, right, files.into_iter().chain([start]).collect());
                 }
                 let mut steps = if self.gates(&case) {
                     self.reconnection(&case, (right, observed), &BTreeSet::new())
                 } else {
                     self.reconnection(&case, (right, observed), &case.wanted.aliases)
                 };
+                // It may have been left before it got them; one that was started had them.
+                if observed.run == RunState::Created {
+                    steps.extend(case.files(right, Cause::NotRunning(observed.run)));
+                }
                 steps.push(start);
                 self.bring_up(&case, right, steps)
             }
@@ -116,7 +128,7 @@ impl<'a> Plan<'a> {
             let wait = Step { undo: undo.clone(), ..self.wait(case, right, Cause::Started) };
             self.steps.push(wait);
             if is_at_gate {
-                self.open_gate(case, right, undo);
+                self.open_gate(case, right, &undo);
             }
             self.retire(case, right);
             return self.succeed(case, right);
@@ -166,10 +178,10 @@ impl<'a> Plan<'a> {
             spec: case.spec().clone(),
         };
         self.renewed.insert(case.name.clone());
-        let steps = vec![
-            case.step(Action::Create(Box::new(creation)), cause.clone()),
-            case.step(Action::Start { name: name.clone() }, cause),
-        ];
+        let create = case.step(Action::Create(Box::new(creation)), cause.clone());
+        let files = case.files(&name, cause.clone());
+        let start = case.step(Action::Start { name: name.clone() }, cause);
+        let steps: Vec<Step> = [create].into_iter().chain(files).chain([start]).collect();
         if swaps { self.swap_in(&case, &name, steps) } else { self.bring_up(&case, &name, steps) }
     }
 
@@ -201,7 +213,7 @@ impl<'a> Plan<'a> {
         steps.push(self.wait(case, new, Cause::Started));
         self.steps.extend(steps.into_iter().map(|step| Step { undo: undo.clone(), ..step }));
         if gates {
-            self.open_gate(case, new, undo);
+            self.open_gate(case, new, &undo);
         }
         self.retire(case, new);
         self.succeed(case, new)

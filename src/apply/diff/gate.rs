@@ -38,7 +38,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Gives a container that is good its names, and looks at it once more: it was off the network for a moment.
-    pub(super) fn open_gate(&mut self, case: &Case<'a>, new: &str, undo: Vec<Action>) {
+    pub(super) fn open_gate(&mut self, case: &Case<'a>, new: &str, undo: &[Action]) {
         let (name, aliases) = (new.to_owned(), case.wanted.aliases.clone());
         let action = Action::Reconnect { name, network: self.desired.network(), aliases };
         let mut look = self.wait(case, new, Cause::Good);
@@ -46,7 +46,7 @@ impl<'a> Plan<'a> {
             *healthy_for = Duration::ZERO;
         }
         let steps = [case.step(action, Cause::Good), look];
-        self.steps.extend(steps.map(|step| Step { undo: undo.clone(), ..step }));
+        self.steps.extend(steps.map(|step| Step { undo: undo.to_vec(), ..step }));
     }
 
     /// Takes the names of those that a container replaces, and lets them end what they are at.

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, Mount, MountType, NetworkingConfig,
-    PortBinding as EnginePort, ResourcesUlimits, RestartPolicy as EngineRestart, RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceMapping, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
+    MountType, NetworkingConfig, PortBinding as EnginePort, ResourcesUlimits, RestartPolicy as EngineRestart,
+    RestartPolicyNameEnum,
 };
 
 use crate::apply::state::{LABEL_CONTAINER, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC};
 use crate::apply::step::{Creation, EngineMount};
-use crate::manifest::{Confines, ContainerSpec, Healthcheck, MountSource, PortBinding, RestartPolicy};
+use crate::manifest::{
+    Confines, ContainerSpec, Device, Healthcheck, Logging, MountSource, Namespace, PortBinding, Powers, RestartPolicy,
+};
 
 /// The body of the engine's `POST /containers/create`.
 pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
@@ -34,6 +37,9 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         stop_signal,
         stop_grace,
         confines,
+        powers,
+        files: _,
+        logging,
         update: _,
     } = spec;
     let ours = [
@@ -63,7 +69,8 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
             mounts: Some(mounts.iter().map(mount).collect()),
             restart_policy: Some(restart_policy(*restart)),
             network_mode: Some(network.clone()),
-            ..confined(confines)
+            log_config: logging.as_ref().map(log),
+            ..empowered(powers, confined(confines))
         }),
         networking_config: Some(NetworkingConfig { endpoints_config: Some([(network.clone(), endpoint)].into()) }),
         ..ContainerCreateBody::default()
@@ -113,6 +120,30 @@ fn confined(confines: &Confines) -> HostConfig {
         dns: some(dns.iter().map(ToString::to_string).collect()),
         ..HostConfig::default()
     }
+}
+
+/// The same with what a container may do to its host.
+fn empowered(powers: &Powers, config: HostConfig) -> HostConfig {
+    let Powers { privileged, cap_add, devices, security_opt, pid, ipc } = powers;
+    let device = |Device { host, container, access }: &Device| DeviceMapping {
+        path_on_host: Some(host.clone()),
+        path_in_container: Some(container.clone()),
+        cgroup_permissions: Some(access.clone()),
+    };
+    let of_host = |namespace: &Option<Namespace>| namespace.map(|Namespace::Host| "host".to_owned());
+    HostConfig {
+        privileged: privileged.then_some(true),
+        cap_add: some(cap_add.iter().cloned().collect()),
+        devices: some(devices.iter().map(device).collect()),
+        security_opt: some(security_opt.iter().cloned().collect()),
+        pid_mode: of_host(pid),
+        ipc_mode: of_host(ipc),
+        ..config
+    }
+}
+
+fn log(Logging { driver, options }: &Logging) -> HostConfigLogConfig {
+    HostConfigLogConfig { typ: Some(driver.clone()), config: Some(options.clone().into_iter().collect()) }
 }
 
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
@@ -239,6 +270,24 @@ mod tests {
                 extra_hosts: [("host".to_owned(), "host-gateway".to_owned())].into(),
                 dns: vec![[9, 9, 9, 9].into()],
             },
+            powers: Powers {
+                privileged: true,
+                cap_add: ["NET_ADMIN".to_owned()].into(),
+                devices: [Device {
+                    host: "/dev/fuse".to_owned(),
+                    container: "/dev/fuse".to_owned(),
+                    access: "rw".to_owned(),
+                }]
+                .into(),
+                security_opt: ["no-new-privileges".to_owned()].into(),
+                pid: Some(Namespace::Host),
+                ipc: Some(Namespace::Host),
+            },
+            files: Default::default(),
+            logging: Some(Logging {
+                driver: "json-file".to_owned(),
+                options: [("max-size".to_owned(), "10m".to_owned())].into(),
+            }),
             update: Update::default(),
         };
         let image = DesiredImage { shown: "api".to_owned(), id: None, reference: None };
@@ -288,8 +337,18 @@ mod tests {
                 ]
               },
               "HostConfig": {
+                "CapAdd": [
+                  "NET_ADMIN"
+                ],
                 "CapDrop": [
                   "NET_RAW"
+                ],
+                "Devices": [
+                  {
+                    "CgroupPermissions": "rw",
+                    "PathInContainer": "/dev/fuse",
+                    "PathOnHost": "/dev/fuse"
+                  }
                 ],
                 "Dns": [
                   "9.9.9.9"
@@ -298,6 +357,13 @@ mod tests {
                   "host:host-gateway"
                 ],
                 "Init": true,
+                "IpcMode": "host",
+                "LogConfig": {
+                  "Config": {
+                    "max-size": "10m"
+                  },
+                  "Type": "json-file"
+                },
                 "Memory": 67108864,
                 "Mounts": [
                   {
@@ -315,6 +381,7 @@ mod tests {
                 ],
                 "NanoCpus": 1500000000,
                 "NetworkMode": "shop",
+                "PidMode": "host",
                 "PidsLimit": 20,
                 "PortBindings": {
                   "53/udp": [
@@ -334,11 +401,15 @@ mod tests {
                     }
                   ]
                 },
+                "Privileged": true,
                 "ReadonlyRootfs": true,
                 "RestartPolicy": {
                   "MaximumRetryCount": 3,
                   "Name": "on-failure"
                 },
+                "SecurityOpt": [
+                  "no-new-privileges"
+                ],
                 "ShmSize": 1048576,
                 "Sysctls": {
                   "net.core.somaxconn": "64"
@@ -360,7 +431,7 @@ mod tests {
                 "dev.windlass.container": "web",
                 "dev.windlass.project": "shop",
                 "dev.windlass.serial": "7",
-                "dev.windlass.spec": "1:5e9e6f5243a4d1eed328d8bde4ba954454d91bdc3fc153ff2552f410e8d06e7d",
+                "dev.windlass.spec": "1:1ec12e007c94b042c236b58b70edc6f99671843464bf91f7a2368f979c91bd5e",
                 "tier": "front"
               },
               "NetworkingConfig": {

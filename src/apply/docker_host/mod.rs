@@ -14,8 +14,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::desired::{Desired, DesiredContainer};
 use super::host::{Host, HostError};
 use super::state::{HostState, LABEL_PROJECT, ObservedContainer};
-use super::step::{Action, Reach};
-use crate::docker::{self, Failure, containers, networks};
+use super::step::{Action, NewFile, Reach};
+use crate::docker::{self, Failure, containers, files, networks};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
 use crate::registry::{Again, Credentials, Keychain, RetryPolicy};
 
@@ -168,6 +168,13 @@ impl Host for DockerHost {
             Action::RemoveNetwork { name } => networks::remove_network(docker, name).await,
             Action::CreateVolume { name, project } => networks::create_volume(docker, name, &labels(project)).await,
             Action::Create(creation) => containers::create(docker, &creation.name, body::body(creation)).await,
+            Action::PutFiles { name, files: all } => {
+                let file = |(path, NewFile { content, uid, gid, mode }): (&'_ String, &'_ NewFile)| {
+                    let content = content.reveal().as_bytes().to_vec();
+                    (path.clone(), files::NewFile { content, uid: *uid, gid: *gid, mode: *mode })
+                };
+                files::put(docker, name, &all.iter().map(file).collect()).await
+            }
             Action::Start { name } => containers::start(docker, name).await,
             Action::Stop { name, grace } => containers::stop(docker, name, *grace).await,
             Action::Restart { name, grace } => containers::restart(docker, name, *grace).await,

@@ -1,6 +1,9 @@
 //! What a container can say, a key a test: what came of it is seen from inside, or asked of Docker's own client.
 
-use super::lab::{Lab, docker};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::lab::{Lab, Ran, docker, shown};
 
 /// A container that says one thing more than the others.
 fn with(key: &str, value: &str) -> Lab {
@@ -13,6 +16,31 @@ fn with(key: &str, value: &str) -> Lab {
         "`{key}` is read back"
     );
     lab
+}
+
+/// The same, where the host has to allow it: it is refused before, and nothing is touched.
+fn allowed(key: &str, value: &str, power: &str) -> Lab {
+    let (lab, started) = once_allowed(key, value, power);
+    assert_eq!(started.exit, Some(0), "{started:?}");
+    let again = lab.run(&["apply", "--policy", &shown(&lab.path("policy.json"))]);
+    assert_eq!(again.stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n", "`{key}` is read back");
+    lab
+}
+
+fn once_allowed(key: &str, value: &str, power: &str) -> (Lab, Ran) {
+    let lab = Lab::new(&format!("key-{}", key.replace('_', "-")));
+    lab.manifest(1, &format!(r#""web": {{"image": "one", "stop_grace": "1s", "{key}": {value}}}"#));
+    let policy = lab.path("policy.json");
+    let write = |allow: &str| fs::write(&policy, format!(r#"{{"version": 1, "allow": {{{allow}}}}}"#)).unwrap();
+    let args = ["apply", "--policy", &shown(&policy)];
+    write(&format!(r#""other/web": ["{power}"]"#));
+    let refused = lab.run(&args);
+    assert_eq!((refused.exit, lab.containers()), (Some(2), String::new()));
+    let said = format!("error: this host does not allow what is wanted: `web` wants `{power}`\n");
+    assert!(refused.stderr.starts_with(&said), "{}", refused.stderr);
+    write(&format!(r#""{}/*": ["{power}"]"#, lab.project));
+    let started = lab.run(&args);
+    (lab, started)
 }
 
 /// What a line of the shell says inside.
@@ -91,4 +119,116 @@ fn extra_hosts() {
 fn dns() {
     let lab = with("dns", r#"["192.0.2.53", "192.0.2.54"]"#);
     assert_eq!(lab.inspect("web", "{{json .HostConfig.Dns}}"), r#"["192.0.2.53","192.0.2.54"]"#);
+}
+
+#[test]
+fn privileged() {
+    let (lab, _started) = once_allowed("privileged", "true", "privileged");
+    // Where the engine is confined itself, it can't start what is not; it has made it.
+    assert_eq!(lab.inspect("web", "{{.HostConfig.Privileged}}"), "true");
+}
+
+#[test]
+fn cap_add() {
+    let lab = allowed("cap_add", r#"["NET_ADMIN", "CHOWN"]"#, "cap:NET_ADMIN");
+    assert_eq!(lab.inspect("web", "{{json .HostConfig.CapAdd}}"), r#"["CHOWN","NET_ADMIN"]"#);
+    assert_eq!(inside(&lab, "ip link set lo mtu 1400 && echo done"), "done");
+}
+
+#[test]
+fn devices() {
+    let lab = allowed("devices", r#"["/dev/null:/dev/nothing:rw"]"#, "device:/dev/null");
+    assert_eq!(inside(&lab, "echo x > /dev/nothing; wc -c < /dev/nothing"), "0");
+}
+
+#[test]
+fn security_opt() {
+    let lab = with("security_opt", r#"["no-new-privileges:true"]"#);
+    assert_eq!(inside(&lab, "grep NoNewPrivs /proc/1/status | cut -f 2"), "1");
+    let lab = allowed("security_opt", r#"["seccomp=unconfined"]"#, "security_opt:seccomp=unconfined");
+    assert_eq!(inside(&lab, "grep ^Seccomp: /proc/1/status | cut -f 2"), "0");
+}
+
+#[test]
+fn pid() {
+    let lab = allowed("pid", r#""host""#, "pid:host");
+    assert_eq!(inside(&lab, "[ $$ -gt 1 ] && [ -d /proc/1 ] && grep -c httpd /proc/1/cmdline || true"), "0");
+    assert_eq!(lab.inspect("web", "{{.HostConfig.PidMode}}"), "host");
+}
+
+#[test]
+fn ipc() {
+    assert_eq!(allowed("ipc", r#""host""#, "ipc:host").inspect("web", "{{.HostConfig.IpcMode}}"), "host");
+}
+
+#[test]
+fn logging() {
+    let lab = with("logging", r#"{"driver": "json-file", "options": {"max-size": "1m"}}"#);
+    assert_eq!(
+        lab.inspect("web", "{{json .HostConfig.LogConfig}}"),
+        r#"{"Type":"json-file","Config":{"max-size":"1m"}}"#
+    );
+}
+
+#[test]
+fn volumes_of_the_host() {
+    let lab = allowed("volumes", r#"["/etc:/host"]"#, "bind:/etc");
+    assert_eq!(inside(&lab, "[ -e /host/passwd ] && echo there"), "there");
+}
+
+#[test]
+fn files() {
+    let lab = Lab::new("key-files");
+    let write = |serial: u64, level: &str| {
+        lab.manifest(
+            serial,
+            &format!(
+                r#""web": {{"image": "one", "stop_grace": "1s", "volumes": ["data:/data"], "files": {{
+  "/etc/new/app.conf": {{"content": "level = {level}\n", "owner": "70:71", "mode": "0640"}},
+  "/data/rules": {{"file": "web/rules.txt"}},
+  "/www/token": {{"env": "HOME"}}}}}}"#
+            ),
+        );
+    };
+    fs::create_dir(lab.path("web")).unwrap();
+    fs::write(lab.path("web/rules.txt"), "deny all\n").unwrap();
+    write(1, "info");
+    lab.apply();
+    let look = "stat -c '%a %u:%g %n' /etc/new /etc/new/* /data/rules /www/token; cat /etc/new/app.conf /data/rules";
+    let expected = "755 0:0 /etc/new\n640 70:71 /etc/new/app.conf\n644 0:0 /data/rules\n400 0:0 /www/token\n";
+    assert_eq!(inside(&lab, look), format!("{expected}level = info\ndeny all"));
+    assert_eq!(inside(&lab, "cat /www/token"), shown(lab.path("").as_path()).trim_end_matches('/'));
+    assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n");
+    let before = lab.inspect("web", "{{.Id}}");
+    fs::write(lab.path("web/rules.txt"), "deny none\n").unwrap();
+    lab.apply();
+    assert_ne!(lab.inspect("web", "{{.Id}}"), before, "what is beside the manifest counts");
+    assert_eq!(inside(&lab, "cat /data/rules"), "deny none");
+    fs::remove_file(lab.path("web/rules.txt")).unwrap();
+    assert_eq!(lab.run(&["status", "--exit-code"]).exit, Some(0), "the history has what was in it");
+    let record = fs::read_dir(lab.state().join(&lab.project).join("history")).unwrap().next().unwrap().unwrap();
+    assert_eq!(record.metadata().unwrap().permissions().mode() & 0o077, 0, "for nobody else to read");
+    let refused = lab.run(&["apply"]);
+    assert_eq!(refused.exit, Some(2));
+    assert!(refused.stderr.contains("`/data/rules` of the container `web`: reading `web/rules.txt`"), "{refused:?}");
+    std::os::unix::fs::symlink("/etc/passwd", lab.path("web/rules.txt")).unwrap();
+    let refused = lab.run(&["apply"]);
+    assert!(refused.stderr.contains("`web/rules.txt` leads out of the manifest's folder"), "{refused:?}");
+}
+
+#[test]
+fn a_policy_that_others_can_write_is_none() {
+    let lab = Lab::new("policy");
+    lab.manifest(1, r#""web": {"image": "one", "privileged": true}"#);
+    let policy = lab.path("policy.json");
+    fs::write(&policy, r#"{"version": 1, "allow": {"*/*": ["privileged"]}}"#).unwrap();
+    fs::set_permissions(&policy, fs::Permissions::from_mode(0o666)).unwrap();
+    let refused = lab.run(&["apply", "--policy", &shown(&policy)]);
+    assert_eq!((refused.exit, lab.containers()), (Some(2), String::new()));
+    assert!(refused.stderr.contains("is not root's alone to write"), "{refused:?}");
+    fs::set_permissions(&policy, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(lab.run(&["apply", "--dry-run", "--policy", &shown(&policy)]).exit, Some(0));
+    fs::write(&policy, r#"{"version": 1, "allow": {"*/*": ["everything"]}}"#).unwrap();
+    let refused = lab.run(&["apply", "--policy", &shown(&policy)]);
+    assert!(refused.exit == Some(2) && refused.stderr.contains("`everything` can't be allowed"), "{refused:?}");
 }

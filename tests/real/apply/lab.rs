@@ -131,7 +131,8 @@ impl Lab {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
         command.args(["--directory", &self.folder.path().display().to_string()]).args(args);
-        let variables = ["WINDLASS_MANIFEST", "WINDLASS_STATE_DIR", "GITHUB_ACTIONS", "DOCKER_CONFIG"];
+        let variables =
+            ["WINDLASS_MANIFEST", "WINDLASS_POLICY", "WINDLASS_STATE_DIR", "GITHUB_ACTIONS", "DOCKER_CONFIG"];
         variables.iter().for_each(|name| {
             command.env_remove(name);
         });

@@ -1,0 +1,103 @@
+//! Checks how a container's health is found out, how it ends, is replaced and started again, and where its output goes.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use super::problem::Problems;
+use super::wire::{HealthcheckEntry, LoggingEntry, UpdateEntry};
+use super::{
+    DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_UPDATE_TIMEOUT, Healthcheck, Logging, Order, PortBinding,
+    RestartPolicy, Update,
+};
+use crate::model::parse_duration;
+
+pub(super) fn health(problems: &mut Problems, entry: &HealthcheckEntry) -> Option<Healthcheck> {
+    let HealthcheckEntry { test, interval, timeout, retries, start_period } = entry;
+    let words: Vec<&str> = test.iter().map(String::as_str).collect();
+    let timed = interval.is_some() || timeout.is_some() || retries.is_some() || start_period.is_some();
+    match words.as_slice() {
+        ["NONE"] if timed => {
+            problems.value("test", "`NONE` is no check, so its times say nothing", None);
+            return None;
+        }
+        ["NONE"] => return Some(Healthcheck::None),
+        [] if !timed => problems.value("test", "the health check says nothing", None),
+        [] | ["CMD", _, ..] | ["CMD-SHELL", _] => {}
+        _ => {
+            let hint = "write `[CMD, word, …]`, `[CMD-SHELL, line]` or `[NONE]`";
+            problems.value("test", "this is no health check", Some(hint.to_owned()));
+        }
+    }
+    if *retries == Some(0) {
+        problems.value("retries", "at least 1 is needed", None);
+    }
+    Some(Healthcheck::Check {
+        test: (!test.is_empty()).then(|| test.clone()),
+        interval: positive(problems, "interval", interval.as_ref()),
+        timeout: positive(problems, "timeout", timeout.as_ref()),
+        retries: *retries,
+        start_period: duration(problems, "start_period", start_period.as_ref()),
+    })
+}
+
+pub(super) fn logging(problems: &mut Problems, entry: &LoggingEntry) -> Logging {
+    let LoggingEntry { driver, options } = entry;
+    let driver = driver.clone().unwrap_or_default();
+    if driver.is_empty() {
+        problems.value("driver", "the driver is not said", None);
+    }
+    Logging { driver, options: options.clone() }
+}
+
+pub(super) fn update(problems: &mut Problems, entry: &UpdateEntry, ports: &BTreeSet<PortBinding>) -> Update {
+    let UpdateEntry { order, healthy_for, timeout, drain, on_failure, pull } = entry;
+    if *order == Some(Order::StartFirst)
+        && let Some(port) = ports.iter().find(|port| port.host.is_some())
+    {
+        let message = format!("`start-first` can't be done: `{}` can't be bound twice", port.host_side());
+        problems.value("order", message, Some("leave `order` away, or publish no fixed port of the host".to_owned()));
+    }
+    Update {
+        order: *order,
+        healthy_for: duration(problems, "healthy_for", healthy_for.as_ref()).unwrap_or(DEFAULT_HEALTHY_FOR),
+        timeout: positive(problems, "timeout", timeout.as_ref()).unwrap_or(DEFAULT_UPDATE_TIMEOUT),
+        drain: duration(problems, "drain", drain.as_ref()).unwrap_or(DEFAULT_DRAIN),
+        on_failure: on_failure.unwrap_or_default(),
+        pull: pull.unwrap_or(true),
+    }
+}
+
+pub(super) fn duration(problems: &mut Problems, key: &str, text: Option<&String>) -> Option<Duration> {
+    text.and_then(|text| problems.read(key, parse_duration(text)))
+}
+
+fn positive(problems: &mut Problems, key: &str, text: Option<&String>) -> Option<Duration> {
+    let duration = duration(problems, key, text)?;
+    if duration.is_zero() {
+        problems.value(key, "it has to be longer than nothing", None);
+    }
+    Some(duration)
+}
+
+pub(super) fn restart_policy(text: &str) -> Result<RestartPolicy, impl fmt::Display> {
+    match text {
+        "always" => Ok(RestartPolicy::Always),
+        "unless-stopped" => Ok(RestartPolicy::UnlessStopped),
+        "no" => Ok(RestartPolicy::No),
+        "on-failure" => Ok(RestartPolicy::OnFailure(0)),
+        _ => match text.strip_prefix("on-failure:").map(str::parse::<u32>) {
+            Some(Ok(times)) => Ok(RestartPolicy::OnFailure(times)),
+            _ => Err(format!(
+                "`{text}` is no restart policy: expected `always`, `unless-stopped`, `no`, `on-failure` or `on-failure:N`"
+            )),
+        },
+    }
+}
+
+pub(super) fn is_signal(text: &str) -> bool {
+    let name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'+' || b == b'-')
+    };
+    text.strip_prefix("SIG").map_or_else(|| text.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n)), name)
+}
