@@ -163,6 +163,8 @@ pub(super) struct Deployment<'a> {
     pub(super) format: Format,
     pub(super) host: HostArgs,
     pub(super) policy: &'a PolicyArgs,
+    /// Whether it is told that nothing was to be done.
+    pub(super) tells_of_nothing: bool,
 }
 
 /// What a dry run says by its exit code.
@@ -180,7 +182,7 @@ pub(super) fn deploy(
     settings: &Settings,
     check: impl FnOnce(&[Entry]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let Deployment { manifest, state, emptying, dry_run, format, host, policy } = deployment;
+    let Deployment { manifest, state, emptying, dry_run, format, host, policy, tells_of_nothing } = deployment;
     policy.check(manifest)?;
     let desired = desired(manifest, settings)?;
     if let Some(exit_code) = dry_run {
@@ -228,7 +230,9 @@ pub(super) fn deploy(
         n => format!("done in {}", ui::words::changes(n)),
     };
     let summary = format!("{done}: the host runs serial {} of `{}`\n", desired.serial, desired.project);
-    print_steps(&desired, &steps, *format, &summary)?;
+    if *tells_of_nothing || steps.iter().any(|step| step.action.is_change()) {
+        print_steps(&desired, &steps, *format, &summary)?;
+    }
     Ok(Exit::Done)
 }
 

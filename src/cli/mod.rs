@@ -34,6 +34,7 @@ mod secrets;
 mod settings;
 mod stale;
 mod status;
+mod watch;
 mod whole_file;
 mod why;
 
@@ -124,14 +125,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             (Err(error), Ui { color: Color::Never, progress: Progress::Plain, clock })
         }
     };
-    outcome.unwrap_or_else(|error| {
-        let exit::Meaning { exit, hint } = exit::meaning(&error);
-        match error.chain().find_map(|cause| cause.downcast_ref::<Diagnostics>()) {
-            Some(Diagnostics(said)) => ui::refuse(said, &ui),
-            None => ui::error(&error, hint.as_deref(), &ui),
-        }
-        exit
-    })
+    outcome.unwrap_or_else(|error| tell(&error, &ui))
+}
+
+/// Tells what went wrong, and how the program ends by it.
+fn tell(error: &anyhow::Error, ui: &Ui) -> Exit {
+    let exit::Meaning { exit, hint } = exit::meaning(error);
+    match error.chain().find_map(|cause| cause.downcast_ref::<Diagnostics>()) {
+        Some(Diagnostics(said)) => ui::refuse(said, ui),
+        None => ui::error(error, hint.as_deref(), ui),
+    }
+    exit
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {

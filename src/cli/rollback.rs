@@ -46,6 +46,7 @@ pub(super) fn run(args: &RollbackArgs, settings: &Settings) -> anyhow::Result<Ex
         format: args.format,
         host: args.host,
         policy: &args.policy,
+        tells_of_nothing: true,
     };
     deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))
 }

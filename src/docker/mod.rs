@@ -7,6 +7,7 @@ mod auth;
 pub mod commands;
 mod connect;
 pub mod containers;
+pub mod events;
 mod failure;
 pub mod files;
 mod images;

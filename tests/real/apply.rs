@@ -8,6 +8,7 @@ mod keys;
 mod lab;
 mod leftovers;
 mod proxy;
+mod watch;
 
 use std::fs;
 

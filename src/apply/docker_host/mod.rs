@@ -10,11 +10,13 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 
 use super::desired::{Desired, DesiredContainer};
 use super::host::{Host, HostError};
 use super::state::{HostState, LABEL_PROJECT, ObservedContainer};
 use super::step::{Action, NewFile, Reach};
+use crate::docker::events::{self, Whom};
 use crate::docker::{self, Failure, containers, files, networks};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
 use crate::registry::{Again, Credentials, Keychain, RetryPolicy};
@@ -47,6 +49,22 @@ impl DockerHost {
     pub fn new(patient: Docker, keychain: Keychain, retry: RetryPolicy, answers_within: Duration) -> Self {
         let limit = Duration::from_secs(answers_within.as_millis().div_ceil(1000).clamp(1, 86_400) as u64);
         Self { docker: patient.clone().with_timeout(limit), patient, keychain, retry }
+    }
+
+    /// Waits until something took a container of a project away from those who use it, since a moment of the engine's
+    /// clock. Ends too when the engine does.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn loss(&self, project: &ProjectName, since: Timestamp) -> Result<(), HostError> {
+        let of_project = |whom, about: &BTreeMap<String, String>| {
+            let key = match whom {
+                Whom::Container => LABEL_PROJECT,
+                Whom::Network => "name",
+            };
+            about.get(key).is_some_and(|value| value == project.as_str())
+        };
+        Ok(events::loss(&self.patient, since, of_project).await?)
     }
 
     /// The images that are needed for containers that are not there yet; the engine has those of all others.

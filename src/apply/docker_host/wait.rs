@@ -39,14 +39,11 @@ pub(super) async fn wait(docker: &Docker, wait: &Wait) -> Result<(), HostError> 
     let mut pause = FIRST_PAUSE;
     loop {
         let found = containers::inspect(docker, name).await?;
-        let look = match &found {
-            None => Look::Bad("is not there any more".to_owned()),
-            Some(found) => {
-                let restarts = found.restart_count.unwrap_or(0);
-                let before = *restarts_before.get_or_insert(restarts);
-                look(found, *goal, restarts > before)
-            }
-        };
+        // Somebody removed it: that says nothing of what it was made from.
+        let found = found.ok_or_else(|| HostError::Unreachable(format!("`{name}` was removed meanwhile")))?;
+        let restarts = found.restart_count.unwrap_or(0);
+        let before = *restarts_before.get_or_insert(restarts);
+        let look = look(&found, *goal, restarts > before);
         let why = match (look, goal) {
             (Look::Done, _) | (Look::Good, Goal::Completed) => return Ok(()),
             (Look::Good, Goal::Ready { healthy_for, .. }) => {
