@@ -11,9 +11,12 @@ pub(super) const ALWAYS_USED: [&str; 2] = ["SOURCE_DATE_EPOCH", "BUILDKIT_SYNTAX
 
 /// Whether a build argument means something to a builder though no `ARG` declares it.
 pub fn is_predefined(name: &str) -> bool {
+    is_proxy(name) || name.starts_with("BUILDKIT_") || ALWAYS_USED.contains(&name)
+}
+
+/// Whether a build argument tells programs how to reach the network.
+pub(super) fn is_proxy(name: &str) -> bool {
     PROXIES.contains(&name.to_ascii_uppercase().as_str())
-        || name.starts_with("BUILDKIT_")
-        || ALWAYS_USED.contains(&name)
 }
 
 impl Dockerfile {

@@ -1,15 +1,15 @@
 //! The lines before the first `FROM`, and every `FROM`: what the arguments make of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::ast::{ArgDeclaration, Command, Stage, Word};
+use super::ast::{ArgDeclaration, Command, Dockerfile, Stage, Word};
 use super::canonical::quoted;
 use super::check::Names;
 use super::expand::{Expansion, Scope, Value};
 use super::platform;
 use super::problems::suggestion;
 use super::resolve::Resolver;
-use super::resolved::Base;
+use super::resolved::{Base, ResolveInputs};
 use crate::model::{Platform, Reference};
 
 /// A stage's `FROM`, expanded.
@@ -61,6 +61,17 @@ pub(super) fn define_globals(resolver: &mut Resolver<'_>) {
         resolver.set_globals.insert(name.text.clone());
         resolver.globals.values.insert(name.text.clone(), Value::Known(value));
     }
+}
+
+/// The variables before the first `FROM`, BuildKit's own included.
+pub(super) fn globals(dockerfile: &Dockerfile, inputs: &ResolveInputs<'_>) -> BTreeMap<String, String> {
+    let mut resolver = Resolver::new(dockerfile, *inputs);
+    define_globals(&mut resolver);
+    let known = resolver.globals.values.into_iter().filter_map(|(name, value)| match value {
+        Value::Known(value) => Some((name, value)),
+        Value::Unknown => None,
+    });
+    known.collect()
 }
 
 /// Reads all `FROM`s: an empty one is an error whichever stage is built.

@@ -21,6 +21,7 @@ mod heredoc;
 mod instruction;
 mod lines;
 mod mount;
+mod original;
 mod parse;
 mod pattern;
 mod pin;
@@ -33,6 +34,8 @@ mod resolved;
 mod run;
 mod shell_text;
 mod state;
+mod step;
+mod stepper;
 mod transfer;
 mod values;
 mod walk;
@@ -51,3 +54,5 @@ pub use resolved::{
     Base, ContextSource, Edge, EdgeKind, NeededId, Reader, RemoteFile, ResolveInputs, Resolved, ResolvedInstruction,
     ResolvedStage, SourceKind,
 };
+pub use step::{CommandText, MountStep, RunStep, Sharing, Step, StepError, TransferOf, TransferStep};
+pub use stepper::{Stepper, Variables};

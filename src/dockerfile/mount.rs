@@ -135,7 +135,7 @@ fn check_value(key: MountKey, value: &Word, problems: &mut Problems) {
         MountKey::ReadOnly | MountKey::ReadWrite | MountKey::Required => go_bool(text).is_some(),
         MountKey::Mode => u32::from_str_radix(text, 8).is_ok(),
         MountKey::Uid | MountKey::Gid => text.parse::<u32>().is_ok(),
-        MountKey::Size => is_size(text),
+        MountKey::Size => bytes(text).is_some(),
         MountKey::Env | MountKey::From | MountKey::Id | MountKey::Source | MountKey::Target => true,
     };
     if !is_good {
@@ -150,13 +150,17 @@ fn check_value(key: MountKey, value: &Word, problems: &mut Problems) {
 }
 
 /// A number with a binary unit, as Docker's `units.RAMInBytes` reads it.
-fn is_size(text: &str) -> bool {
+pub(super) fn bytes(text: &str) -> Option<u64> {
     let unit_at = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len();
     let (number, unit) = text.split_at(unit_at);
     let unit = unit.to_ascii_lowercase();
-    let unit_is_good = matches!(unit.trim_end_matches('b').trim_end_matches('i'), "" | "k" | "m" | "g" | "t" | "p")
-        && !unit.ends_with('i');
-    unit_is_good && number.trim_end_matches(' ').parse::<f64>().is_ok_and(|n| n >= 0.0)
+    if unit.ends_with('i') {
+        return None;
+    }
+    let exponent = ["", "k", "m", "g", "t", "p"];
+    let exponent = exponent.iter().position(|known| *known == unit.trim_end_matches('b').trim_end_matches('i'))?;
+    let number = number.trim_end_matches(' ').parse::<f64>().ok().filter(|number| *number >= 0.0)?;
+    Some((number * 1024_f64.powi(i32::try_from(exponent).ok()?)) as u64)
 }
 
 /// Says which options don't belong to a type of mount.

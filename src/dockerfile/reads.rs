@@ -260,7 +260,7 @@ impl Walk<'_, '_, '_> {
 }
 
 /// Whether `ADD` fetches a source from elsewhere: a URL, or a git repository in the short form of SSH.
-fn is_remote(source: &str) -> bool {
+pub(super) fn is_remote(source: &str) -> bool {
     let has_scheme = ["http://", "https://", "git://", "ssh://"].iter().any(|scheme| source.starts_with(scheme));
     has_scheme || is_short_ssh(source)
 }

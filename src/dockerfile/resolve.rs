@@ -50,7 +50,7 @@ pub(super) struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    fn new(dockerfile: &'a Dockerfile, inputs: ResolveInputs<'a>) -> Self {
+    pub(super) fn new(dockerfile: &'a Dockerfile, inputs: ResolveInputs<'a>) -> Self {
         let triggers = dockerfile.stages.iter().map(|stage| {
             let commands = stage.instructions.iter();
             commands
