@@ -10,8 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{lock_file, remote_files};
 use crate::config::{Lock, LockedBase};
 use crate::diag::{Diagnostic, Diagnostics, Location};
-use crate::engine::docker::DockerEngine;
-use crate::engine::{Engine as _, StoredImage};
+use crate::engine::{AnyEngine, Engine as _, StoredImage};
 use crate::model::{ImageDigest, ImageId, Platform, Reference};
 use crate::plan::{BaseId, KnownBase, MovingBase, Resolved};
 use crate::registry::{self, Registry, RemoteManifests, RetryPolicy};
@@ -32,7 +31,7 @@ pub(super) async fn settle(
     mut resolved: Resolved,
     containers: &Bases,
     lock: Option<&Lock>,
-    engine: Option<&DockerEngine>,
+    engine: Option<&AnyEngine>,
     registry: Option<&Registry>,
 ) -> anyhow::Result<Settled> {
     let moving = with(resolved.moving_bases(), containers);
@@ -163,7 +162,7 @@ impl Found {
 async fn ask(
     references: Vec<Reference>,
     needed: &Bases,
-    engine: Option<&DockerEngine>,
+    engine: Option<&AnyEngine>,
     registry: Option<&Registry>,
 ) -> anyhow::Result<BTreeMap<Reference, Found>> {
     let patient = registry.map(|registry| registry.with_retry(RetryPolicy::default()));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::bases::{Bases, Settled};
+use super::connect::Allowed;
 use super::deploy::StateArgs;
 use super::last_build::{self, LastBuild};
 use super::project::{self, Project};
@@ -14,8 +15,7 @@ use super::{
     until_interrupted,
 };
 use crate::diag::Diagnostic;
-use crate::engine::Engine as _;
-use crate::engine::docker::DockerEngine;
+use crate::engine::{AnyEngine, Engine as _};
 use crate::event::{Event, Outcome, Sink};
 use crate::manifest::{ContainerSpec, ImageSource};
 use crate::model::ContainerName;
@@ -43,6 +43,9 @@ pub(super) struct BuildArgs {
     /// Use nothing of the builder's cache.
     #[arg(long)]
     pub(super) no_cache: bool,
+    /// Let `RUN --security=insecure` have every right on this machine (embedded engine).
+    #[arg(long, env = "WINDLASS_ALLOW_INSECURE", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(super) allow_insecure: bool,
     /// Where to write the deploy manifest [default: `deploy.json`, where the configuration has `deploy`].
     #[arg(long, value_name = "FILE", env = "WINDLASS_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
@@ -110,6 +113,7 @@ pub(super) fn show(built: &Built, format: Format, settings: &Settings) -> anyhow
 
 /// Plans, builds, tests, promotes, pushes, and writes the manifest where all is green.
 pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Built> {
+    connect::enter_user_namespace_where_needed(settings)?;
     let Project { mut resolved, config, lock, names } =
         project::load(settings, &args.selection, args.manifest.as_deref())?;
     let revision = project::revision(settings, args.manifest.as_deref(), &mut resolved.notes);
@@ -132,7 +136,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     let run_by = if manifest_path.is_some() { of_containers } else { Bases::new() };
     let forced = if args.force { resolved.chosen.clone() } else { Default::default() };
     let reporter = Arc::new(Reporter::new(&settings.ui, resolved.images.len()));
-    let run = async |engine: &DockerEngine| {
+    let run = async |engine: &AnyEngine| {
         let registry = lookups::registry(settings, &reporter)?;
         let Settled { resolved, containers: digests } =
             bases::settle(resolved, &run_by, lock.as_ref(), Some(engine), registry.as_ref()).await?;
@@ -177,8 +181,9 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
         }
         Ok(built)
     };
+    let allowed = Allowed { insecure: args.allow_insecure };
     block_on(async {
-        let engine = until_interrupted(settings, connect::engine(settings)).await?;
+        let engine = until_interrupted(settings, connect::engine(settings, allowed)).await?;
         let built = until_interrupted(settings, run(&engine)).await;
         let record = reporter.end();
         clean_up(&engine, settings).await;
@@ -232,7 +237,7 @@ fn manifest_path(
 
 /// What a dropped build left on the engine is removed, within the time that an engine may take to answer; a second
 /// Ctrl-C leaves it.
-async fn clean_up(engine: &DockerEngine, settings: &Settings) {
+async fn clean_up(engine: &AnyEngine, settings: &Settings) {
     let interrupted = async { anyhow::Ok(interrupted().await?) };
     let cleaned = async { anyhow::Ok(engine.clean_up().await?) };
     if let Err(error) = tokio::select! { outcome = cleaned => outcome, outcome = interrupted => outcome } {

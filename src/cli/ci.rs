@@ -47,6 +47,9 @@ struct GithubArgs {
     /// Leave `latest` and `previous` as they are, and write no manifest.
     #[arg(long, env = "WINDLASS_NO_PROMOTE", value_parser = BoolishValueParser::new())]
     no_promote: bool,
+    /// Let `RUN --security=insecure` have every right on this machine (embedded engine).
+    #[arg(long, env = "WINDLASS_ALLOW_INSECURE", value_parser = clap::builder::BoolishValueParser::new())]
+    allow_insecure: bool,
     /// Pack the images of the output `matrix` into at most so many jobs that run at once.
     #[arg(long, value_name = "N", env = "WINDLASS_SHARDS")]
     shards: Option<NonZeroUsize>,
@@ -105,7 +108,17 @@ fn github_plan(args: &GithubArgs, selection: &SelectionArgs, step: &Step, settin
 }
 
 fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settings: &Settings) -> anyhow::Result<Exit> {
-    let GithubArgs { command: _, images: _, build_args: _, push, no_promote, shards: _, state, manifest } = args;
+    let GithubArgs {
+        command: _,
+        images: _,
+        build_args: _,
+        push,
+        no_promote,
+        allow_insecure,
+        shards: _,
+        state,
+        manifest,
+    } = args;
     let build_args = BuildArgs {
         selection,
         push: *push,
@@ -113,6 +126,7 @@ fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settin
         state: state.clone(),
         force: false,
         no_cache: false,
+        allow_insecure: *allow_insecure,
         manifest: manifest.clone(),
         serial: None,
         format: Format::Text,

@@ -3,18 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Settings;
+use super::settings::EngineChoice;
+use super::{Refusal, Settings};
 use crate::apply::DockerHost;
 use crate::docker::{self, ConnectError};
+use crate::engine::AnyEngine;
 use crate::engine::docker::{Builder, DockerEngine, Options};
+use crate::engine::embedded::{self, EmbeddedEngine};
 use crate::event::{Event, Sink};
 use crate::registry::{self, Keychain, Registry, RetryPolicy};
 
 /// How long an engine may take to answer what it has no work with.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Connects to the first of the engine addresses where something answers: to build and test with.
-pub(super) async fn engine(settings: &Settings) -> anyhow::Result<DockerEngine> {
+/// What is allowed to a build that not every machine's owner would allow.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Allowed {
+    /// `RUN --security=insecure`.
+    pub(super) insecure: bool,
+}
+
+/// Connects to the first of the engine addresses where something answers, to build and test with; where none does and
+/// none was named, the embedded engine it is.
+pub(super) async fn engine(settings: &Settings, allowed: Allowed) -> anyhow::Result<AnyEngine> {
     let options = Options {
         builder: Builder::Best,
         run: settings.run_id.clone(),
@@ -22,7 +33,42 @@ pub(super) async fn engine(settings: &Settings) -> anyhow::Result<DockerEngine> 
         keychain: keychain(settings)?,
         retry: RetryPolicy::default(),
     };
-    first(settings, |host| DockerEngine::connect(host, options.clone())).await
+    if settings.engine == EngineChoice::Embedded {
+        return embedded(settings, allowed);
+    }
+    match first(settings, |host| DockerEngine::connect(host, options.clone())).await {
+        Ok(engine) => Ok(AnyEngine::Docker(Box::new(engine))),
+        Err(_silent) if settings.engine == EngineChoice::Auto && !settings.host_is_named => embedded(settings, allowed),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has a normal user's windlass go on as root of a user namespace, where the embedded engine is to build: it alone can
+/// keep a command apart and its files in order. The process is executed anew, with all that it was given.
+pub(super) fn enter_user_namespace_where_needed(settings: &Settings) -> anyhow::Result<()> {
+    let silent = match settings.engine {
+        _ if nix::unistd::geteuid().is_root() => return Ok(()),
+        EngineChoice::Embedded => None,
+        EngineChoice::Auto if !settings.host_is_named => match super::block_on(address(settings, ANSWERS_WITHIN)) {
+            Ok(_answers) => return Ok(()),
+            Err(silent) => Some(silent),
+        },
+        EngineChoice::Auto | EngineChoice::Docker | EngineChoice::Podman => return Ok(()),
+    };
+    match (embedded::sandbox::enter_user_namespace(std::env::args_os().skip(1)), silent) {
+        (Ok(never), _) => match never {},
+        (Err(error), Some(silent)) => Err(silent.context(format!("{error:#}"))),
+        (Err(error), None) => Err(error),
+    }
+}
+
+fn embedded(settings: &Settings, Allowed { insecure }: Allowed) -> anyhow::Result<AnyEngine> {
+    let nowhere =
+        || Refusal::usage_with_hint("nobody says where the embedded engine keeps its images", "use `--store`");
+    let store = settings.store.clone().ok_or_else(nowhere)?;
+    let registry = Registry::new(registry::Options::new(keychain(settings)?), |_| {});
+    let options = embedded::Options { store, program: "/proc/self/exe".into(), registry, allow_insecure: insecure };
+    Ok(AnyEngine::Embedded(EmbeddedEngine::open(options)?))
 }
 
 /// Connects to the first of the engine addresses where something answers: to run containers on. A call may take so long.

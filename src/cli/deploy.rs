@@ -38,7 +38,7 @@ impl StateArgs {
         if let Some(folder) = environment.get("XDG_STATE_HOME").map(Path::new).filter(|folder| folder.is_absolute()) {
             return Ok(folder.join("windlass"));
         }
-        if nix::unistd::geteuid().is_root() {
+        if super::settings::is_root() {
             return Ok(PathBuf::from("/var/lib/windlass"));
         }
         let home = environment.get("HOME").map(|home| Path::new(home).join(".local/state/windlass"));

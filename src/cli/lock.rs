@@ -211,7 +211,7 @@ fn entry(
 
 /// Whether the engine, if one answers, has an image by this name, which no registry has.
 async fn is_local(reference: &Reference, settings: &Settings) -> bool {
-    match connect::engine(settings).await {
+    match connect::engine(settings, connect::Allowed::default()).await {
         Ok(engine) => engine.find(reference).await.is_ok_and(|found| found.is_some()),
         // An engine that does not answer has nothing to show; the error then is that the registry does not have it.
         Err(_unreachable) => false,

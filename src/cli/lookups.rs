@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Settings, connect};
 use crate::config::Config;
-use crate::engine::docker::DockerEngine;
+use crate::engine::AnyEngine;
 use crate::event::{Event, Sink};
 use crate::pipeline::{self, LookupError};
 use crate::plan::{Known, Resolved};
@@ -34,7 +34,7 @@ pub(super) fn of_project<'a>(registry: Option<&'a Registry>, config: &Config) ->
 /// one can do without.
 pub(super) async fn known(
     resolved: &Resolved,
-    engine: Option<&DockerEngine>,
+    engine: Option<&AnyEngine>,
     registry: Option<&Registry>,
     needed: bool,
     events: &dyn Sink,

@@ -196,7 +196,7 @@ fn decide(
     let progress = if settings.ui.progress == Progress::Tty { Progress::Plain } else { settings.ui.progress };
     let reporter = Arc::new(Reporter::new(&Ui { progress, ..settings.ui.clone() }, resolved.images.len()));
     block_on(until_interrupted(settings, async {
-        let engine = match connect::engine(settings).await {
+        let engine = match connect::engine(settings, connect::Allowed::default()).await {
             Ok(engine) => Some(engine),
             Err(error) => {
                 reporter.send(Event::Note(format!("{error:#}; the plan is made without an engine")));

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 
 use super::{Environment, Refusal};
+use crate::engine::embedded;
 use crate::model::parse_duration;
 use crate::ui::{Color, Progress, Ui};
 
@@ -32,6 +33,10 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     engine: EngineChoice,
+    /// Where the embedded engine keeps images and caches [default: `$XDG_DATA_HOME/windlass/store`; for root
+    /// `/var/lib/windlass/store`].
+    #[arg(long, value_name = "DIR", global = true, env = "WINDLASS_STORE", help_heading = "Global options")]
+    store: Option<PathBuf>,
     /// Address of the engine, such as `unix:///run/docker.sock` [default: `DOCKER_HOST`, then the usual sockets].
     #[arg(long, value_name = "ADDRESS", global = true, env = "WINDLASS_HOST", help_heading = "Global options")]
     host: Option<String>,
@@ -75,12 +80,14 @@ pub struct GlobalArgs {
 /// `--engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum EngineChoice {
-    /// The first that answers: Docker, then Podman.
+    /// The first that answers: Docker, then Podman; where none does, the embedded one builds.
     Auto,
     /// Docker Engine.
     Docker,
     /// Podman's Docker-compatible service.
     Podman,
+    /// The one in windlass itself, which needs no daemon; it builds and tests.
+    Embedded,
 }
 
 /// `--progress`.
@@ -124,6 +131,10 @@ pub struct Settings {
     pub engine: EngineChoice,
     /// The engine addresses to try, in this order.
     pub hosts: Vec<String>,
+    /// Whether somebody named the engine's address, so that no other will do.
+    pub host_is_named: bool,
+    /// Where the embedded engine keeps images and caches; none where nobody says where.
+    pub store: Option<PathBuf>,
     /// What tells the containers of this run from those of another.
     pub run_id: String,
     /// How many images are made at once.
@@ -158,7 +169,9 @@ impl Settings {
         }
         let started = now();
         Ok(Self {
+            host_is_named: args.host.is_some() || environment.get("DOCKER_HOST").is_some(),
             hosts: hosts(args.host, args.engine, environment),
+            store: store(args.store.map(|folder| root.join(folder)), environment),
             root,
             called,
             file,
@@ -246,8 +259,22 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
+/// Whether this is the root of the machine, and not of a user namespace, in which a normal user's windlass builds.
+pub(super) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root() && embedded::sandbox::knows_all_users()
+}
+
+fn store(asked: Option<PathBuf>, environment: &Environment) -> Option<PathBuf> {
+    let get = |name| environment.get(name).map(Path::new).filter(|folder| folder.is_absolute());
+    let own = || match is_root() {
+        true => Some(PathBuf::from("/var/lib")),
+        false => get("HOME").map(|home| home.join(".local/share")),
+    };
+    asked.or_else(|| Some(get("XDG_DATA_HOME").map(Path::to_owned).or_else(own)?.join("windlass/store")))
+}
+
 fn hosts(asked: Option<String>, engine: EngineChoice, environment: &Environment) -> Vec<String> {
-    if let Some(host) = asked {
+    if let Some(host) = asked.filter(|_| engine != EngineChoice::Embedded) {
         return vec![host];
     }
     let runtime = environment.get("XDG_RUNTIME_DIR");
@@ -267,6 +294,7 @@ fn hosts(asked: Option<String>, engine: EngineChoice, environment: &Environment)
     match engine {
         EngineChoice::Docker => docker(),
         EngineChoice::Podman => podman(),
+        EngineChoice::Embedded => Vec::new(),
         EngineChoice::Auto if environment.get("DOCKER_HOST").is_some() => docker(),
         EngineChoice::Auto => [docker(), podman()].concat(),
     }

@@ -27,7 +27,8 @@ pub struct Captured {
 }
 
 impl Captured {
-    fn take(&mut self, bytes: &[u8]) {
+    /// Takes a piece of what was written.
+    pub fn take(&mut self, bytes: &[u8]) {
         let fitting = bytes.len().min(CAPTURED_AT_MOST - self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..fitting]);
         self.lost += (bytes.len() - fitting) as u64;

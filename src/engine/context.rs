@@ -138,6 +138,21 @@ impl Context {
         self.place(path).ok().map(|index| &self.entries[index])
     }
 
+    /// The names in a directory, in order.
+    pub(super) fn names<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+        let first = match self.place(folder) {
+            _ if folder.is_empty() => 0,
+            Ok(place) => place + 1,
+            Err(_) => self.entries.len(),
+        };
+        let inside = move |path: &'a str| match folder {
+            "" => Some(path),
+            _ => path.strip_prefix(folder)?.strip_prefix('/'),
+        };
+        let below = self.entries[first..].iter().map_while(move |entry| inside(entry.path.as_str()));
+        below.filter(|rest| !rest.contains('/'))
+    }
+
     /// A digest of all that is in it: two contexts with one digest hold the same.
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut sha256 = Sha256::new();

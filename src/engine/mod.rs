@@ -1,10 +1,15 @@
 //! What builds and tests images. The trait says what a pipeline needs of an engine; `docker`, `embedded` and
 //! `simulated` provide it.
 
+mod any;
 mod context;
 pub mod docker;
 pub mod embedded;
+mod lines;
 pub mod simulated;
+mod test;
+
+pub use any::AnyEngine;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -5,7 +5,6 @@ mod buildkit;
 mod classic;
 mod complaint;
 mod images;
-mod lines;
 mod outline;
 mod test;
 mod trouble;
@@ -17,6 +16,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::{BuildRequest, BuiltImage, Engine, Error, StoredImage, TestVerdict};
 use crate::docker::{self, ConnectError, Failure, commands};
+use crate::engine::test::report::KEPT;
 use crate::event::Sink;
 use crate::model::{ImageDigest, ImageId, ImageName, Reference, TestSpec};
 use crate::registry::{Keychain, RetryPolicy};
@@ -101,7 +101,7 @@ impl DockerEngine {
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         for container in self.docker.list_containers(Some(options)).await? {
             let names = container.names.unwrap_or_default();
-            if names.iter().any(|name| name.trim_start_matches('/').starts_with(test::KEPT)) {
+            if names.iter().any(|name| name.trim_start_matches('/').starts_with(KEPT)) {
                 continue;
             }
             commands::remove(&self.docker, &container.id.unwrap_or_default()).await?;

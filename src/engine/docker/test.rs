@@ -2,12 +2,9 @@
 //! container-structure-test gives it.
 
 mod command;
-mod environment;
 mod files;
 mod health;
 mod leftovers;
-mod metadata;
-mod report;
 
 use std::time::Duration;
 
@@ -18,14 +15,12 @@ use tokio::time::Instant;
 use super::{LABEL_RUN, explain};
 use crate::docker::commands::{Ended, Output};
 use crate::docker::{self, Failure};
+use crate::engine::test::{Limit, metadata, report};
 use crate::engine::{BuiltImage, Error, TestVerdict};
 use crate::event::{Event, Sink, Stream};
-use crate::model::{MetadataTest, TestSpec, format_duration};
+use crate::model::{MetadataTest, TestSpec};
 use leftovers::Leftovers;
 pub(super) use leftovers::remove_images;
-
-/// What the names of kept containers begin with: [`crate::engine::Engine::clean_up`] leaves those alone.
-pub(super) const KEPT: &str = "windlass-failed-";
 
 /// The label under which a container, and an image that is made of it, carry the image they stand on.
 const LABEL_MADE_OF: &str = "dev.windlass.made-of";
@@ -76,13 +71,6 @@ impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self::Engine(failure)
     }
-}
-
-/// How long a test may run.
-struct Limit {
-    time: Duration,
-    /// The same, to be read behind "longer than".
-    words: String,
 }
 
 /// What a test found out.
@@ -197,12 +185,7 @@ impl Tests<'_> {
     /// How long a test may run that asks for `limit`.
     fn limit(&self, limit: Option<Duration>) -> Result<Limit, Trouble> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        let all = format_duration(self.timeout);
-        match limit {
-            _ if left.is_zero() => Err(Trouble::Test(format!("not run: all tests together may take {all}"))),
-            Some(limit) if limit <= left => Ok(Limit { time: limit, words: format_duration(limit) }),
-            _ => Ok(Limit { time: left, words: format!("what was left of {all} for all tests") }),
-        }
+        Limit::of(limit, left, self.timeout).map_err(Trouble::Test)
     }
 
     /// What every container of a test has; it does what the image says where nothing else is put in.

@@ -1,7 +1,15 @@
 //! The engine that is in the program itself: no daemon, and no right that the machine does not give anyway.
 
 pub mod beneath;
+mod build;
+mod canvas;
+mod engine;
 pub mod images;
 pub mod layer;
+mod on_disk;
 pub mod sandbox;
 pub mod store;
+mod test;
+mod view;
+
+pub use engine::{EmbeddedEngine, Options};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex};
 
-use super::super::lines::Lines;
+use crate::engine::lines::Lines;
 use crate::event::{Event, Stream};
 use crate::model::ImageName;
 

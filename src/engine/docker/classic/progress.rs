@@ -3,8 +3,8 @@
 
 use bollard::models::BuildInfo;
 
-use super::super::lines::Lines;
 use super::super::outline::Place;
+use crate::engine::lines::Lines;
 use crate::event::{Event, Stream};
 use crate::model::ImageName;
 

@@ -4,9 +4,10 @@ use bollard::models::{ContainerConfig, ContainerCreateBody};
 use bollard::query_parameters::CommitContainerOptionsBuilder;
 
 use super::leftovers::image_id;
-use super::{Findings, Tests, Trouble, environment, no_healthcheck, not_ended, report};
+use super::{Findings, Tests, Trouble, no_healthcheck, not_ended};
 use crate::docker::Failure;
 use crate::docker::commands::{self, Ended, Output};
+use crate::engine::test::{command_failures, environment};
 use crate::event::Event;
 use crate::model::{CommandTest, ContainerOptions, Environment};
 
@@ -50,14 +51,9 @@ impl Tests<'_> {
         if let Some(trouble) = not_ended("it", &ended, &limit) {
             return Err(trouble);
         }
-        if let Ended::Exited(code) = ended
-            && code != test.exit_code
-        {
-            findings.failures.push(format!("exit code {code}, not {}", test.exit_code));
+        if let Ended::Exited(code) = ended {
+            findings.failures.extend(command_failures(test, code, &findings.output));
         }
-        let Output { stdout, stderr } = &findings.output;
-        findings.failures.extend(report::stream_failures("standard output", stdout, &test.stdout));
-        findings.failures.extend(report::stream_failures("standard error", stderr, &test.stderr));
         Ok(())
     }
 

@@ -6,9 +6,10 @@ use bollard::models::{ContainerInspectResponse, ContainerState, HealthConfig, He
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use tokio::time::Instant;
 
-use super::{Findings, Tests, Trouble, report};
+use super::{Findings, Tests, Trouble};
 use crate::docker::Failure;
 use crate::docker::commands::{self, Output};
+use crate::engine::test::report;
 
 /// How often the engine is asked. Arbitrary: no check runs much more often.
 const ASKED_EVERY: Duration = Duration::from_millis(100);

@@ -40,7 +40,7 @@ pub use child::enter_hidden_verb;
 pub use command::{Command, DEFAULT_PATH, Ended, Identity, Limits, Mount, Network, Source};
 pub use stop::Stop;
 pub use user::enter_user_namespace;
-pub use workspace::Workspace;
+pub use workspace::{Beside, Workspace};
 
 use super::layer::Overlay;
 
@@ -159,6 +159,23 @@ fn mode_of_map(map: &str) -> Mode {
         [line] => Mode::UserNamespace { single_id: line.get(2) == Some(&1) },
         _ => Mode::UserNamespace { single_id: false },
     }
+}
+
+/// Does work on a thread with a network of its own, in which only the loopback is: what it runs with
+/// [`Network::Host`] is there too. Where the machine gives no such network it is the machine's own.
+pub fn with_own_network<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+    on_a_thread(|| {
+        if unshare(CloneFlags::CLONE_NEWNET).is_ok() {
+            raw::loopback_up().context("bringing the loopback up")?;
+        }
+        work()
+    })
+}
+
+/// Whether this process is in the machine's own user namespace, as far as ids tell.
+pub fn knows_all_users() -> bool {
+    // Without /proc there are no namespaces to be in.
+    fs::read_to_string("/proc/self/uid_map").map_or(true, |map| mode_of_map(&map) == Mode::Root)
 }
 
 /// Gives the calling thread mounts of its own, of which nothing shows elsewhere, and a working directory of its own.

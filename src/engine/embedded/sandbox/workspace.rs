@@ -39,6 +39,27 @@ enum Files {
     Copied(Copied),
 }
 
+/// What runs while a command runs, on the same files.
+pub struct Beside<'a> {
+    workspace: &'a Workspace,
+    has_ended: &'a dyn Fn() -> bool,
+}
+
+impl Beside<'_> {
+    /// Whether the command ended by itself.
+    pub fn has_ended(&self) -> bool {
+        (self.has_ended)()
+    }
+
+    /// Runs one more command, whose mounts must be none; it sees the files of the first, not its processes.
+    ///
+    /// # Errors
+    /// When the sandbox can't be made, not when the command fails.
+    pub fn run(&self, command: Command, said: &(dyn Fn(Stream, &[u8]) + Sync), stop: &Stop) -> anyhow::Result<Ended> {
+        self.workspace.run_now(command, said, stop)
+    }
+}
+
 impl Workspace {
     /// Begins on top of `lowers`, the folders of layers, lowest first. All that the workspace needs is made in
     /// `scratch`, an empty folder.
@@ -104,6 +125,39 @@ impl Workspace {
         said: &(dyn Fn(Stream, &[u8]) + Sync),
         stop: &Stop,
     ) -> anyhow::Result<Ended> {
+        self.prepared(command, |workspace, command| workspace.run_now(command, said, stop))
+    }
+
+    /// Runs a command, and `beside` meanwhile, which may run more commands on the same files. When `beside` is done the
+    /// command is killed, if it still runs.
+    ///
+    /// # Errors
+    /// Those of `beside`, and when the sandbox can't be made.
+    pub fn run_beside<T>(
+        &mut self,
+        command: &Command,
+        said: &(dyn Fn(Stream, &[u8]) + Sync),
+        beside: impl FnOnce(&Beside<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<(Ended, T)> {
+        self.prepared(command, |workspace, command| {
+            let stop = Stop::new()?;
+            std::thread::scope(|scope| {
+                let main = scope.spawn(|| workspace.run_now(command, said, &stop));
+                let has_ended = || main.is_finished();
+                let outcome = beside(&Beside { workspace, has_ended: &has_ended });
+                stop.stop();
+                let ended = main.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                Ok((ended?, outcome?))
+            })
+        })
+    }
+
+    /// Puts what a command finds at its mounts in place, and takes it away again.
+    fn prepared<T>(
+        &mut self,
+        command: &Command,
+        work: impl FnOnce(&Self, Command) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         self.n_steps += 1;
         let sources = self.scratch.join(format!("sources-{}", self.n_steps));
         let mut command = command.clone();
@@ -114,7 +168,7 @@ impl Workspace {
                 Files::Copied(files) => files.make_points(&command),
             }
         });
-        let ended = ready.and_then(|()| self.run_now(command, said, stop));
+        let ended = ready.and_then(|()| work(self, command));
         if let Files::Copied(files) = self.files.get_mut().unwrap_or_else(PoisonError::into_inner) {
             files.clear()?;
         }
@@ -122,12 +176,7 @@ impl Workspace {
         ended
     }
 
-    fn run_now(
-        &mut self,
-        command: Command,
-        said: &(dyn Fn(Stream, &[u8]) + Sync),
-        stop: &Stop,
-    ) -> anyhow::Result<Ended> {
+    fn run_now(&self, command: Command, said: &(dyn Fn(Stream, &[u8]) + Sync), stop: &Stop) -> anyhow::Result<Ended> {
         let host = command.network != Network::None;
         let has_namespaces = self.mounts.is_some();
         if !has_namespaces {

@@ -16,6 +16,7 @@
 //! killed when.
 
 mod blob;
+mod cache_mounts;
 mod names;
 mod origins;
 mod scratch;
@@ -29,6 +30,7 @@ use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
 pub use blob::NewBlob;
+pub use cache_mounts::CacheMount;
 pub use scratch::Scratch;
 
 use super::beneath;
@@ -172,6 +174,17 @@ impl Store {
             bail!("unpacking the layer `{}`: the archive has the digest `{found}`", layer.diff_id);
         }
         self.adopt(&folder, layer)
+    }
+
+    /// The folders of layers, the lowest first. Of a layer that is there more than once only the topmost counts, as it
+    /// covers all that the others show; overlayfs takes no folder twice.
+    ///
+    /// # Errors
+    /// As [`Store::unpacked`].
+    pub fn folders(&self, layers: &[Layer]) -> anyhow::Result<Vec<PathBuf>> {
+        let shown = |place: usize| !layers[place + 1..].iter().any(|above| above.diff_id == layers[place].diff_id);
+        let layers = layers.iter().enumerate().filter(|(place, _)| shown(*place));
+        layers.map(|(_, layer)| self.unpacked(layer)).collect()
     }
 
     /// What was remembered under a key; nothing where nothing was, or where it was lost in part.

@@ -1,6 +1,5 @@
 //! How tests are told of: names, output, and what of it is not as it must be.
 
-use super::KEPT;
 use crate::docker::commands::{CAPTURED_AT_MOST, Captured};
 use crate::model::StreamMatch;
 
@@ -8,7 +7,7 @@ use crate::model::StreamMatch;
 const SHOWN_AT_MOST: usize = 256 << 10;
 
 /// The lines to show of what was written.
-pub(super) fn lines(captured: &Captured) -> Vec<String> {
+pub(in crate::engine) fn lines(captured: &Captured) -> Vec<String> {
     let text = captured.text();
     let mut start = text.len().saturating_sub(SHOWN_AT_MOST);
     while !text.is_char_boundary(start) {
@@ -26,7 +25,7 @@ pub(super) fn lines(captured: &Captured) -> Vec<String> {
 }
 
 /// What a text lacks or has too much.
-pub(super) fn match_failures(what: &str, text: &str, expected: &StreamMatch) -> Vec<String> {
+pub(in crate::engine) fn match_failures(what: &str, text: &str, expected: &StreamMatch) -> Vec<String> {
     let StreamMatch { expected, excluded } = expected;
     let missing = expected.iter().filter(|p| !p.is_match(text));
     let unwanted = excluded.iter().filter(|p| p.is_match(text));
@@ -35,7 +34,7 @@ pub(super) fn match_failures(what: &str, text: &str, expected: &StreamMatch) -> 
 }
 
 /// What a stream lacks or has too much. Where its end was lost nothing can be excluded any more.
-pub(super) fn stream_failures(what: &str, captured: &Captured, expected: &StreamMatch) -> Vec<String> {
+pub(in crate::engine) fn stream_failures(what: &str, captured: &Captured, expected: &StreamMatch) -> Vec<String> {
     let mut failures = match_failures(what, &captured.text(), expected);
     let searched = CAPTURED_AT_MOST >> 20;
     let uncertain = !failures.is_empty() || !expected.excluded.is_empty();
@@ -46,8 +45,11 @@ pub(super) fn stream_failures(what: &str, captured: &Captured, expected: &Stream
     failures
 }
 
+/// What the names of kept containers begin with: [`crate::engine::Engine::clean_up`] leaves those alone.
+pub(in crate::engine) const KEPT: &str = "windlass-failed-";
+
 /// The name of the container that is kept of a failed test: what an engine allows, and short enough to read.
-pub(super) fn kept_name(image: &str, test: &str) -> String {
+pub(in crate::engine) fn kept_name(image: &str, test: &str) -> String {
     let test = test.split_once(": ").map_or(test, |(_, name)| name);
     format!("{KEPT}{}-{}", safe(image), safe(test))
 }
@@ -63,7 +65,7 @@ fn safe(text: &str) -> String {
 }
 
 /// An engine's message on one line.
-pub(super) fn one_line(message: &str) -> String {
+pub(in crate::engine) fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

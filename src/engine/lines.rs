@@ -5,11 +5,11 @@ const LINE_AT_MOST: usize = 64 * 1024;
 
 /// The beginning of a line whose end has not come yet.
 #[derive(Debug, Default)]
-pub(super) struct Lines(Vec<u8>);
+pub(in crate::engine) struct Lines(Vec<u8>);
 
 impl Lines {
     /// Takes a piece of output and gives the lines that it ends, without their ends.
-    pub(super) fn take(&mut self, piece: &[u8]) -> Vec<String> {
+    pub(in crate::engine) fn take(&mut self, piece: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             self.0.extend_from_slice(part);
@@ -21,7 +21,7 @@ impl Lines {
     }
 
     /// The line that no line end came for.
-    pub(super) fn end(&mut self) -> Option<String> {
+    pub(in crate::engine) fn end(&mut self) -> Option<String> {
         let line = std::mem::take(&mut self.0);
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);

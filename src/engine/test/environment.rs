@@ -3,7 +3,7 @@
 use crate::model::Environment;
 
 /// The variables of an image's configuration: `NAME=value` each.
-pub(super) fn of_image(variables: &[String]) -> Environment {
+pub(in crate::engine) fn of_image(variables: &[String]) -> Environment {
     let pair = |variable: &String| {
         let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
         (name.to_owned(), value.to_owned())
@@ -12,7 +12,7 @@ pub(super) fn of_image(variables: &[String]) -> Environment {
 }
 
 /// Lays variables over others. A value refers to what is below it, never to its neighbours, whose order is nobody's.
-pub(super) fn lay_over(below: &Environment, variables: &Environment) -> Environment {
+pub(in crate::engine) fn lay_over(below: &Environment, variables: &Environment) -> Environment {
     let mut all = below.clone();
     all.extend(variables.iter().map(|(name, value)| (name.clone(), expand(value, below))));
     all
@@ -21,7 +21,7 @@ pub(super) fn lay_over(below: &Environment, variables: &Environment) -> Environm
 /// Replaces `$NAME` and `${NAME}` by their values, by nothing where there is none (Go's `os.Expand`, which
 /// container-structure-test calls): `$` and one of `*#$@!?-0-9` is a name too, `${}` and `${` without an end vanish,
 /// a `$` before anything else stays.
-pub(super) fn expand(text: &str, environment: &Environment) -> String {
+pub(in crate::engine) fn expand(text: &str, environment: &Environment) -> String {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {

@@ -6,7 +6,7 @@ use super::environment;
 use crate::model::{MetadataTest, ValueMatch};
 
 /// All that is not as it must be.
-pub(super) fn failures(test: &MetadataTest, config: &ImageConfig) -> Vec<String> {
+pub(in crate::engine) fn failures(test: &MetadataTest, config: &ImageConfig) -> Vec<String> {
     let MetadataTest {
         env,
         unbound_env,

@@ -1,0 +1,90 @@
+//! The folders of `RUN --mount=type=cache`: they stay from build to build, and are in no layer.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
+
+use super::Store;
+
+/// A folder that is in use.
+#[derive(Debug)]
+pub struct CacheMount {
+    folder: PathBuf,
+    is_new: bool,
+    /// Held while the folder is used.
+    _lock: Option<File>,
+}
+
+impl CacheMount {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether nobody used it before.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+}
+
+impl Store {
+    /// The cache of an id, with whoever else uses it.
+    ///
+    /// # Errors
+    /// When its folder can't be made.
+    pub fn cache_mount(&self, id: &str) -> anyhow::Result<CacheMount> {
+        self.open_cache_mount(&name_of(id), None)
+    }
+
+    /// The cache of an id, once nobody else has it.
+    ///
+    /// # Errors
+    /// When its folder can't be made.
+    pub fn locked_cache_mount(&self, id: &str) -> anyhow::Result<CacheMount> {
+        let name = name_of(id);
+        let lock = self.cache_mount_lock(&name)?;
+        lock.lock().context("waiting for who uses the same cache mount")?;
+        self.open_cache_mount(&name, Some(lock))
+    }
+
+    /// The first cache of an id that nobody has, or a new one.
+    ///
+    /// # Errors
+    /// When its folder can't be made.
+    pub fn private_cache_mount(&self, id: &str) -> anyhow::Result<CacheMount> {
+        for number in 0_u32.. {
+            let name = match number {
+                0 => name_of(id),
+                number => format!("{}-{number}", name_of(id)),
+            };
+            let lock = self.cache_mount_lock(&name)?;
+            if lock.try_lock().is_ok() {
+                return self.open_cache_mount(&name, Some(lock));
+            }
+        }
+        unreachable!("one process can't hold every lock that there can be")
+    }
+
+    fn cache_mount_lock(&self, name: &str) -> anyhow::Result<File> {
+        File::create(self.part("locks").join(format!("mount-{name}"))).context("making a lock")
+    }
+
+    fn open_cache_mount(&self, name: &str, lock: Option<File>) -> anyhow::Result<CacheMount> {
+        let folders = self.part("mounts");
+        let folder = folders.join(name);
+        fs::create_dir_all(&folders).context("making the folder of cache mounts")?;
+        let is_new = match fs::create_dir(&folder) {
+            Ok(()) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(error).with_context(|| format!("making `{}`", folder.display())),
+        };
+        Ok(CacheMount { folder, is_new, _lock: lock })
+    }
+}
+
+/// An id as the name of a folder.
+fn name_of(id: &str) -> String {
+    Sha256::digest(id).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}

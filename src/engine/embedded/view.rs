@@ -1,0 +1,223 @@
+//! Layers read as one file system, without mounting anything: what overlayfs would show. Symbolic links are resolved
+//! inside it, whatever they say.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Component, Path, PathBuf};
+
+use super::layer::Overlay;
+
+/// A path that leads through more links than this leads nowhere, as for Linux.
+const LINKS_AT_MOST: usize = 40;
+
+/// Layers, one over the other.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    /// The topmost first.
+    layers: Vec<PathBuf>,
+    overlay: Overlay,
+}
+
+/// Something in a view.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Where it lies on the disk.
+    pub(super) at: PathBuf,
+    /// What it is; of a link, the link itself.
+    pub(super) metadata: Metadata,
+    /// Owner and group in the image.
+    pub(super) owner: (u32, u32),
+}
+
+impl View {
+    /// The file system of layers, the lowest first.
+    pub(super) fn new(layers: &[PathBuf], overlay: Overlay) -> Self {
+        Self { layers: layers.iter().rev().cloned().collect(), overlay }
+    }
+
+    /// The same with one more layer on top.
+    #[must_use]
+    pub(super) fn under(&self, top: PathBuf) -> Self {
+        let layers = std::iter::once(top).chain(self.layers.iter().cloned()).collect();
+        Self { layers, overlay: self.overlay }
+    }
+
+    /// How the layers are written.
+    pub(super) fn overlay(&self) -> Overlay {
+        self.overlay
+    }
+
+    /// What is at a path below the root, of which no component is a link; none where there is nothing.
+    ///
+    /// # Errors
+    /// When a layer can't be read.
+    pub(super) fn look(&self, path: &Path) -> io::Result<Option<Found>> {
+        Ok(self.all(path)?.into_iter().next())
+    }
+
+    /// What each layer has at a path, the topmost first, as far down as it is seen: of a directory all that are merged,
+    /// of anything else one.
+    fn all(&self, path: &Path) -> io::Result<Vec<Found>> {
+        let mut found = Vec::new();
+        for layer in &self.layers {
+            match self.in_layer(layer, path)? {
+                Layered::Nothing => {}
+                Layered::Here(here) => {
+                    let goes_on = here.metadata.is_dir();
+                    if !goes_on && !found.is_empty() {
+                        break;
+                    }
+                    found.push(here);
+                    if !goes_on {
+                        break;
+                    }
+                }
+                Layered::Last(here) => {
+                    // What lies below a directory counts only if it is one too.
+                    if here.as_ref().is_some_and(|here| found.is_empty() || here.metadata.is_dir()) {
+                        found.extend(here);
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What one layer has at a path.
+    fn in_layer(&self, layer: &Path, path: &Path) -> io::Result<Layered> {
+        let mut at = layer.to_owned();
+        let mut hides_below = false;
+        let mut components = path.components().peekable();
+        let Some(mut metadata) = lstat(&at)? else { return Ok(Layered::Nothing) };
+        while let Some(component) = components.next() {
+            at.push(component);
+            let Some(here) = lstat(&at)? else {
+                return Ok(if hides_below { Layered::Last(None) } else { Layered::Nothing });
+            };
+            if is_whiteout(&here) {
+                return Ok(Layered::Last(None));
+            }
+            if here.is_dir() {
+                hides_below |= self.overlay.is_opaque(&at)?;
+            } else if components.peek().is_some() {
+                return Ok(Layered::Last(None));
+            }
+            metadata = here;
+        }
+        let owner = self.overlay.owner(&at, &metadata)?;
+        let found = Found { at, metadata, owner };
+        Ok(if hides_below { Layered::Last(Some(found)) } else { Layered::Here(found) })
+    }
+
+    /// The names in a directory, sorted.
+    ///
+    /// # Errors
+    /// When a layer can't be read.
+    pub(super) fn names(&self, folder: &Path) -> io::Result<BTreeSet<OsString>> {
+        let (mut names, mut hidden) = (BTreeSet::new(), BTreeSet::new());
+        for layer in self.all(folder)?.iter().filter(|found| found.metadata.is_dir()) {
+            let mut hidden_here = Vec::new();
+            for entry in fs::read_dir(&layer.at)? {
+                let name = entry?.file_name();
+                let Some(metadata) = lstat(&layer.at.join(&name))? else { continue };
+                if is_whiteout(&metadata) {
+                    hidden_here.push(name);
+                } else if !hidden.contains(&name) {
+                    names.insert(name);
+                }
+            }
+            hidden.extend(hidden_here);
+        }
+        Ok(names)
+    }
+
+    /// Where a path leads, every link on the way followed; `last` says whether the last component is followed too.
+    /// Nothing leads out. What is not there is taken as it is written, so that it can be made.
+    ///
+    /// # Errors
+    /// When a layer can't be read, or there are too many links.
+    pub(super) fn resolve(&self, path: &Path, follow_last: bool) -> io::Result<PathBuf> {
+        let mut at = PathBuf::new();
+        let mut links_left = LINKS_AT_MOST;
+        let mut rest: Vec<OsString> = components(path);
+        rest.reverse();
+        while let Some(part) = rest.pop() {
+            if part == ".." {
+                at.pop();
+                continue;
+            }
+            let next = at.join(&part);
+            let found = self.look(&next)?;
+            match found {
+                Some(found) if found.metadata.is_symlink() && (follow_last || !rest.is_empty()) => {
+                    links_left = links_left.checked_sub(1).ok_or_else(|| io::Error::from(rustix::io::Errno::LOOP))?;
+                    let target = fs::read_link(&found.at)?;
+                    if target.is_absolute() {
+                        at.clear();
+                    }
+                    rest.extend(components(&target).into_iter().rev());
+                }
+                _ => at = next,
+            }
+        }
+        Ok(at)
+    }
+
+    /// Reads a small file, links followed; none where there is no such file, or none that is so small.
+    ///
+    /// # Errors
+    /// When a layer can't be read.
+    pub(super) fn read_small(&self, path: &str, at_most: u64) -> io::Result<Option<Vec<u8>>> {
+        let path = self.resolve(Path::new(path), true)?;
+        match self.look(&path)? {
+            Some(found) if found.metadata.is_file() && found.metadata.len() <= at_most => fs::read(&found.at).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Found {
+    /// Opens a file. It was looked at before, and nobody writes to layers, so it is no link.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(super) fn open(&self) -> io::Result<File> {
+        File::open(&self.at)
+    }
+}
+
+enum Layered {
+    /// The layer has nothing there, lower ones may.
+    Nothing,
+    /// It has something, and lower ones may.
+    Here(Found),
+    /// Lower ones are hidden.
+    Last(Option<Found>),
+}
+
+/// The components of a path that is seen from the root, `..` included.
+pub(super) fn components(path: &Path) -> Vec<OsString> {
+    let parts = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name),
+        Component::ParentDir => Some(OsStr::new("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    parts.map(OsStr::to_owned).collect()
+}
+
+fn lstat(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it says that nothing is there (overlayfs: a character device 0:0).
+pub(super) fn is_whiteout(metadata: &Metadata) -> bool {
+    metadata.file_type().is_char_device() && metadata.rdev() == 0
+}
