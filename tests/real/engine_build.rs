@@ -125,7 +125,7 @@ impl Build {
         self.tree = entries.into_iter().map(|(path, node)| (path.parse().unwrap(), node)).collect();
     }
 
-    pub(crate) async fn run(&self, engine: &DockerEngine, events: &dyn Sink) -> Result<BuiltImage, Error> {
+    pub(crate) async fn run<E: Engine>(&self, engine: &E, events: &dyn Sink) -> Result<BuiltImage, Error> {
         let request = BuildRequest {
             image: &"probe".parse().unwrap(),
             context_root: self.folder.path(),

@@ -7,6 +7,7 @@ mod action;
 mod apply;
 mod build;
 mod config_schema;
+mod conformance;
 mod docker_connect;
 mod dockerfile_buildkit;
 mod dockerfile_oracle;
