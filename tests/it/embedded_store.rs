@@ -1,13 +1,14 @@
 //! The store of the embedded engine: images, names, what is remembered, and what killed processes leave.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use expect_test::expect;
 use windlass::engine::embedded::beneath::{Attributes, Root};
 use windlass::engine::embedded::images::{self, History, ImageConfig};
 use windlass::engine::embedded::layer::{Layer, MediaType, Overlay, write};
-use windlass::engine::embedded::store::Store;
+use windlass::engine::embedded::store::{GcLimits, Store};
 use windlass::model::{Digest, Platform};
 
 fn open(folder: &Path) -> Store {
@@ -144,4 +145,140 @@ fn a_scratch_folder_goes_when_it_is_dropped_and_no_other_run_takes_it_before() {
     assert!(!path.exists());
     drop((store, other));
     assert_eq!(fs::read_dir(place.path().join("store/scratch")).unwrap().count(), 0);
+}
+
+const LONG_AGO: Duration = Duration::from_secs(1_000_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Makes all files of a store look as if they had been used long ago.
+fn age(folder: &Path) {
+    for part in ["blobs/sha256", "names", "ids", "cache", "origins", "locks"] {
+        for entry in fs::read_dir(folder.join("store").join(part)).unwrap() {
+            let file = File::options().read(true).open(entry.unwrap().path()).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + LONG_AGO).unwrap();
+        }
+    }
+}
+
+/// The day after tomorrow of what was made just now.
+fn later() -> SystemTime {
+    SystemTime::UNIX_EPOCH + LONG_AGO + 2 * DAY
+}
+
+fn n_files(folder: &Path, part: &str) -> usize {
+    fs::read_dir(folder.join("store").join(part)).unwrap().count()
+}
+
+#[test]
+fn what_nobody_used_goes_and_what_a_name_stands_for_stays() {
+    let place = tempfile::tempdir().unwrap();
+    let [named, old] = ["acme/named", "acme/old"].map(|name| name.parse().unwrap());
+    let store = open(place.path());
+    let layers = ["a", "b", "c"].map(|text| layer(&store, text));
+    let images = layers.each_ref().map(|layer| images::save(&store, &config(), std::slice::from_ref(layer)).unwrap());
+    store.name(&named, images[0].manifest).unwrap();
+    store.name(&old, images[1].manifest).unwrap();
+    store.unpacked(&layers[0]).unwrap();
+    store.remember(&images[2].id.digest().to_owned(), b"value").unwrap();
+    drop(store);
+    age(place.path());
+
+    let store = open(place.path());
+    assert_eq!(store.find(&named).unwrap(), Some(images[0].manifest));
+    let limits = GcLimits { unused_for: Some(DAY), bytes: None };
+    let collected = store.gc(&limits, later()).unwrap();
+    assert_eq!(collected.names, ["docker.io/acme/old:latest"]);
+    assert!(collected.removed > 0 && collected.kept > 0);
+    assert_eq!(
+        ["blobs/sha256", "names", "ids", "cache", "layers-user"].map(|part| n_files(place.path(), part)),
+        [3, 1, 1, 0, 0]
+    );
+    assert_eq!(images::load(&store, images[0].manifest).unwrap(), images[0]);
+    assert!(store.unpacked(&layers[0]).unwrap().is_dir());
+    assert!(images::load(&store, images[1].manifest).is_err());
+    drop(store);
+    age(place.path());
+
+    let store = open(place.path());
+    let limits = GcLimits { unused_for: None, bytes: Some(u64::MAX) };
+    assert_eq!(store.gc(&limits, later()).unwrap().removed, 0);
+    let collected = store.gc(&GcLimits { bytes: Some(0), ..limits }, later()).unwrap();
+    assert_eq!((collected.kept, collected.names), (0, vec!["docker.io/acme/named:latest".to_owned()]));
+    assert_eq!(["blobs/sha256", "names", "ids", "layers-user"].map(|part| n_files(place.path(), part)), [0; 4]);
+}
+
+#[test]
+fn what_another_run_uses_stays() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let layers = ["used", "unused"].map(|text| layer(&store, text));
+    for layer in &layers {
+        store.unpacked(layer).unwrap();
+    }
+    drop(store);
+    age(place.path());
+    let user = open(place.path());
+    let folder = user.unpacked(&layers[0]).unwrap();
+    let everything = GcLimits { unused_for: Some(Duration::ZERO), bytes: Some(0) };
+    open(place.path()).gc(&everything, later()).unwrap();
+    assert!(folder.is_dir());
+    assert_eq!(n_files(place.path(), "layers-user"), 1);
+    assert_eq!(n_files(place.path(), "blobs/sha256"), 0);
+    drop(user);
+    age(place.path());
+    open(place.path()).gc(&everything, later()).unwrap();
+    assert_eq!(n_files(place.path(), "layers-user"), 0);
+}
+
+/// Works in the store that the environment names: what the next test starts several times.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test that starts this process names the store in the environment")]
+fn one_of_several_processes() {
+    let Ok(folder) = std::env::var("WINDLASS_TEST_SHARED_STORE") else { return };
+    let folder = Path::new(&folder);
+    for round in 0..20 {
+        let store = open(folder);
+        let shared = layer(&store, &format!("of all {round}"));
+        let own = layer(&store, &format!("of {} {round}", std::process::id()));
+        for layer in [&shared, &own] {
+            assert!(store.unpacked(layer).unwrap().join("file").is_file());
+        }
+        let mut config = config();
+        config.history.clear();
+        let image = images::save(&store, &config, &[shared.clone(), own]).unwrap();
+        let name = format!("shared/{}:{round}", std::process::id()).parse().unwrap();
+        store.name(&name, image.manifest).unwrap();
+        store.gc(&GcLimits { unused_for: Some(Duration::ZERO), bytes: Some(0) }, SystemTime::now()).unwrap();
+        let found = store.find(&name).unwrap().unwrap();
+        assert_eq!(images::load(&store, found).unwrap(), image);
+        for layer in &image.layers {
+            assert!(store.has_blob(layer).unwrap());
+            assert!(store.unpacked(layer).unwrap().join("file").is_file());
+        }
+    }
+}
+
+#[test]
+fn several_processes_share_a_store_and_one_is_killed() {
+    let place = tempfile::tempdir().unwrap();
+    let start = || {
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "embedded_store::one_of_several_processes"])
+            .env("WINDLASS_TEST_SHARED_STORE", place.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let (mut killed, others) = (start(), [start(), start()]);
+    // It has a folder of its own by then, and is in the middle of something.
+    while !place.path().join("store/scratch").is_dir() || n_files(place.path(), "scratch") == 0 {
+        std::thread::yield_now();
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    for mut other in others {
+        assert!(other.wait().unwrap().success());
+    }
+    drop(open(place.path()));
+    assert_eq!(n_files(place.path(), "scratch"), 0);
 }

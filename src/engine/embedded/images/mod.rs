@@ -64,6 +64,12 @@ pub fn save(store: &Store, config: &ImageConfig, layers: &[Layer]) -> anyhow::Re
     Ok(Image { manifest, id, config, layers: layers.to_vec() })
 }
 
+/// The blobs that a manifest names; nothing where the bytes are no manifest.
+pub(in crate::engine::embedded) fn parts_of(manifest: &[u8]) -> Option<Vec<Digest>> {
+    let Manifest { config, layers, .. } = Manifest::read(manifest).ok()?;
+    Some(layers.iter().chain([&config]).map(|blob| blob.digest).collect())
+}
+
 /// The layers of a manifest with the digests of their archives, which only the configuration has.
 fn layers_of(blobs: &[Descriptor], diff_ids: &[Digest]) -> anyhow::Result<Vec<Layer>> {
     if blobs.len() != diff_ids.len() {

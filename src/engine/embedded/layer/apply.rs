@@ -107,6 +107,14 @@ impl Folder {
         if let Some(name) = name.as_bytes().strip_prefix(WHITEOUT) {
             return self.hide(&path, name);
         }
+        let mut parents = path.iter().map(OsStr::as_bytes).filter_map(|name| name.strip_prefix(WHITEOUT));
+        if let Some(name) = parents.next() {
+            // What the file system aufs kept for itself.
+            if name.starts_with(WHITEOUT) {
+                return Ok(());
+            }
+            bail!("it is below a name that hides another");
+        }
         if entry.kind == EntryKind::Directory {
             self.make_directory(&path)?;
             self.put_xattrs(self.root.xattr_target(&path)?, entry, Xattrs::All)?;

@@ -9,7 +9,7 @@
 //! origins/HEX           in which repositories of registries a blob is
 //! cache/HEX             what builds remember
 //! scratch/NAME          what is being made; locked by who makes it
-//! locks/HEX             held while a layer is unpacked
+//! locks/HEX             held while a layer is unpacked; its time says when the layer was used last
 //! ```
 //!
 //! Everything is made under another name and renamed when it is whole, so that nobody sees half of it, whoever is
@@ -17,20 +17,24 @@
 
 mod blob;
 mod cache_mounts;
+mod gc;
 mod names;
 mod origins;
 mod scratch;
+mod usage;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
 pub use blob::NewBlob;
 pub use cache_mounts::CacheMount;
+pub use gc::{Collected, GcLimits};
 pub use scratch::Scratch;
 
 use super::beneath;
@@ -50,6 +54,8 @@ struct Inner {
     layers: PathBuf,
     /// For files that are being written.
     unfinished: Scratch,
+    /// When the store was opened, by the file system's clock. What is younger was used since.
+    since: SystemTime,
 }
 
 impl Store {
@@ -74,7 +80,8 @@ impl Store {
         }
         scratch::sweep(&folder.join("scratch")).with_context(in_context)?;
         let unfinished = Scratch::new(&folder.join("scratch")).with_context(in_context)?;
-        Ok(Self { inner: Arc::new(Inner { folder, overlay, layers, unfinished }) })
+        let since = usage::begin(unfinished.path()).with_context(in_context)?;
+        Ok(Self { inner: Arc::new(Inner { folder, overlay, layers, unfinished, since }) })
     }
 
     /// The form of the layers.
@@ -97,7 +104,7 @@ impl Store {
     /// When they can't be written.
     pub fn put_blob(&self, bytes: &[u8]) -> anyhow::Result<Digest> {
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
-        if !fs::metadata(self.blob_path(&digest)).is_ok_and(|there| there.len() == bytes.len() as u64) {
+        if !self.has(&digest, bytes.len() as u64)? {
             self.write_whole(&self.blob_path(&digest), bytes)?;
         }
         Ok(digest)
@@ -109,7 +116,7 @@ impl Store {
     /// When it can't be read.
     pub fn blob(&self, digest: &Digest) -> anyhow::Result<Option<Vec<u8>>> {
         let path = self.blob_path(digest);
-        let bytes = absent_is_none(fs::read(&path)).with_context(|| format!("reading `{}`", path.display()))?;
+        let bytes = self.read_used(&path).with_context(|| format!("reading `{}`", path.display()))?;
         Ok(bytes.filter(|bytes| Sha256::digest(bytes).as_slice() == digest.as_bytes()))
     }
 
@@ -128,7 +135,7 @@ impl Store {
 
     pub(in crate::engine::embedded) fn has(&self, blob: &Digest, size: u64) -> anyhow::Result<bool> {
         let path = self.blob_path(blob);
-        let found = absent_is_none(fs::metadata(&path)).with_context(|| format!("looking at `{}`", path.display()))?;
+        let found = self.uses(&path).with_context(|| format!("looking at `{}`", path.display()))?;
         Ok(found.is_some_and(|found| found.len() == size))
     }
 
@@ -138,6 +145,9 @@ impl Store {
     /// When it can't be moved.
     pub fn adopt(&self, folder: &Path, layer: &Layer) -> anyhow::Result<PathBuf> {
         let path = self.layer_path(layer);
+        let mark = gc::mark_of(self, &layer.diff_id);
+        File::options().create(true).write(true).truncate(false).open(&mark)?;
+        self.uses(&mark)?;
         let flags = rustix::fs::RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(rustix::fs::CWD, folder, rustix::fs::CWD, &path, flags) {
             Ok(()) => {}
@@ -155,10 +165,13 @@ impl Store {
     /// When the blob is not there, is not what the layer says, or can't be unpacked.
     pub fn unpacked(&self, layer: &Layer) -> anyhow::Result<PathBuf> {
         let path = self.layer_path(layer);
+        let mark = gc::mark_of(self, &layer.diff_id);
+        let lock = File::options().create(true).write(true).truncate(false).open(&mark)?;
+        // Said first: what is there after it stays.
+        self.uses(&mark)?;
         if path.is_dir() {
             return Ok(path);
         }
-        let lock = File::create(self.part("locks").join(short(&layer.diff_id)))?;
         lock.lock().context("waiting for who unpacks the same layer")?;
         if path.is_dir() {
             return Ok(path);
@@ -193,7 +206,7 @@ impl Store {
     /// When it can't be read.
     pub fn cached(&self, key: &Digest) -> anyhow::Result<Option<Vec<u8>>> {
         let path = self.part("cache").join(key.hex());
-        let Some(mut bytes) = absent_is_none(fs::read(&path)).context("reading the cache")? else { return Ok(None) };
+        let Some(mut bytes) = self.read_used(&path).context("reading the cache")? else { return Ok(None) };
         if bytes.len() < 32 {
             return Ok(None);
         }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{Store, absent_is_none};
+use super::Store;
 use crate::model::{Digest, ImageDigest, ImageId, Reference};
 
 impl Store {
@@ -40,11 +40,11 @@ impl Store {
     /// When that can't be read.
     pub fn find(&self, reference: &Reference) -> anyhow::Result<Option<ImageDigest>> {
         if let Some(digest) = reference.digest() {
-            return Ok(self.blob_path(digest.digest()).exists().then_some(digest));
+            return Ok(self.uses(&self.blob_path(digest.digest()))?.map(|_| digest));
         }
         let key = key(reference);
-        let text = absent_is_none(fs::read_to_string(self.name_path(&key)))
-            .with_context(|| format!("reading the name `{reference}`"))?;
+        let text = self.read_used(&self.name_path(&key)).with_context(|| format!("reading the name `{reference}`"))?;
+        let text = text.and_then(|text| String::from_utf8(text).ok());
         let lines = text.as_deref().and_then(|text| text.strip_suffix('\n')?.split_once('\n'));
         Ok(lines.filter(|(name, _)| *name == key).and_then(|(_, digest)| digest.parse().ok()))
     }
@@ -55,9 +55,8 @@ impl Store {
     /// When that can't be read.
     pub fn by_id(&self, id: &ImageId) -> anyhow::Result<Option<ImageDigest>> {
         let path = self.part("ids").join(id.digest().hex());
-        let text =
-            absent_is_none(fs::read_to_string(&path)).with_context(|| format!("reading `{}`", path.display()))?;
-        Ok(text.and_then(|text| text.strip_suffix('\n')?.parse().ok()))
+        let text = self.read_used(&path).with_context(|| format!("reading `{}`", path.display()))?;
+        Ok(text.and_then(|text| String::from_utf8(text).ok()?.strip_suffix('\n')?.parse().ok()))
     }
 
     pub(in crate::engine::embedded) fn set_id(&self, id: &ImageId, image: ImageDigest) -> anyhow::Result<()> {
