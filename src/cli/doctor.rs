@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::{Exit, Settings, block_on, until_interrupted};
 use crate::docker;
+use crate::engine::embedded::sandbox;
 use crate::ui;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Tells which engines answer; fails where none does.
+/// Tells which engines answer, and how far the one in the program comes on this machine; fails where there is nothing to
+/// build with.
 pub(super) fn run(settings: &Settings) -> anyhow::Result<Exit> {
     block_on(until_interrupted(settings, async {
         let mut exit = Exit::Unreachable;
@@ -31,6 +33,22 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<Exit> {
             };
             ui::print(line.as_bytes())?;
         }
+        // What works can differ from one file system to the next.
+        let folder = match settings.store.as_deref().filter(|store| store.is_dir()).map(tempfile::tempdir_in) {
+            Some(Ok(folder)) => folder,
+            Some(Err(_)) | None => tempfile::tempdir()?,
+        };
+        let (answer, paint, told) = match sandbox::describe(folder.path()) {
+            Ok(told) => {
+                exit = Exit::Done;
+                ("yes", ui::Paint::Good, told)
+            }
+            Err(error) => ("no", ui::Paint::Bad, format!("{error:#}")),
+        };
+        ui::print(
+            format!("{}{}embedded  {told}\n", ui::paint(answer, paint, settings.ui.color), &"     "[answer.len()..])
+                .as_bytes(),
+        )?;
         Ok(exit)
     }))
 }

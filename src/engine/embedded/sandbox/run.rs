@@ -99,8 +99,9 @@ pub(super) fn run(
     while hand_on(&mut stderr, Stream::Stderr, &mut chunk, said)? {}
     let report = Report::first(&reported);
     Ok(match (cut_short, report) {
+        // It came to its end before it could be killed.
+        (_, Some(Report::Exited(code))) => Ended::Exited(code),
         (Some(ended), _) => ended,
-        (None, Some(Report::Exited(code))) => Ended::Exited(code),
         (None, Some(Report::Signalled(signal))) => Ended::Signalled(signal),
         (None, Some(Report::NotStarted(why))) => Ended::NotStarted(why),
         (None, Some(Report::Trouble(why))) => anyhow::bail!("{why}"),
