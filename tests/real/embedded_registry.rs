@@ -77,14 +77,14 @@ async fn blobs_are_sent_once_and_mounted_into_another_repository() {
     let registry = client(Keychain::empty());
     let here = reference("sent:1");
     let brought = pushed(&registry, &store, &first, &here).await;
-    assert_eq!(brought.iter().filter(|how| **how == Brought::Sent).count() >= 2, true, "{brought:?}");
+    assert!(brought.iter().filter(|how| **how == Brought::Sent).count() >= 2, "{brought:?}");
     assert_serves(&here, &first);
     assert_eq!(pushed(&registry, &store, &first, &reference("sent:2")).await, [Brought::WasThere; 3]);
     let brought = pushed(&registry, &store, &first, &reference("mounted:1")).await;
     assert!(!brought.contains(&Brought::Sent), "{brought:?}");
     assert_serves(&reference("mounted:1"), &first);
     let brought = pushed(&registry, &store, &second, &here).await;
-    assert_eq!(brought.iter().filter(|how| **how == Brought::WasThere).count() >= 1, true, "{brought:?}");
+    assert!(brought.contains(&Brought::WasThere), "{brought:?}");
     assert_serves(&here, &second);
 
     let other = tempfile::tempdir().unwrap();

@@ -16,13 +16,15 @@ pub(in crate::engine::embedded) struct Identity {
     pub(in crate::engine::embedded) home: Option<String>,
 }
 
-/// The identity that `USER` means: `NAME|UID[:GROUP|GID]` (runc, `user.GetExecUser`).
+/// The identity that `USER` means: `NAME|UID[:GROUP|GID]` (runc, `user.GetExecUser`). Where nobody is named it is root,
+/// in none of root's further groups.
 ///
 /// # Errors
 /// When the image has no such user or group.
 pub(in crate::engine::embedded) fn of_user(view: &View, text: &str) -> anyhow::Result<Identity> {
     let (user, group) = split(text);
-    let user = if user.is_empty() { "0" } else { user };
+    let is_named = !user.is_empty();
+    let user = if is_named { user } else { "0" };
     let users = file(view, "etc/passwd")?;
     let by_name = users.iter().find(|fields| fields[0] == user && fields.len() > 3);
     let number = user.parse::<u32>().ok();
@@ -41,7 +43,7 @@ pub(in crate::engine::embedded) fn of_user(view: &View, text: &str) -> anyhow::R
     };
     if let Some(group) = group {
         identity.gid = group_id(view, group)?;
-    } else if let Some(fields) = known {
+    } else if let Some(fields) = known.filter(|_| is_named) {
         let name = &fields[0];
         let members = file(view, "etc/group")?
             .into_iter()
