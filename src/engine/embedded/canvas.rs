@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, utimensat};
 
+use super::sandbox::tree::make_whiteout;
 use super::view::{Found, View};
 
 /// What something in a layer has besides its content.
@@ -172,8 +173,7 @@ impl Canvas {
         self.bring_up_parent(path)?;
         self.is_touched = true;
         if self.remove_own(path)? {
-            let none = rustix::fs::makedev(0, 0);
-            rustix::fs::mknodat(CWD, self.at(path), FileType::CharacterDevice, Mode::empty(), none)?;
+            make_whiteout(&self.at(path))?;
         }
         Ok(())
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use super::layer::Overlay;
+use super::sandbox::tree::is_whiteout;
 
 /// A path that leads through more links than this leads nowhere, as for Linux.
 const LINKS_AT_MOST: usize = 40;
@@ -98,7 +98,7 @@ impl View {
             let Some(here) = lstat(&at)? else {
                 return Ok(if hides_below { Layered::Last(None) } else { Layered::Nothing });
             };
-            if is_whiteout(&here) {
+            if is_whiteout(&at, &here) {
                 return Ok(Layered::Last(None));
             }
             if here.is_dir() {
@@ -123,8 +123,9 @@ impl View {
             let mut hidden_here = Vec::new();
             for entry in fs::read_dir(&layer.at)? {
                 let name = entry?.file_name();
-                let Some(metadata) = lstat(&layer.at.join(&name))? else { continue };
-                if is_whiteout(&metadata) {
+                let at = layer.at.join(&name);
+                let Some(metadata) = lstat(&at)? else { continue };
+                if is_whiteout(&at, &metadata) {
                     hidden_here.push(name);
                 } else if !hidden.contains(&name) {
                     names.insert(name);
@@ -215,9 +216,4 @@ fn lstat(path: &Path) -> io::Result<Option<Metadata>> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Whether it says that nothing is there (overlayfs: a character device 0:0).
-pub(super) fn is_whiteout(metadata: &Metadata) -> bool {
-    metadata.file_type().is_char_device() && metadata.rdev() == 0
 }

@@ -23,7 +23,7 @@ mod stacked;
 mod stop;
 mod stub;
 mod task;
-mod tree;
+pub(in crate::engine::embedded) mod tree;
 mod user;
 mod workspace;
 

@@ -28,14 +28,14 @@ pub(super) fn make_opaque(folder: &Path, overlay: Overlay) -> io::Result<()> {
 }
 
 /// Whether this says that what is below a layer is gone.
-fn is_whiteout(path: &Path, metadata: &fs::Metadata) -> bool {
+pub(in crate::engine::embedded) fn is_whiteout(path: &Path, metadata: &fs::Metadata) -> bool {
     let kind = metadata.file_type();
     let is_marked = || lgetxattr(path, GONE, &mut [0_u8; 8][..]).is_ok();
     kind.is_char_device() && metadata.rdev() == 0 || kind.is_file() && metadata.len() == 0 && is_marked()
 }
 
 /// Says in a layer that what is below it is gone.
-pub(super) fn make_whiteout(path: &Path) -> io::Result<()> {
+pub(in crate::engine::embedded) fn make_whiteout(path: &Path) -> io::Result<()> {
     match mknodat(CWD, path, FileType::CharacterDevice, Mode::empty(), makedev(0, 0)) {
         Err(Errno::PERM) => {
             fs::File::create_new(path)?;
