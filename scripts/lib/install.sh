@@ -22,7 +22,9 @@ ip iproute2
 iptables iptables
 python3 python3
 rsync rsync
+newuidmap uidmap
 openssl openssl
+podman podman
 skopeo skopeo
 COMMANDS
     # `ldd` fails for a static program, which is the one to make images from.

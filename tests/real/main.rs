@@ -11,6 +11,7 @@ mod conformance;
 mod docker_connect;
 mod dockerfile_buildkit;
 mod dockerfile_oracle;
+mod embedded_build;
 mod embedded_files;
 mod embedded_registry;
 mod engine_build;

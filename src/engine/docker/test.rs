@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// Runs what `spec` asks for, all of it within `timeout`. Containers, and images that are made on the way, carry
 /// the label [`LABEL_RUN`] with `run` as its value, by which [`crate::engine::Engine::clean_up`] finds what a
-/// dropped future left; the container of the first failing test stays, under a name that begins with [`KEPT`].
+/// dropped future left; the container of the first failing test stays, under a name that begins with [`KEPT`](report::KEPT).
 pub(super) async fn run(
     docker: &Docker,
     image: &BuiltImage,
