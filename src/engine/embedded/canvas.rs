@@ -45,6 +45,13 @@ impl Canvas {
         Self { folder, view, epoch: i64::try_from(epoch).unwrap_or(i64::MAX), is_touched: false }
     }
 
+    /// Gives the root what it has below: the topmost layer's is the one that is seen.
+    pub(super) fn set_root(&mut self, below: &View) -> anyhow::Result<()> {
+        let found = below.look(Path::new(""))?;
+        let attributes = found.as_ref().map_or(self.plain_folder((0, 0)), Attributes::of);
+        self.finish(Path::new(""), attributes)
+    }
+
     /// What is there, this layer included.
     pub(super) fn view(&self) -> &View {
         &self.view

@@ -136,6 +136,7 @@ impl Work<'_> {
         let folder = scratch.path().join("layer");
         std::fs::create_dir(&folder)?;
         let mut canvas = Canvas::new(folder.clone(), below, self.job.epoch);
+        canvas.set_root(below)?;
         work(&mut canvas)?;
         if !canvas.is_touched() {
             return Ok(None);

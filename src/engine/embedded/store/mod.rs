@@ -25,6 +25,7 @@ mod usage;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -181,6 +182,8 @@ impl Store {
         let scratch = self.scratch()?;
         let folder = scratch.path().join("layer");
         fs::create_dir(&folder)?;
+        // A root that the archive says nothing of is everybody's to look at, whatever the umask.
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
         let found =
             apply(BufReader::new(blob), &folder, self.overlay(), &Limits::OF_ANY_LAYER).with_context(in_context)?;
         if found != layer.diff_id {
