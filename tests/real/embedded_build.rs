@@ -35,7 +35,7 @@ fn built_by(words: &str, jobs: &str) -> Vec<String> {
     }
     run("chown", &["-R", &UID.to_string(), home.to_str().unwrap(), folder.path().join("shop").to_str().unwrap()]);
     let script = format!(
-        "set -e; cd {folder}; export HOME={folder}/home SOURCE_DATE_EPOCH=1000000000
+        "set -e; cd {folder}; export HOME={folder}/home DOCKER_CONFIG={folder}/home SOURCE_DATE_EPOCH=1000000000
 mount --bind passwd /etc/passwd; mount --bind subordinate /etc/subuid; mount --bind subordinate /etc/subgid
 cd shop; {words} ../windlass build --engine embedded --offline --progress plain --store {folder}/home/store --jobs {jobs}",
         folder = folder.path().display(),
