@@ -54,5 +54,6 @@ pub use resolved::{
     Base, ContextSource, Edge, EdgeKind, NeededId, Reader, RemoteFile, ResolveInputs, Resolved, ResolvedInstruction,
     ResolvedStage, SourceKind,
 };
+pub use state::DEFAULT_PATH;
 pub use step::{CommandText, MountStep, RunStep, Sharing, Step, StepError, TransferOf, TransferStep};
 pub use stepper::{Stepper, Variables};

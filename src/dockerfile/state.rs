@@ -7,8 +7,8 @@ use super::expand::{Expansion, Scope, Value};
 use super::resolved::Base;
 use crate::model::Platform;
 
-/// The search path that BuildKit gives to stages whose base sets none (`system.DefaultPathEnvUnix`).
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The search path of stages and commands that nobody gives one (BuildKit, `system.DefaultPathEnvUnix`).
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is in force where an instruction stands.
 #[derive(Clone)]

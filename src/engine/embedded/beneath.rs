@@ -227,12 +227,8 @@ impl Root {
         xattrs_of(self.file_itself(path)?.as_fd())
     }
 
-    /// A directory that was just made, to give it attributes.
-    pub(in crate::engine::embedded) fn xattr_target(&self, path: &Path) -> io::Result<OwnedFd> {
-        self.file_itself(path)
-    }
-
-    fn file_itself(&self, path: &Path) -> io::Result<OwnedFd> {
+    /// A file or directory, to give it attributes.
+    pub(in crate::engine::embedded) fn file_itself(&self, path: &Path) -> io::Result<OwnedFd> {
         if names_the_root(path) {
             return self.resolver.open(Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY);
         }

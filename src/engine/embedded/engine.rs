@@ -2,18 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::build::{self, Busy, Fault, Job, Tools};
 use super::images::{self, Image};
 use super::layer::Overlay;
-use super::sandbox::{Sandbox, Stop};
+use super::sandbox::{Sandbox, Stop, knows_all_users};
 use super::store::Store;
 use super::test;
 use crate::diag::SourceText;
@@ -46,30 +45,30 @@ pub struct EmbeddedEngine {
     store: Store,
     registry: Arc<Registry>,
     allow_insecure: bool,
-    sandbox: anyhow::Result<Sandbox>,
+    program: PathBuf,
+    /// Found out when something is to be run: a look at names costs nothing of that.
+    sandbox: OnceLock<anyhow::Result<Sandbox>>,
     busy: Busy,
     /// The threads that build.
     running: Mutex<Vec<(Stop, JoinHandle<()>)>>,
 }
 
 impl EmbeddedEngine {
-    /// Opens the store, and finds out what this machine lets us do.
+    /// Opens the store.
     ///
     /// # Errors
     /// When its folder can't be made or written to.
     pub fn open(options: Options) -> anyhow::Result<Self> {
         let Options { store, program, registry, allow_insecure } = options;
-        let in_context = || format!("opening the store `{}`", store.display());
-        std::fs::create_dir_all(&store).with_context(in_context)?;
-        let scratch = tempfile::tempdir_in(&store).with_context(in_context)?;
-        let sandbox = Sandbox::find_out_with(&program, scratch.path());
-        // Where nothing can be run, names and blobs can be looked at all the same.
-        let overlay = sandbox.as_ref().map_or(Overlay::User, Sandbox::overlay);
+        // The likely form of layers; the sandbox has the last word.
+        let is_root = nix::unistd::geteuid().is_root() && knows_all_users();
+        let overlay = if is_root { Overlay::Trusted } else { Overlay::User };
         Ok(Self {
             store: Store::open(&store, overlay)?,
             registry: Arc::new(registry),
             allow_insecure,
-            sandbox,
+            program,
+            sandbox: OnceLock::new(),
             busy: Busy::default(),
             running: Mutex::default(),
         })
@@ -77,7 +76,11 @@ impl EmbeddedEngine {
 
     /// What this machine lets us do.
     fn sandbox(&self) -> Result<&Sandbox, Fault> {
-        self.sandbox.as_ref().map_err(|error| Fault::Unsupported {
+        let found = self.sandbox.get_or_init(|| {
+            let scratch = self.store.scratch()?;
+            Sandbox::find_out_with(&self.program, scratch.path())
+        });
+        found.as_ref().map_err(|error| Fault::Unsupported {
             message: format!("nothing can be built on this machine: {error:#}"),
             hint: "`windlass doctor` tells what is there".to_owned(),
         })
@@ -158,7 +161,7 @@ impl EmbeddedEngine {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let sandbox = self.sandbox()?.clone();
         let tools = Tools {
-            store: self.store.clone(),
+            store: self.store.in_form(sandbox.overlay()).map_err(Fault::Machine)?,
             sandbox,
             registry: Arc::clone(&self.registry),
             runtime: Handle::current(),

@@ -6,6 +6,7 @@ mod canvas;
 mod engine;
 pub mod images;
 pub mod layer;
+mod links;
 mod on_disk;
 pub mod sandbox;
 pub mod store;

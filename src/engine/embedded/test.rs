@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::build::{Fault, Tools, config, users};
+use super::build::{Fault, Tools, users};
 use super::images::{ContainerConfig, Image};
 use super::sandbox::{Command, Ended, Identity, Limits, Network, Workspace};
 use super::view::{Found, View};
 use crate::docker::archive::{Entry, Kind, Mode};
 use crate::docker::commands::{Output, lossy};
+use crate::dockerfile::DEFAULT_PATH;
 use crate::engine::TestVerdict;
 use crate::engine::test::{
     Limit, SEARCHED_AT_MOST, command_failures, environment, existence, license_failures, metadata, report,
@@ -201,7 +202,7 @@ impl Tests<'_> {
         let identity = users::of_user(&self.view, user.unwrap_or(&self.config.user));
         let identity = identity.map_err(|error| Trouble::Test(format!("it can't be started: {error}")))?;
         let mut env = env.clone();
-        env.entry("PATH".to_owned()).or_insert_with(|| config::DEFAULT_PATH.to_owned());
+        env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
         env.entry("HOME".to_owned()).or_insert_with(|| identity.home.clone().unwrap_or_else(|| "/".to_owned()));
         env.entry("HOSTNAME".to_owned()).or_insert_with(|| self.name.as_str().to_owned());
         let folder = self.config.working_dir.as_str();

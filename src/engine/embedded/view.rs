@@ -2,16 +2,14 @@
 //! inside it, whatever they say.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::layer::Overlay;
+use super::links::{LINKS_AT_MOST, follow};
 use super::sandbox::tree::is_whiteout;
-
-/// A path that leads through more links than this leads nowhere, as for Linux.
-const LINKS_AT_MOST: usize = 40;
 
 /// Layers, one over the other.
 #[derive(Debug, Clone)]
@@ -142,30 +140,11 @@ impl View {
     /// # Errors
     /// When a layer can't be read, or there are too many links.
     pub(super) fn resolve(&self, path: &Path, follow_last: bool) -> io::Result<PathBuf> {
-        let mut at = PathBuf::new();
-        let mut links_left = LINKS_AT_MOST;
-        let mut rest: Vec<OsString> = components(path);
-        rest.reverse();
-        while let Some(part) = rest.pop() {
-            if part == ".." {
-                at.pop();
-                continue;
-            }
-            let next = at.join(&part);
-            let found = self.look(&next)?;
-            match found {
-                Some(found) if found.metadata.is_symlink() && (follow_last || !rest.is_empty()) => {
-                    links_left = links_left.checked_sub(1).ok_or_else(|| io::Error::from(rustix::io::Errno::LOOP))?;
-                    let target = fs::read_link(&found.at)?;
-                    if target.is_absolute() {
-                        at.clear();
-                    }
-                    rest.extend(components(&target).into_iter().rev());
-                }
-                _ => at = next,
-            }
-        }
-        Ok(at)
+        follow(path, LINKS_AT_MOST, |next, is_last| {
+            let found = if is_last && !follow_last { None } else { self.look(next)? };
+            let link = found.filter(|found| found.metadata.is_symlink());
+            link.map(|link| fs::read_link(&link.at)).transpose()
+        })
     }
 
     /// Reads a small file, links followed; none where there is no such file, or none that is so small.
@@ -198,16 +177,6 @@ enum Layered {
     Here(Found),
     /// Lower ones are hidden.
     Last(Option<Found>),
-}
-
-/// The components of a path that is seen from the root, `..` included.
-pub(super) fn components(path: &Path) -> Vec<OsString> {
-    let parts = path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name),
-        Component::ParentDir => Some(OsStr::new("..")),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    parts.map(OsStr::to_owned).collect()
 }
 
 fn lstat(path: &Path) -> io::Result<Option<Metadata>> {

@@ -3,6 +3,7 @@
 
 pub(super) mod environment;
 pub(super) mod existence;
+pub(super) mod health;
 pub(super) mod metadata;
 pub(super) mod report;
 

@@ -9,13 +9,11 @@ use tokio::time::Instant;
 use super::{Findings, Tests, Trouble};
 use crate::docker::Failure;
 use crate::docker::commands::{self, Output};
+use crate::engine::test::health::{self, CHECK_WITHIN, CHECKED_EVERY_AT_LEAST, nanoseconds};
 use crate::engine::test::report;
 
 /// How often the engine is asked. Arbitrary: no check runs much more often.
 const ASKED_EVERY: Duration = Duration::from_millis(100);
-
-/// How long an interval between checks may be where this program runs them: an image's own is meant for months.
-const CHECKED_EVERY_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// Why a container is not healthy.
 enum Unhealthy {
@@ -31,7 +29,7 @@ impl Tests<'_> {
         let container = self.create(self.container(&self.image.id.to_string())).await?;
         // Podman tells nothing of an image's check, only of a container's.
         let check = self.inspect(&container).await?.config.and_then(|config| config.healthcheck).unwrap_or_default();
-        if check.test.as_deref().unwrap_or_default().first().is_none_or(|word| word == "NONE") {
+        if !health::is_there(check.test.as_deref().unwrap_or_default()) {
             return Err(Trouble::Test("the image has no HEALTHCHECK".to_owned()));
         }
         findings.container = Some(container.clone());
@@ -84,9 +82,9 @@ impl Tests<'_> {
         deadline: Instant,
         check: &HealthConfig,
     ) -> Result<Option<Unhealthy>, Failure> {
-        let command = self.check_command(check);
-        let timeout = nanoseconds(check.timeout).unwrap_or(Duration::from_secs(30));
-        let interval = nanoseconds(check.interval).unwrap_or(CHECKED_EVERY_AT_LEAST);
+        let command = health::command(check.test.as_deref().unwrap_or_default(), self.config.shell.as_deref());
+        let timeout = check.timeout.and_then(nanoseconds).unwrap_or(CHECK_WITHIN);
+        let interval = check.interval.and_then(nanoseconds).unwrap_or(CHECKED_EVERY_AT_LEAST);
         let interval = interval.clamp(ASKED_EVERY, CHECKED_EVERY_AT_LEAST);
         let mut last = None;
         loop {
@@ -109,20 +107,6 @@ impl Tests<'_> {
         }
     }
 
-    /// The command of a check: `CMD` and its words, or `CMD-SHELL` and a line for the image's shell.
-    fn check_command(&self, check: &HealthConfig) -> Vec<String> {
-        match check.test.as_deref().unwrap_or_default() {
-            [kind, words @ ..] if kind == "CMD" => words.to_vec(),
-            [kind, line @ ..] if kind == "CMD-SHELL" => {
-                let shell = self.config.shell.clone().filter(|shell| !shell.is_empty());
-                let mut command = shell.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
-                command.extend_from_slice(line);
-                command
-            }
-            words => words.to_vec(),
-        }
-    }
-
     async fn state(&self, container: &str) -> Result<ContainerState, Failure> {
         Ok(self.inspect(container).await?.state.unwrap_or_default())
     }
@@ -139,12 +123,6 @@ fn ended(state: &ContainerState) -> Option<i64> {
 
 fn last_check(last: Option<(Option<i64>, String)>) -> String {
     let Some((code, said)) = last else { return "its first check did not end".to_owned() };
-    let code = code.map_or("did not end".to_owned(), |code| format!("exited with {code}"));
-    let said = report::one_line(&said);
-    let said = if said.is_empty() { said } else { format!(": {said}") };
-    format!("its last check {code}{said}")
-}
-
-fn nanoseconds(duration: Option<i64>) -> Option<Duration> {
-    duration.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(Duration::from_nanos)
+    let how = code.map_or("did not end".to_owned(), |code| format!("exited with {code}"));
+    health::last_check(&how, &said)
 }

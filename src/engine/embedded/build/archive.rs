@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use rustix::fs::FileType;
 
 use crate::engine::embedded::canvas::{Attributes, Canvas};
-use crate::engine::embedded::view::components;
+use crate::engine::embedded::links::components;
 
 /// A tar archive is blocks of this many bytes (POSIX, `pax`).
 const BLOCK: usize = 512;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::origin::{Origin, Seen};
-use super::select::{Above, Filter, follow, matches};
+use super::select::{Above, Filter, NotThere, follow, matches};
 use crate::dockerfile::{TransferOf, TransferStep};
 
 /// What one source stands for, once for each path that it finds.
@@ -45,7 +45,7 @@ pub(super) fn choose(origin: &Origin<'_>, step: &TransferStep) -> anyhow::Result
         if let (Some(include), false) = (include, crate::model::wildcard::has_wildcard(path)) {
             let wanted: PathBuf = Path::new(base).join(include.trim_start_matches('/'));
             if follow(origin, &wanted)?.is_none() {
-                anyhow::bail!("`/{}` is not there", crate::model::path::names(path.split('/')).join("/"));
+                return Err(NotThere(crate::model::path::names(path.split('/')).iter().collect()).into());
             }
         }
         for found in matches(origin, base)? {

@@ -6,11 +6,7 @@ use crate::engine::embedded::images::{Empty, Healthcheck as HealthConfig, ImageC
 use crate::model::Platform;
 
 /// The shell where an image names none.
-pub(in crate::engine::embedded) const SHELL: [&str; 2] = ["/bin/sh", "-c"];
-
-/// The search path of an image that sets none (BuildKit, `system.DefaultPathEnvUnix`).
-pub(in crate::engine::embedded) const DEFAULT_PATH: &str =
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 /// The configuration of an image that nothing was said of (BuildKit, `emptyImage`).
 pub(super) fn of_nothing(platform: &Platform) -> ImageConfig {

@@ -59,7 +59,7 @@ impl Work<'_> {
         };
         // What is known by its checksum and there is not fetched again.
         if let Some(digest) = wanted.filter(|digest| self.store.blob_path(digest).is_file()) {
-            return Ok(Fetched::of(digest, name.to_owned(), self.store.blob_path(&digest), None));
+            return Ok(Fetched { digest, name: name.to_owned(), file: self.store.blob_path(&digest), modified: None });
         }
         let mut blob = self.store.new_blob().map_err(Fault::Machine)?;
         let fetched = self.runtime.block_on(self.registry.fetch(&url, blob.file()));
@@ -76,7 +76,7 @@ impl Work<'_> {
             return Err(Fault::Image { message, line: place.line, hint });
         }
         self.store.keep_blob(blob, &digest).map_err(Fault::Machine)?;
-        Ok(Fetched::of(digest, name.to_owned(), self.store.blob_path(&digest), modified))
+        Ok(Fetched { digest, name: name.to_owned(), file: self.store.blob_path(&digest), modified })
     }
 }
 

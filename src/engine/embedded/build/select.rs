@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::origin::{Origin, Seen};
-use crate::engine::embedded::view::components;
+use crate::engine::embedded::links;
 use crate::model::wildcard::{has_wildcard, name_matches};
 use crate::model::{MatchedAbove, PathPatterns};
 
@@ -21,6 +23,11 @@ pub(super) struct Match {
     pub(super) path: PathBuf,
 }
 
+/// A source leads to nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("`/{}` is not there", .0.display())]
+pub(super) struct NotThere(pub(super) PathBuf);
+
 /// The paths that a pattern stands for, in order; none where it has wildcards and finds nothing.
 ///
 /// # Errors
@@ -29,12 +36,11 @@ pub(super) fn matches(origin: &Origin<'_>, pattern: &str) -> anyhow::Result<Vec<
     let parts: Vec<String> = crate::model::path::names(pattern.split('/'));
     let n_plain = parts.iter().take_while(|part| !has_wildcard(part)).count();
     let base: PathBuf = parts[..n_plain].iter().collect();
-    let missing = |path: &Path| anyhow::anyhow!("`/{}` is not there", path.display());
     if n_plain == parts.len() {
-        let path = follow(origin, &base)?.ok_or_else(|| missing(&base))?;
+        let path = follow(origin, &base)?.ok_or_else(|| NotThere(base.clone()))?;
         return Ok(vec![Match { named: base, path }]);
     }
-    let Some(followed) = follow(origin, &base)? else { return Err(missing(&base)) };
+    let Some(followed) = follow(origin, &base)? else { return Err(NotThere(base).into()) };
     let mut found = vec![followed];
     for (i, part) in parts.iter().enumerate().skip(n_plain) {
         let is_last = i + 1 == parts.len();
@@ -61,31 +67,31 @@ pub(super) fn matches(origin: &Origin<'_>, pattern: &str) -> anyhow::Result<Vec<
 
 /// Where a path leads, every link followed; none where it leads nowhere. Nothing leads out.
 pub(super) fn follow(origin: &Origin<'_>, path: &Path) -> anyhow::Result<Option<PathBuf>> {
-    let mut links_left = LINKS_AT_MOST;
-    let mut at = PathBuf::new();
-    let mut rest = components(path);
-    rest.reverse();
-    while let Some(part) = rest.pop() {
-        if part == ".." {
-            at.pop();
-            continue;
-        }
-        let next = at.join(&part);
-        match origin.look(&next)? {
-            Seen::Directory => at = next,
-            Seen::File | Seen::Special(_) if rest.is_empty() => at = next,
-            Seen::Nothing | Seen::File | Seen::Special(_) => return Ok(None),
-            Seen::Symlink(target) => {
-                let Some(left) = links_left.checked_sub(1) else { return Ok(None) };
-                links_left = left;
-                if target.is_absolute() {
-                    at.clear();
-                }
-                rest.extend(components(&target).into_iter().rev());
-            }
-        }
+    let led = links::follow(path, LINKS_AT_MOST, |next, is_last| match origin.look(next) {
+        Ok(Seen::Symlink(target)) => Ok(Some(target)),
+        Ok(Seen::Directory) => Ok(None),
+        Ok(Seen::File | Seen::Special(_)) if is_last => Ok(None),
+        Ok(Seen::Nothing | Seen::File | Seen::Special(_)) => Err(Lost::Nowhere),
+        Err(error) => Err(Lost::Unreadable(error)),
+    });
+    match led {
+        Ok(path) => Ok(Some(path)),
+        Err(Lost::Nowhere) => Ok(None),
+        Err(Lost::Unreadable(error)) => Err(error),
     }
-    Ok(Some(at))
+}
+
+/// Why a path leads to nothing.
+enum Lost {
+    Nowhere,
+    Unreadable(anyhow::Error),
+}
+
+impl From<Errno> for Lost {
+    /// Too many links.
+    fn from(_: Errno) -> Self {
+        Self::Nowhere
+    }
 }
 
 /// What `--parents` and `--exclude` leave of a directory, by paths seen from it.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::config::{self, DEFAULT_PATH};
+use super::config;
 use super::fault::Fault;
 use super::{Job, Work};
 use crate::diag::{SourceText, Span};
-use crate::dockerfile::{Base, Dockerfile, Instruction, ResolvedStage, Step, Variables, parse};
+use crate::dockerfile::{Base, DEFAULT_PATH, Dockerfile, Instruction, ResolvedStage, Step, Variables, parse};
 use crate::engine::embedded::images::{History, ImageConfig};
 use crate::engine::embedded::layer::Layer;
 use crate::event::Event;

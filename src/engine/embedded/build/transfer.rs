@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::key::Key;
 use super::mode::Chmod;
 use super::origin::{Origin, Seen};
-use super::remote::Fetched;
+use super::select::NotThere;
 use super::stage::{Place, State};
 use super::{Work, config, users};
 use crate::dockerfile::{TransferOf, TransferStep};
@@ -16,7 +16,6 @@ use crate::engine::context::Kind;
 use crate::engine::embedded::canvas::Canvas;
 use crate::engine::embedded::layer::Layer;
 use crate::engine::embedded::view::View;
-use crate::model::Digest;
 
 impl Work<'_> {
     /// `COPY` and `ADD`.
@@ -171,24 +170,15 @@ impl Work<'_> {
 
     /// Why a path of the context leads to nothing.
     fn not_there(&self, error: anyhow::Error, place: &Place) -> Fault {
-        let hint = "is it left out by .dockerignore?";
-        match Fault::at(place.line, error) {
-            Fault::Image { message, line, hint: None } if message.ends_with("is not there") => {
-                Fault::Image { message: format!("{message}: nothing to copy"), line, hint: Some(hint.to_owned()) }
-            }
-            other => other,
+        if !error.is::<NotThere>() {
+            return Fault::at(place.line, error);
         }
+        let hint = Some("is it left out by .dockerignore?".to_owned());
+        Fault::Image { message: format!("{error}: nothing to copy"), line: place.line, hint }
     }
 }
 
 /// Where something goes, seen from the root.
 fn destination(state: &State, path: &str) -> PathBuf {
     config::absolute(&state.config, path).trim_start_matches('/').into()
-}
-
-impl Fetched {
-    /// What it is known by.
-    pub(super) fn of(digest: Digest, name: String, file: PathBuf, modified: Option<i64>) -> Self {
-        Self { digest, name, file, modified }
-    }
 }

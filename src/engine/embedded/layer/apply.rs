@@ -117,7 +117,7 @@ impl Folder {
         }
         if entry.kind == EntryKind::Directory {
             self.make_directory(&path)?;
-            self.put_xattrs(self.root.xattr_target(&path)?, entry, Xattrs::All)?;
+            self.put_xattrs(self.root.file_itself(&path)?, entry, Xattrs::All)?;
             self.root.set_attributes(&path, &attributes)?;
             self.directories.insert(path, attributes);
             return Ok(());

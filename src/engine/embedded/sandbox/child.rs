@@ -25,9 +25,10 @@ use rustix::process::{
     set_parent_process_death_signal, setrlimit, umask, waitpid,
 };
 
-use super::command::{Command, DEFAULT_PATH, Limits, Network};
+use super::command::{Command, Limits, Network};
 use super::task::{Report, Task};
 use super::{descendants, mounts, place, raw, rights, user};
+use crate::dockerfile::DEFAULT_PATH;
 
 /// The hidden first argument of a supervisor.
 pub(super) const SUPERVISE: &str = "\u{1}windlass-supervise";

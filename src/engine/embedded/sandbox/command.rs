@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Command {
     /// The program and its arguments. A program without a slash is looked for in `PATH` of `env`, else in
-    /// [`DEFAULT_PATH`].
+    /// [`DEFAULT_PATH`](crate::dockerfile::DEFAULT_PATH).
     pub argv: Vec<String>,
     /// The whole environment. Of a name that is there twice the last value holds.
     pub env: Vec<(String, String)>,
@@ -31,9 +31,6 @@ pub struct Command {
     /// What it may use.
     pub limits: Limits,
 }
-
-/// Where programs are looked for when the environment has no `PATH` (Docker's).
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Who a process is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,7 +37,7 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountPropagationFlags, mount_change};
 
 pub use child::enter_hidden_verb;
-pub use command::{Command, DEFAULT_PATH, Ended, Identity, Limits, Mount, Network, Source};
+pub use command::{Command, Ended, Identity, Limits, Mount, Network, Source};
 pub use stop::Stop;
 pub use user::enter_user_namespace;
 pub use workspace::{Beside, Workspace};

@@ -1,14 +1,12 @@
 //! Where a path of a root file system leads. Only for roots in which nothing runs: another process could put a link
 //! into the way between the look and the use.
 
-use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-/// How many links one path may lead through (the kernel's number).
-const LINKS_AT_MOST: usize = 40;
+use crate::engine::embedded::links::{LINKS_AT_MOST, follow};
 
 /// What a path leads to, links followed, with the root as `/`.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,51 +26,15 @@ impl Place {
 
 /// Follows `path` from `root`, never above it.
 pub(super) fn find(root: &Path, path: &Path) -> io::Result<Place> {
-    let mut ahead: VecDeque<OsString> = names(path);
-    let mut place = Place { there: PathBuf::new(), missing: Vec::new() };
-    let mut links = 0;
-    while let Some(name) = ahead.pop_front() {
-        if name == OsStr::new("..") {
-            if place.missing.pop().is_none() {
-                place.there.pop();
-            }
-            continue;
-        }
-        if !place.missing.is_empty() {
-            place.missing.push(name);
-            continue;
-        }
-        let next = place.there.join(&name);
-        let whole = root.join(&next);
-        match std::fs::symlink_metadata(&whole) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => place.missing.push(name),
-            Err(error) => return Err(error),
-            Ok(metadata) if metadata.is_symlink() => {
-                links += 1;
-                if links > LINKS_AT_MOST {
-                    return Err(io::Error::from(io::ErrorKind::TooManyLinks));
-                }
-                let target = std::fs::read_link(&whole)?;
-                if target.is_absolute() {
-                    place.there.clear();
-                }
-                for name in names(&target).into_iter().rev() {
-                    ahead.push_front(name);
-                }
-            }
-            Ok(_) => place.there = next,
-        }
-    }
-    Ok(place)
-}
-
-fn names(path: &Path) -> VecDeque<OsString> {
-    let name = |part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    };
-    path.components().filter_map(name).collect()
+    let led = follow(path, LINKS_AT_MOST, |next, _| match std::fs::symlink_metadata(root.join(next)) {
+        Ok(metadata) if metadata.is_symlink() => std::fs::read_link(root.join(next)).map(Some),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => Ok(None),
+    })?;
+    let is_there = |path: &&Path| std::fs::symlink_metadata(root.join(path)).is_ok();
+    let there = led.ancestors().find(is_there).unwrap_or(Path::new("")).to_owned();
+    let missing = led.strip_prefix(&there).expect("it is an ancestor").iter().map(ToOwned::to_owned).collect();
+    Ok(Place { there, missing })
 }
 
 /// What is made at the end of a path.
@@ -98,6 +60,8 @@ pub(super) fn make(folder: &Path, missing: &[OsString], kind: Kind) -> io::Resul
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     #[test]

@@ -11,6 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use super::command::{Mount, Source};
 use super::place::{self, Kind};
+use super::stub::kind_of;
 use super::task::Task;
 use super::tree::{self, Links};
 
@@ -64,12 +65,7 @@ pub(super) fn put(task: &Task, aside: &Path, placed: &mut Vec<Placed>) -> anyhow
             Source::Folder(path) if !mount.read_only => Some(path.clone()),
             _ => None,
         };
-        let kind = match &mount.source {
-            Source::Folder(path) if path.is_dir() => Kind::Folder,
-            Source::Tmpfs { .. } => Kind::Folder,
-            _ => Kind::File,
-        };
-        put(&mount.target, kind, &|at| one(&mount.source, at), back)?;
+        put(&mount.target, kind_of(mount)?, &|at| one(&mount.source, at), back)?;
     }
     Ok(())
 }

@@ -104,7 +104,7 @@ impl Snapshot {
                 let is_new = before.is_none_or(|before| before.identity != seen.identity || !before.is_folder());
                 writer.folder(path)?;
                 if !in_replaced && is_new && before.is_some() {
-                    tree::make_opaque(&layer.join(path), overlay)?;
+                    overlay.make_opaque(&layer.join(path))?;
                 }
                 if !in_replaced && is_new {
                     replaced = Some(path);

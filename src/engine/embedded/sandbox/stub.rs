@@ -46,7 +46,7 @@ pub(super) fn missing(root: &Path, command: &Command) -> io::Result<Missing> {
 }
 
 /// Whether something is mounted on a folder or on a file.
-fn kind_of(mount: &Mount) -> io::Result<Kind> {
+pub(super) fn kind_of(mount: &Mount) -> io::Result<Kind> {
     Ok(match &mount.source {
         Source::Folder(path) if fs::metadata(path)?.is_dir() => Kind::Folder,
         Source::Tmpfs { .. } => Kind::Folder,

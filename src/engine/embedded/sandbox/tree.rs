@@ -17,16 +17,6 @@ use crate::engine::embedded::layer::{GONE, Overlay};
 /// Where files with several names were copied to, by device and inode.
 pub(super) type Links = BTreeMap<(u64, u64), PathBuf>;
 
-/// Whether nothing below a layer's folder shows through it.
-pub(super) fn is_opaque(folder: &Path, overlay: Overlay) -> bool {
-    lgetxattr(folder, overlay.opaque(), &mut [0_u8; 8][..]).is_ok_and(|n_bytes| n_bytes == 1)
-}
-
-/// Says of a layer's folder that nothing below it shows through.
-pub(super) fn make_opaque(folder: &Path, overlay: Overlay) -> io::Result<()> {
-    Ok(lsetxattr(folder, overlay.opaque(), b"y", XattrFlags::empty())?)
-}
-
 /// Whether this says that what is below a layer is gone.
 pub(in crate::engine::embedded) fn is_whiteout(path: &Path, metadata: &fs::Metadata) -> bool {
     let kind = metadata.file_type();
@@ -57,7 +47,8 @@ fn lay_folder_on(layer: &Path, root: &Path, overlay: Overlay, links: &mut Links)
         let (from, to) = (entry.path(), root.join(entry.file_name()));
         let metadata = fs::symlink_metadata(&from)?;
         let there = fs::symlink_metadata(&to).ok();
-        let stays = metadata.is_dir() && there.as_ref().is_some_and(fs::Metadata::is_dir) && !is_opaque(&from, overlay);
+        let stays =
+            metadata.is_dir() && there.as_ref().is_some_and(fs::Metadata::is_dir) && !overlay.is_opaque(&from)?;
         if there.is_some() && !stays {
             remove(&to)?;
         }

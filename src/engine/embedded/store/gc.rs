@@ -237,7 +237,7 @@ impl Collection<'_> {
 
     fn folders(&self) -> anyhow::Result<BTreeMap<String, Item>> {
         let mut folders = BTreeMap::new();
-        for (name, path, found) in entries(&self.store.inner.layers)? {
+        for (name, path, found) in entries(&self.store.layers)? {
             let mark = self.store.part("locks").join(&name);
             let marked = absent_is_none(fs::metadata(&mark))?;
             let used = marked.unwrap_or(found).modified()?;

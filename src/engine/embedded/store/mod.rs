@@ -46,13 +46,13 @@ use crate::model::Digest;
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    overlay: Overlay,
+    layers: PathBuf,
 }
 
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
-    overlay: Overlay,
-    layers: PathBuf,
     /// For files that are being written.
     unfinished: Scratch,
     /// When the store was opened, by the file system's clock. What is younger was used since.
@@ -70,24 +70,37 @@ impl Store {
         fs::create_dir_all(folder).with_context(in_context)?;
         // Mounts and unpacked links need a path without links in it.
         let folder = fs::canonicalize(folder).with_context(in_context)?;
-        let layers = folder.join(match overlay {
-            Overlay::Trusted => "layers",
-            Overlay::User if beneath::knows_one_user_only() => "layers-single",
-            Overlay::User => "layers-user",
-        });
         let parts = ["blobs/sha256", "names", "ids", "origins", "cache", "scratch", "locks"];
-        for part in parts.iter().map(|part| folder.join(part)).chain([layers.clone()]) {
-            fs::create_dir_all(part).with_context(in_context)?;
+        for part in parts {
+            fs::create_dir_all(folder.join(part)).with_context(in_context)?;
         }
         scratch::sweep(&folder.join("scratch")).with_context(in_context)?;
         let unfinished = Scratch::new(&folder.join("scratch")).with_context(in_context)?;
         let since = usage::begin(unfinished.path()).with_context(in_context)?;
-        Ok(Self { inner: Arc::new(Inner { folder, overlay, layers, unfinished, since }) })
+        Self::with_layers(Arc::new(Inner { folder, unfinished, since }), overlay)
+    }
+
+    /// The same store with layers in another form.
+    ///
+    /// # Errors
+    /// When their folder can't be made.
+    pub fn in_form(&self, overlay: Overlay) -> anyhow::Result<Self> {
+        if overlay == self.overlay { Ok(self.clone()) } else { Self::with_layers(Arc::clone(&self.inner), overlay) }
+    }
+
+    fn with_layers(inner: Arc<Inner>, overlay: Overlay) -> anyhow::Result<Self> {
+        let layers = inner.folder.join(match overlay {
+            Overlay::Trusted => "layers",
+            Overlay::User if beneath::knows_one_user_only() => "layers-single",
+            Overlay::User => "layers-user",
+        });
+        fs::create_dir_all(&layers).with_context(|| format!("making `{}`", layers.display()))?;
+        Ok(Self { inner, overlay, layers })
     }
 
     /// The form of the layers.
     pub fn overlay(&self) -> Overlay {
-        self.inner.overlay
+        self.overlay
     }
 
     /// A folder of its own on the file system of the layers; it is removed when it is dropped, or by the next process
@@ -231,7 +244,7 @@ impl Store {
     }
 
     fn layer_path(&self, layer: &Layer) -> PathBuf {
-        self.inner.layers.join(short(&layer.diff_id))
+        self.layers.join(short(&layer.diff_id))
     }
 
     /// Writes a file under another name and renames it.

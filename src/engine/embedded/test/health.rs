@@ -6,16 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::{Findings, Tests, Trouble, now, take_into};
 use crate::docker::commands::Output;
-use crate::engine::embedded::build::{Fault, config};
+use crate::engine::embedded::build::Fault;
 use crate::engine::embedded::images::Healthcheck;
 use crate::engine::embedded::sandbox::{Beside, Command, Ended, Limits, Network, Workspace, with_own_network};
+use crate::engine::test::health::{self, CHECK_WITHIN, CHECKED_EVERY_AT_LEAST, nanoseconds};
 use crate::engine::test::report;
-
-/// How long a check may take where the image does not say (Docker's).
-const CHECK_WITHIN: Duration = Duration::from_secs(30);
-
-/// How long an interval between checks may be: an image's own is meant for months.
-const CHECKED_EVERY_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the container ended. Arbitrary.
 const LOOKED_EVERY: Duration = Duration::from_millis(50);
@@ -36,11 +31,10 @@ impl Tests<'_> {
         let limit = self.limit(Some(within))?;
         let none = || Trouble::Test("the image has no HEALTHCHECK".to_owned());
         let check = self.config.healthcheck.as_ref().ok_or_else(none)?;
-        let words = match check.test.split_first() {
-            Some((kind, words)) if kind == "CMD" => words.to_vec(),
-            Some((kind, words)) if kind == "CMD-SHELL" => self.shell().into_iter().chain(words.to_vec()).collect(),
-            _ => return Err(none()),
-        };
+        if !health::is_there(&check.test) {
+            return Err(none());
+        }
+        let words = health::command(&check.test, self.config.shell.as_deref());
         let env = self.environment();
         let main = self.config.entrypoint.iter().chain(&self.config.cmd).flatten().cloned().collect();
         let on_host = |command: Command| Command { network: Network::Host, limits: Limits::default(), ..command };
@@ -67,12 +61,6 @@ impl Tests<'_> {
         findings.output = output.into_inner().unwrap_or_default();
         findings.failures.push(failure);
         Ok(())
-    }
-
-    /// The shell of the image.
-    fn shell(&self) -> Vec<String> {
-        let own = self.config.shell.clone().filter(|shell| !shell.is_empty());
-        own.unwrap_or_else(|| config::SHELL.map(str::to_owned).to_vec())
     }
 
     fn check(
@@ -103,9 +91,7 @@ impl Tests<'_> {
                 Ended::TimedOut => "did not end".to_owned(),
                 Ended::NotStarted(why) => format!("can't be started: {}", report::one_line(&why)),
             };
-            let said = report::one_line(&(said.stdout.text() + &said.stderr.text()));
-            let last =
-                if said.is_empty() { format!("its last check {how}") } else { format!("its last check {how}: {said}") };
+            let last = health::last_check(&how, &(said.stdout.text() + &said.stderr.text()));
             let next = deadline.min(now() + interval);
             while now() < next {
                 if self.tools.stop.is_stopped() {
@@ -121,8 +107,4 @@ impl Tests<'_> {
             }
         }
     }
-}
-
-fn nanoseconds(duration: i64) -> Option<Duration> {
-    u64::try_from(duration).ok().filter(|n| *n > 0).map(Duration::from_nanos)
 }
