@@ -319,7 +319,8 @@ impl World {
         if observed.health != Health::Unchecked {
             observed.health = if is_good { Health::Healthy } else { Health::Unhealthy };
         }
-        if observed.health == Health::Unhealthy { not_ready("is unhealthy") } else { Ok(()) }
+        let fails_probe = wait.probe.is_some() && !is_good;
+        if observed.health == Health::Unhealthy || fails_probe { not_ready("is unhealthy") } else { Ok(()) }
     }
 
     fn behaviour(&self, container: &SimulatedContainer) -> Behaviour {

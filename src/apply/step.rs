@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::SpecHash;
 use super::state::{Health, RunState};
-use crate::manifest::{ContainerSpec, EnvValue, MountSource};
+use crate::manifest::{ContainerSpec, EnvValue, MountSource, Probe};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference, format_duration};
 
 /// One thing to do, why, and what to do where it fails.
@@ -245,6 +245,8 @@ pub struct Wait {
     pub name: String,
     /// When it is good.
     pub goal: Goal,
+    /// What else has to go well for it to be good.
+    pub probe: Option<Probe>,
     /// How long it may take.
     pub timeout: Duration,
 }
@@ -335,10 +337,10 @@ impl fmt::Display for Action {
             Self::PutFiles { name, files } if files.len() == 1 => write!(f, "put a file into `{name}`"),
             Self::PutFiles { name, files } => write!(f, "put {} files into `{name}`", files.len()),
             Self::Start { name } => write!(f, "start `{name}`"),
-            Self::Await(Wait { name, goal: Goal::Ready { .. }, timeout }) => {
+            Self::Await(Wait { name, goal: Goal::Ready { .. }, probe: _, timeout }) => {
                 write!(f, "wait until `{name}` is good, {} at most", format_duration(*timeout))
             }
-            Self::Await(Wait { name, goal: Goal::Completed, timeout }) => {
+            Self::Await(Wait { name, goal: Goal::Completed, probe: _, timeout }) => {
                 write!(f, "wait until `{name}` has completed, {} at most", format_duration(*timeout))
             }
             Self::Stop { name, grace: _ } => write!(f, "stop `{name}`"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Confines, File, Mount, PortBinding, Powers};
+use super::{Confines, File, Mount, PortBinding, Powers, Probe};
 use crate::model::{ContainerName, ImageName, Reference};
 
 /// How long a container may take to stop where nothing is said (Docker's own default).
@@ -189,12 +189,14 @@ impl fmt::Display for RestartPolicy {
 }
 
 /// How a newer version of a container takes the place of the running one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
     /// Which goes first; where nothing is said, what the container's ports and volumes allow.
     pub order: Option<Order>,
     /// How long the new one has to run, healthy where it has a check, before it counts as good.
     pub healthy_for: Duration,
+    /// What is tried to find out whether the new one is good, besides the engine's health check.
+    pub probe: Option<Probe>,
     /// How long it may take to become good.
     pub timeout: Duration,
     /// How long the old one goes on once the new one has its names.
@@ -210,6 +212,7 @@ impl Default for Update {
         Self {
             order: None,
             healthy_for: DEFAULT_HEALTHY_FOR,
+            probe: None,
             timeout: DEFAULT_UPDATE_TIMEOUT,
             drain: DEFAULT_DRAIN,
             on_failure: OnFailure::Rollback,

@@ -51,7 +51,7 @@ pub(super) fn logging(problems: &mut Problems, entry: &LoggingEntry) -> Logging 
 }
 
 pub(super) fn update(problems: &mut Problems, entry: &UpdateEntry, ports: &BTreeSet<PortBinding>) -> Update {
-    let UpdateEntry { order, healthy_for, timeout, drain, on_failure, pull } = entry;
+    let UpdateEntry { order, healthy_for, probe, timeout, drain, on_failure, pull } = entry;
     if *order == Some(Order::StartFirst)
         && let Some(port) = ports.iter().find(|port| port.host.is_some())
     {
@@ -61,6 +61,9 @@ pub(super) fn update(problems: &mut Problems, entry: &UpdateEntry, ports: &BTree
     Update {
         order: *order,
         healthy_for: duration(problems, "healthy_for", healthy_for.as_ref()).unwrap_or(DEFAULT_HEALTHY_FOR),
+        probe: probe
+            .as_ref()
+            .and_then(|entry| problems.within("probe", |problems| super::probe::read(problems, entry))),
         timeout: positive(problems, "timeout", timeout.as_ref()).unwrap_or(DEFAULT_UPDATE_TIMEOUT),
         drain: duration(problems, "drain", drain.as_ref()).unwrap_or(DEFAULT_DRAIN),
         on_failure: on_failure.unwrap_or_default(),
@@ -72,7 +75,7 @@ pub(super) fn duration(problems: &mut Problems, key: &str, text: Option<&String>
     text.and_then(|text| problems.read(key, parse_duration(text)))
 }
 
-fn positive(problems: &mut Problems, key: &str, text: Option<&String>) -> Option<Duration> {
+pub(super) fn positive(problems: &mut Problems, key: &str, text: Option<&String>) -> Option<Duration> {
     let duration = duration(problems, key, text)?;
     if duration.is_zero() {
         problems.value(key, "it has to be longer than nothing", None);

@@ -283,6 +283,10 @@ pub struct UpdateEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::duration_schema")]
     pub healthy_for: Option<String>,
+    /// What `apply` tries to find out whether a new container is good, besides the engine's health check: while it fails,
+    /// the container is not good.
+    #[serde(default, deserialize_with = "scalars::optional_keys", skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeEntry>,
     /// How long a new container may take to become good (default `60s`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::duration_schema")]
@@ -299,4 +303,28 @@ pub struct UpdateEntry {
     /// Whether an image that the engine lacks is pulled (the default); with `false` it has to be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<bool>,
+}
+
+/// What `apply` tries to find out whether a new container is good: one of `command`, `http` and `tcp`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeEntry {
+    /// A command in the container, one word an item, which has to end with code 0. It may not write much, and one that takes
+    /// too long is left to itself.
+    #[serde(default, deserialize_with = "scalars::words", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::words_schema")]
+    pub command: Option<Vec<String>>,
+    /// A port in the container and a path, `8080/health`: a GET has to be answered with a status from 200 to 399. It comes
+    /// from where `apply` runs, so that has to be the host of the engine.
+    #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::scalar_schema")]
+    pub http: Option<String>,
+    /// A port in the container that has to take connections, from where `apply` runs.
+    #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::scalar_schema")]
+    pub tcp: Option<String>,
+    /// How long one try may take (default `5s`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::duration_schema")]
+    pub timeout: Option<String>,
 }

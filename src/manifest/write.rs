@@ -154,10 +154,11 @@ impl From<&Healthcheck> for HealthcheckEntry {
 
 impl From<&Update> for UpdateEntry {
     fn from(update: &Update) -> Self {
-        let Update { order, healthy_for, timeout, drain, on_failure, pull } = update;
+        let Update { order, healthy_for, probe, timeout, drain, on_failure, pull } = update;
         Self {
             order: *order,
             healthy_for: unless_default(*healthy_for, DEFAULT_HEALTHY_FOR),
+            probe: probe.as_ref().map(super::probe::write),
             timeout: unless_default(*timeout, DEFAULT_UPDATE_TIMEOUT),
             drain: unless_default(*drain, DEFAULT_DRAIN),
             on_failure: (*on_failure != OnFailure::default()).then_some(*on_failure),

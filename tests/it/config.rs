@@ -100,6 +100,7 @@ fn the_documentation_has_every_key() {
         "FileEntry",
         "HealthcheckEntry",
         "LoggingEntry",
+        "ProbeEntry",
         "UpdateEntry",
     ] {
         section(&mut made, &schema, id, &schema["$defs"][id]);

@@ -243,8 +243,11 @@ fn everything_wrong_is_told_at_once() {
     "cpus": "two", "memory": "much", "pids_limit": 0, "shm_size": 0,
     "ulimits": {"files": 1, "nofile": "2:1", "core": -1}, "sysctls": {"a b": 1},
     "tmpfs": ["run", "/run:size=1;m", "/x", "/x/:size=1m"], "cap_drop": ["net_raw"], "extra_hosts": ["host", "a b:::1"], "dns": ["localhost"],
-    "update": {"order": "start-first", "healthy_for": "1 s", "timeout": "0s"}
+    "update": {"order": "start-first", "healthy_for": "1 s", "timeout": "0s", "probe": {"http": "web/x", "tcp": 1, "timeout": "1"}}
   },
+  "probed": {"image": "api", "update": {"probe": {"http": "80 /x"}}},
+  "tried": {"image": "api", "update": {"probe": {"command": []}}},
+  "asked": {"image": "api", "update": {"probe": {"tcp": 65536}}},
   "db": {"image": "nothing", "healthcheck": {}, "restart": "on-failure:x"}
 }"#,
         ),
@@ -292,10 +295,16 @@ fn everything_wrong_is_told_at_once() {
               hint: leave `order` away, or publish no fixed port of the host
             deploy.json:24:55: error: `1 s` is no duration: expected whole numbers with units from long to short (d, h, m, s, ms), such as `90s` or `1h30m`
             deploy.json:24:73: error: it has to be longer than nothing
-            deploy.json:26:19: error: there is no image `nothing`
+            deploy.json:24:79: error: what is tried has to be said once
+              hint: give one of `command`, `http` and `tcp`
+            deploy.json:24:127: error: `1` is no duration: it has no unit: write seconds as in `30s`
+            deploy.json:26:59: error: `80 ` is no port: expected a number from 1 to 65535
+            deploy.json:27:61: error: the command is empty
+            deploy.json:28:57: error: `65536` is no port: expected a number from 1 to 65535
+            deploy.json:29:19: error: there is no image `nothing`
               hint: an image from elsewhere is written with its digest
-            deploy.json:26:30: error: the health check says nothing
-            deploy.json:26:60: error: `on-failure:x` is no restart policy: expected `always`, `unless-stopped`, `no`, `on-failure` or `on-failure:N`
+            deploy.json:29:30: error: the health check says nothing
+            deploy.json:29:60: error: `on-failure:x` is no restart policy: expected `always`, `unless-stopped`, `no`, `on-failure` or `on-failure:N`
         "#]],
     );
     let digest = format!("sha256:{}", "a".repeat(64));

@@ -7,6 +7,7 @@ mod faults;
 mod keys;
 mod lab;
 mod leftovers;
+mod probe;
 mod proxy;
 mod watch;
 

@@ -306,7 +306,11 @@ impl<'a> Plan<'a> {
             Some(Awaited::Completed) => Goal::Completed,
             Some(Awaited::Ready) | None => Goal::Ready { healthy_for: update.healthy_for, may_end: case.may_end() },
         };
-        case.step(Action::Await(Wait { name: name.to_owned(), goal, timeout: update.timeout }), cause)
+        let probe = match goal {
+            Goal::Ready { .. } => update.probe.clone(),
+            Goal::Completed => None,
+        };
+        case.step(Action::Await(Wait { name: name.to_owned(), goal, probe, timeout: update.timeout }), cause)
     }
 
     fn refuse_foreign(&self, name: &String) -> Result<(), Refusal> {

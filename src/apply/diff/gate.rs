@@ -20,7 +20,8 @@ impl Case<'_> {
             return false;
         }
         let is_unchecked = matches!(self.spec().healthcheck, None | Some(Healthcheck::None));
-        !(is_unchecked && self.spec().update.healthy_for.is_zero())
+        let update = &self.spec().update;
+        !(is_unchecked && update.probe.is_none() && update.healthy_for.is_zero())
     }
 }
 

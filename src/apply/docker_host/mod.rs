@@ -2,6 +2,7 @@
 
 mod body;
 mod observe;
+mod probe;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};

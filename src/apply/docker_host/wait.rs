@@ -7,6 +7,7 @@ use bollard::models::ContainerInspectResponse;
 use tokio::time::Instant;
 
 use super::observe::{health, run_state};
+use super::probe;
 use crate::apply::host::HostError;
 use crate::apply::state::{Health, RunState};
 use crate::apply::step::{Goal, Wait};
@@ -21,7 +22,7 @@ const LOG_LINES: usize = 20;
 /// What one look at a container shows.
 enum Look {
     /// It is on its way.
-    NotYet(&'static str),
+    NotYet(String),
     /// It is good, if it stays so.
     Good,
     /// It is good for ever.
@@ -32,7 +33,7 @@ enum Look {
 
 /// Waits for a container.
 pub(super) async fn wait(docker: &Docker, wait: &Wait) -> Result<(), HostError> {
-    let Wait { name, goal, timeout } = wait;
+    let Wait { name, goal, probe, timeout } = wait;
     let started = Instant::now();
     let mut restarts_before = None;
     let mut good_since = None;
@@ -43,14 +44,19 @@ pub(super) async fn wait(docker: &Docker, wait: &Wait) -> Result<(), HostError> 
         let found = found.ok_or_else(|| HostError::Unreachable(format!("`{name}` was removed meanwhile")))?;
         let restarts = found.restart_count.unwrap_or(0);
         let before = *restarts_before.get_or_insert(restarts);
-        let look = look(&found, *goal, restarts > before);
+        let mut look = look(&found, *goal, restarts > before);
+        if let (Look::Good, Some(probe)) = (&look, probe)
+            && let Err(why) = probe::succeeds(docker, name, &found, probe).await?
+        {
+            look = Look::NotYet(why);
+        }
         let why = match (look, goal) {
             (Look::Done, _) | (Look::Good, Goal::Completed) => return Ok(()),
             (Look::Good, Goal::Ready { healthy_for, .. }) => {
                 if good_since.get_or_insert_with(Instant::now).elapsed() >= *healthy_for {
                     return Ok(());
                 }
-                "has not run for long enough"
+                "has not run for long enough".to_owned()
             }
             (Look::NotYet(why), _) => {
                 good_since = None;
@@ -72,11 +78,11 @@ fn look(found: &ContainerInspectResponse, goal: Goal, was_restarted: bool) -> Lo
     let exit_code = found.state.as_ref().and_then(|state| state.exit_code).unwrap_or(-1);
     match (run, goal) {
         (RunState::Exited(0), Goal::Completed | Goal::Ready { may_end: true, .. }) => Look::Done,
-        (RunState::Running | RunState::Restarting, Goal::Completed) => Look::NotYet("has not completed"),
+        (RunState::Running | RunState::Restarting, Goal::Completed) => Look::NotYet("has not completed".to_owned()),
         (RunState::Running, Goal::Ready { .. }) if was_restarted => Look::Bad("ends and is started again".to_owned()),
         (RunState::Running, Goal::Ready { .. }) => match health(found) {
             Health::Unchecked | Health::Healthy => Look::Good,
-            Health::Starting => Look::NotYet("was not healthy"),
+            Health::Starting => Look::NotYet("was not healthy".to_owned()),
             Health::Unhealthy => Look::Bad(unhealthy(found)),
         },
         (RunState::Restarting | RunState::Exited(_), _) => {
