@@ -6,8 +6,11 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use super::step::{EngineMount, NewFile};
-use crate::manifest::{ContainerEntry, ContainerSpec, File, FileContent, ImageSource, Manifest, Mount, MountSource};
-use crate::model::{ContainerName, Digest, ImageId, ImageName, ProjectName, Reference};
+use crate::manifest::{
+    Condition, ContainerEntry, ContainerSpec, Dependency, File, FileContent, ImageSource, Manifest, Mount, MountSource,
+    replica_names,
+};
+use crate::model::{ContainerName, Digest, ImageId, ImageName, NameError, ProjectName, Reference};
 
 /// Everything that a host shall run of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,12 @@ pub struct DesiredContainer {
     /// Every name that it has on the project's network besides the engine's: its own, its aliases, and those that
     /// others link to it by.
     pub aliases: BTreeSet<String>,
+    /// Its name in the manifest, which all its replicas share.
+    pub of: ContainerName,
+    /// What has to be there first: what it links to, which it is restarted with, and what it depends on; every replica.
+    pub needs: BTreeMap<ContainerName, Dependency>,
+    /// The replicas that are replaced before this one is, so that the others serve meanwhile.
+    pub follows: BTreeSet<ContainerName>,
 }
 
 /// An image by which an engine may know it.
@@ -78,6 +87,9 @@ pub enum DesiredError {
         /// The image, as it is written.
         image: String,
     },
+    /// A replica can't have the name that it would have.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// What is in a file was not read yet.
     #[error("what is in the file `{path}` of the container `{container}` was not read")]
     Unread {
@@ -110,10 +122,29 @@ impl Desired {
                     DesiredImage { shown: reference.to_string(), id: None, reference: Some(reference.clone()) }
                 }
             };
-            let aliases = aliases(manifest, name);
             let hash = SpecHash::new(&image, spec);
             let files = files(name, spec)?;
-            containers.insert(name.clone(), DesiredContainer { spec: spec.clone(), image, hash, files, aliases });
+            let needs = needs(manifest, spec)?;
+            let names = replica_names(name, spec.replicas)?;
+            let mut follows = BTreeSet::new();
+            for batch in names.chunks(spec.update.batch.max(1) as usize) {
+                for replica in batch {
+                    let mut aliases = aliases(manifest, name);
+                    aliases.insert(replica.to_string());
+                    let wanted = DesiredContainer {
+                        spec: spec.clone(),
+                        image: image.clone(),
+                        hash,
+                        files: files.clone(),
+                        aliases,
+                        of: name.clone(),
+                        needs: needs.clone(),
+                        follows: follows.clone(),
+                    };
+                    containers.insert(replica.clone(), wanted);
+                }
+                follows = batch.iter().cloned().collect();
+            }
         }
         Ok(Self { project: manifest.project.clone(), serial: manifest.serial, containers })
     }
@@ -174,6 +205,21 @@ fn files(container: &ContainerName, spec: &ContainerSpec) -> Result<BTreeMap<Str
     spec.files.iter().map(file).collect()
 }
 
+/// What a container needs: a link is restarted with what it leads to.
+fn needs(manifest: &Manifest, spec: &ContainerSpec) -> Result<BTreeMap<ContainerName, Dependency>, NameError> {
+    let mut all: BTreeMap<ContainerName, Dependency> = BTreeMap::new();
+    let links = spec.links.values().map(|name| (name, Dependency { condition: Condition::Started, restart: true }));
+    for (name, need) in links.chain(spec.depends_on.iter().map(|(name, need)| (name, *need))) {
+        let replicas = manifest.containers.get(name).map_or(1, |target| target.replicas);
+        for replica in replica_names(name, replicas)? {
+            let known = all.entry(replica).or_insert(need);
+            known.condition = known.condition.max(need.condition);
+            known.restart |= need.restart;
+        }
+    }
+    Ok(all)
+}
+
 fn aliases(manifest: &Manifest, name: &ContainerName) -> BTreeSet<String> {
     let own = manifest.containers.get(name).into_iter().flat_map(|spec| spec.aliases.iter().cloned());
     let linked = manifest.containers.values().flat_map(|spec| &spec.links);
@@ -205,6 +251,7 @@ impl SpecHash {
         entry.links.clear();
         entry.depends_on.clear();
         entry.update = None;
+        entry.replicas = None;
         let entry = serde_json::to_string(&entry).expect("texts, numbers and maps by text are valid JSON");
         let mut hash = Sha256::new();
         for part in ["windlass container", HASH_VERSION, &identity, &entry] {

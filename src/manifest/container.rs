@@ -22,6 +22,9 @@ pub const DEFAULT_UPDATE_TIMEOUT: Duration = Duration::from_secs(60);
 /// has just looked up its address has asked what there was to ask.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(1);
 
+/// How many replicas a container may have. Arbitrary: one host is meant.
+pub const REPLICAS_AT_MOST: u32 = 100;
+
 /// Everything that is wanted of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerSpec {
@@ -67,6 +70,8 @@ pub struct ContainerSpec {
     pub files: BTreeMap<String, File>,
     /// What becomes of what it writes to its standard streams; what the engine is set up for where there is nothing.
     pub logging: Option<Logging>,
+    /// How many of it there are, [`REPLICAS_AT_MOST`] at most.
+    pub replicas: u32,
     /// How a newer version takes its place.
     pub update: Update,
 }
@@ -201,6 +206,8 @@ pub struct Update {
     pub timeout: Duration,
     /// How long the old one goes on once the new one has its names.
     pub drain: Duration,
+    /// How many replicas are replaced at a time, at least 1.
+    pub batch: u32,
     /// What is done when it does not.
     pub on_failure: OnFailure,
     /// Whether an image that the engine lacks is pulled.
@@ -215,6 +222,7 @@ impl Default for Update {
             probe: None,
             timeout: DEFAULT_UPDATE_TIMEOUT,
             drain: DEFAULT_DRAIN,
+            batch: 1,
             on_failure: OnFailure::Rollback,
             pull: true,
         }

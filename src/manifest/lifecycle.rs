@@ -51,12 +51,15 @@ pub(super) fn logging(problems: &mut Problems, entry: &LoggingEntry) -> Logging 
 }
 
 pub(super) fn update(problems: &mut Problems, entry: &UpdateEntry, ports: &BTreeSet<PortBinding>) -> Update {
-    let UpdateEntry { order, healthy_for, probe, timeout, drain, on_failure, pull } = entry;
+    let UpdateEntry { order, healthy_for, probe, timeout, drain, batch, on_failure, pull } = entry;
     if *order == Some(Order::StartFirst)
         && let Some(port) = ports.iter().find(|port| port.host.is_some())
     {
         let message = format!("`start-first` can't be done: `{}` can't be bound twice", port.host_side());
         problems.value("order", message, Some("leave `order` away, or publish no fixed port of the host".to_owned()));
+    }
+    if *batch == Some(0) {
+        problems.value("batch", "at least 1 is needed", None);
     }
     Update {
         order: *order,
@@ -66,6 +69,7 @@ pub(super) fn update(problems: &mut Problems, entry: &UpdateEntry, ports: &BTree
             .and_then(|entry| problems.within("probe", |problems| super::probe::read(problems, entry))),
         timeout: positive(problems, "timeout", timeout.as_ref()).unwrap_or(DEFAULT_UPDATE_TIMEOUT),
         drain: duration(problems, "drain", drain.as_ref()).unwrap_or(DEFAULT_DRAIN),
+        batch: batch.unwrap_or(1),
         on_failure: on_failure.unwrap_or_default(),
         pull: pull.unwrap_or(true),
     }

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 pub use confines::Confines;
 pub use container::{
     Condition, ContainerSpec, DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT,
-    Dependency, EnvValue, Healthcheck, ImageSource, Logging, OnFailure, Order, RestartPolicy, Update,
+    Dependency, EnvValue, Healthcheck, ImageSource, Logging, OnFailure, Order, REPLICAS_AT_MOST, RestartPolicy, Update,
 };
 pub use files::{FILES_AT_MOST, File, FileContent};
 pub use policy::Policy;
@@ -35,7 +35,7 @@ pub use powers::{Device, Namespace, Powers, bind_wanted, powers_wanted};
 pub use probe::{Probe, ProbeWhat};
 pub use problem::{Part, PathStep, Problem};
 pub use read::parse;
-pub use together::container_dependencies;
+pub use together::{container_dependencies, replica_names};
 pub use validate::{Externals, OUR_LABELS, validate_containers};
 pub use volume::{Mount, MountSource};
 pub use wire::{ContainerEntry, DependencyEntry, FileEntry, HealthcheckEntry, LoggingEntry, ProbeEntry, UpdateEntry};

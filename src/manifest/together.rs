@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::Problems;
-use super::{Condition, ContainerSpec, RestartPolicy};
+use super::{Condition, ContainerSpec, Order, REPLICAS_AT_MOST, RestartPolicy};
 use crate::graph::{self, Dependencies};
-use crate::model::ContainerName;
+use crate::model::{ContainerName, NameError};
 
 type Specs = BTreeMap<ContainerName, ContainerSpec>;
 
@@ -17,10 +17,20 @@ pub fn container_dependencies(specs: &BTreeMap<ContainerName, ContainerSpec>) ->
     specs.iter().map(|(name, spec)| (name.clone(), needs(spec))).collect()
 }
 
+/// The names of a container's replicas: its own, then `NAME-2` and so on.
+///
+/// # Errors
+/// When one of them can't be the name of a container, because the container's own is too long.
+pub fn replica_names(name: &ContainerName, replicas: u32) -> Result<Vec<ContainerName>, NameError> {
+    let others = (2..=replicas).map(|n| format!("{name}-{n}").parse());
+    [Ok(name.clone())].into_iter().chain(others).collect()
+}
+
 /// Reports what is wrong between containers that are right by themselves.
 pub(super) fn check(problems: &mut Problems, specs: &Specs) {
     ports_are_claimed_once(problems, specs);
     names_mean_one_container(problems, specs);
+    host_names_are_not_found_too_soon(problems, specs);
     what_shall_complete_can(problems, specs);
     if let Err(cycle) = graph::layers(&container_dependencies(specs)) {
         let (first, _) = cycle.edges().next().expect("a cycle has an edge");
@@ -43,7 +53,24 @@ fn ports_are_claimed_once(problems: &mut Problems, specs: &Specs) {
 }
 
 fn names_mean_one_container(problems: &mut Problems, specs: &Specs) {
-    let taken = |name: &str, owner: &ContainerName| specs.keys().any(|other| other != owner && other.as_str() == name);
+    let mut owners: BTreeMap<ContainerName, &ContainerName> = specs.keys().map(|name| (name.clone(), name)).collect();
+    for (name, spec) in specs.iter().filter(|(_, spec)| spec.replicas <= REPLICAS_AT_MOST) {
+        let named = replica_names(name, spec.replicas).map_err(|error| error.to_string());
+        problems.within(name.as_str(), |problems| match named {
+            Ok(names) => {
+                for replica in names {
+                    let owner = *owners.entry(replica.clone()).or_insert(name);
+                    if owner != name {
+                        let message = format!("one of them would be `{replica}`, as another container is");
+                        problems.value("replicas", message, None);
+                    }
+                }
+            }
+            Err(why) => problems.value("replicas", why, None),
+        });
+    }
+    let taken =
+        |text: &str, owner: &ContainerName| owners.iter().any(|(name, of)| *of != owner && name.as_str() == text);
     let message = |alias: &str| format!("`{alias}` is the name of another container");
     for (name, spec) in specs {
         problems.within(name.as_str(), |problems| {
@@ -55,6 +82,51 @@ fn names_mean_one_container(problems: &mut Problems, specs: &Specs) {
             }
         });
     }
+}
+
+/// Docker makes the host name a name on the network, which a container has from its start: nobody may ask for it who means
+/// the one that serves.
+fn host_names_are_not_found_too_soon(problems: &mut Problems, specs: &Specs) {
+    let names_of = |name: &ContainerName| {
+        let linked = specs.values().flat_map(|spec| &spec.links).filter(|(_, target)| *target == name);
+        let replicas = replica_names(name, specs[name].replicas.min(REPLICAS_AT_MOST)).unwrap_or_default();
+        let replicas = replicas.into_iter().map(|replica| replica.to_string());
+        let names = linked.map(|(alias, _)| alias.clone()).chain(specs[name].aliases.iter().cloned()).chain(replicas);
+        names.chain([name.to_string()]).collect::<BTreeSet<String>>()
+    };
+    let wanted: Vec<_> = specs.iter().filter_map(|(name, spec)| Some((name, spec, spec.hostname.as_ref()?))).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    let names: BTreeMap<&ContainerName, BTreeSet<String>> = specs.keys().map(|name| (name, names_of(name))).collect();
+    for (name, spec, hostname) in wanted {
+        let other =
+            names.iter().find(|(other, names)| **other != name && names.contains(hostname)).map(|(other, _)| other);
+        let said = match other {
+            Some(other) => Some((format!("`{hostname}` is a name of `{other}` on the network"), "choose another one")),
+            None if names[name].contains(hostname) && runs_beside_its_successor(spec) => Some((
+                format!("`{hostname}` would lead to a new container before it is good"),
+                "leave it away: the container is found by its names once it is good; or ask for `stop-first`",
+            )),
+            None => None,
+        };
+        if let Some((message, hint)) = said {
+            problems.within(name.as_str(), |problems| problems.value("hostname", message, Some(hint.to_owned())));
+        }
+    }
+}
+
+/// Whether a newer version, or another replica, runs on the project's network at the same time.
+fn runs_beside_its_successor(spec: &ContainerSpec) -> bool {
+    let is_alone =
+        spec.ports.iter().any(|port| port.host.is_some()) || spec.volumes.values().any(|mount| !mount.read_only);
+    spec.replicas > 1
+        || match spec.update.order {
+            Some(Order::StartFirst) => true,
+            Some(Order::Swap) => !spec.ports.iter().any(|port| port.host.is_some()),
+            Some(Order::StopFirst) => false,
+            None => !is_alone,
+        }
 }
 
 fn what_shall_complete_can(problems: &mut Problems, specs: &Specs) {

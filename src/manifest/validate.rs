@@ -8,7 +8,10 @@ use super::port::parse_ports;
 use super::problem::{Problem, Problems};
 use super::volume::parse_mount;
 use super::wire::{ContainerEntry, DependencyEntry};
-use super::{ContainerSpec, DEFAULT_STOP_GRACE, Dependency, ImageSource, Mount, PortBinding, RestartPolicy, Update};
+use super::{
+    ContainerSpec, DEFAULT_STOP_GRACE, Dependency, ImageSource, Mount, PortBinding, REPLICAS_AT_MOST, RestartPolicy,
+    Update,
+};
 use crate::diag::did_you_mean;
 use crate::model::{ContainerName, ImageName, Reference};
 
@@ -78,6 +81,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         restart,
         stop_signal,
         stop_grace,
+        replicas,
         update,
         cpus: _,
         memory: _,
@@ -133,6 +137,13 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
     {
         problems.value("stop_signal", format!("`{signal}` is no signal: expected `SIGTERM` or a number"), None);
     }
+    let replicas = replicas.unwrap_or(1);
+    if !(1..=REPLICAS_AT_MOST).contains(&replicas) {
+        problems.value("replicas", format!("there can be 1 to {REPLICAS_AT_MOST} of a container"), None);
+    } else if let Some(port) = ports.iter().find(|port| port.host.is_some()).filter(|_| replicas > 1) {
+        let message = format!("only one of them could have `{}`", port.host_side());
+        problems.value("replicas", message, Some("publish no fixed port of the host".to_owned()));
+    }
     let confines = super::confines::read(problems, entry);
     if confines.read_only && !files.is_empty() {
         // Engines put no file into a container that can't be written to.
@@ -162,6 +173,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
             .as_ref()
             .map(|entry| problems.within("logging", |problems| lifecycle::logging(problems, entry))),
         stop_grace: lifecycle::duration(problems, "stop_grace", stop_grace.as_ref()).unwrap_or(DEFAULT_STOP_GRACE),
+        replicas,
         update: update.as_ref().map_or_else(Update::default, |update| {
             problems.within("update", |problems| lifecycle::update(problems, update, &ports))
         }),

@@ -68,7 +68,8 @@ pub struct ContainerEntry {
     #[serde(default, deserialize_with = "scalars::words", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::words_schema")]
     pub entrypoint: Option<Vec<String>>,
-    /// The host name inside; `NAME.PROJECT` where left away. On the network it is one more name, which it has from its start.
+    /// The host name inside; `NAME.PROJECT` where left away. On the network it is one more name, which it has from its start: so it may be none of those
+    /// that are asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::text_schema")]
     pub hostname: Option<String>,
@@ -190,6 +191,9 @@ pub struct ContainerEntry {
     /// `host`: it has the host's shared memory, which has to allow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipc: Option<Namespace>,
+    /// How many of it there are (default 1). All have its name on the network; the second is `NAME-2` besides, and so on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
     /// How a newer version takes the place of a running one.
     #[serde(default, deserialize_with = "scalars::optional_keys", skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateEntry>,
@@ -296,6 +300,9 @@ pub struct UpdateEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::duration_schema")]
     pub drain: Option<String>,
+    /// How many of its replicas are replaced at a time (default 1); the next ones once those are good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u32>,
     /// What is done when it does not become good: `rollback` (the default) goes back to the former container, `stop`
     /// stops the run and leaves both as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]

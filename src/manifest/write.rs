@@ -75,6 +75,7 @@ impl From<&ContainerSpec> for ContainerEntry {
             powers,
             files,
             logging,
+            replicas,
             update,
         } = spec;
         let mut entry = Self {
@@ -95,6 +96,7 @@ impl From<&ContainerSpec> for ContainerEntry {
             restart: (*restart != RestartPolicy::default()).then(|| restart.to_string()),
             stop_signal: stop_signal.clone(),
             stop_grace: unless_default(*stop_grace, DEFAULT_STOP_GRACE),
+            replicas: (*replicas != 1).then_some(*replicas),
             update: (*update != Update::default()).then(|| update.into()),
             cpus: None,
             memory: None,
@@ -154,13 +156,14 @@ impl From<&Healthcheck> for HealthcheckEntry {
 
 impl From<&Update> for UpdateEntry {
     fn from(update: &Update) -> Self {
-        let Update { order, healthy_for, probe, timeout, drain, on_failure, pull } = update;
+        let Update { order, healthy_for, probe, timeout, drain, batch, on_failure, pull } = update;
         Self {
             order: *order,
             healthy_for: unless_default(*healthy_for, DEFAULT_HEALTHY_FOR),
             probe: probe.as_ref().map(super::probe::write),
             timeout: unless_default(*timeout, DEFAULT_UPDATE_TIMEOUT),
             drain: unless_default(*drain, DEFAULT_DRAIN),
+            batch: (*batch != 1).then_some(*batch),
             on_failure: (*on_failure != OnFailure::default()).then_some(*on_failure),
             pull: (!pull).then_some(false),
         }

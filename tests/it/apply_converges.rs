@@ -1,7 +1,7 @@
 //! Properties of `apply` against a simulated host: whatever happened to the host, however a run was cut, the next one
 //! brings it to what is wanted, and the one after that changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
@@ -14,7 +14,7 @@ use windlass::event::NoSink;
 use windlass::manifest::{ContainerSpec, Manifest, Order, RestartPolicy};
 use windlass::model::ContainerName;
 
-use crate::apply_world::{assert_serves, desired, image_names, read_manifest, somebody_serves};
+use crate::apply_world::{assert_serves, desired, image_names, read_manifest, replicas, somebody_serves};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 /// The versions whose containers run well; those of the others don't.
@@ -40,13 +40,17 @@ fn wish(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = Option<
     };
     let port = prop_oneof![3 => Just(""), 1 => Just("@80"), 1 => Just("@81"), 1 => Just("@82")];
     let order = prop_oneof![2 => Just(""), 1 => Just("=start-first"), 1 => Just("=stop-first"), 2 => Just("=swap")];
+    let replicas = prop_oneof![4 => Just(""), 1 => Just("*2"), 1 => Just("*3"), 1 => Just("*3/2")];
+    let order = (order, replicas);
     let flags = (port, flag(0.5, "!"), flag(0.2, "?"), flag(0.2, "%data"), flag(0.3, "+also^conf"), flag(0.2, "=stop"));
     let wish = (versions, flags, order, prop::collection::vec(0u8..8, 3)).prop_map(
-        |(version, (port, check, job, volume, alias, on_failure), order, needs)| {
+        |(version, (port, check, job, volume, alias, on_failure), (order, replicas), needs)| {
             // Two writers at once are what somebody asks for who asks for `start-first` or `swap` beside a volume.
             let is_beside = matches!(order, "=start-first" | "=swap");
             let order = if volume.is_empty() || !is_beside { order } else { "" };
-            (format!("{version}{port}{check}{job}{volume}{alias}{on_failure}{order}"), needs)
+            // Replicas bind no port of the host, and what they write to together they ask for.
+            let replicas = if port.is_empty() && volume.is_empty() { replicas } else { "" };
+            (format!("{version}{port}{check}{job}{volume}{alias}{on_failure}{order}{replicas}"), needs)
         },
     );
     prop::option::weighted(0.8, wish)
@@ -98,6 +102,8 @@ struct Watched<'a> {
     always: BTreeSet<ContainerName>,
     /// Those of them that are found by their names all the time.
     found: BTreeSet<ContainerName>,
+    /// How many of them are found by the name that they share all the time.
+    together: BTreeMap<ContainerName, usize>,
     n_asked: AtomicUsize,
 }
 
@@ -118,24 +124,31 @@ impl Host for Watched<'_> {
         for name in &self.found {
             assert!(somebody_is_found(&self.host.world(), name), "`{name}` is not found after: {action}");
         }
+        for (name, n) in &self.together {
+            let found = n_found(&self.host.world(), name);
+            assert!(found >= *n, "{found} and not {n} are found as `{name}` after: {action}");
+        }
         outcome
     }
 }
 
 /// The containers that serve and that nothing of what is wanted allows to stop, not even for a moment.
 fn always_serving(world: &World, manifest: &Manifest) -> BTreeSet<ContainerName> {
-    let may_not_stop = |name: &ContainerName, spec: &ContainerSpec| {
-        let of_that_name = world.containers.values().filter(|found| found.observed.container == *name);
-        let has_nothing = |spec: &ContainerSpec| spec.ports.is_empty() && spec.volumes.is_empty();
-        has_nothing(spec)
-            && spec.restart != RestartPolicy::No
-            && spec.update.order != Some(Order::StopFirst)
-            && spec.links.is_empty()
-            && !spec.depends_on.values().any(|dependency| dependency.restart)
-            && of_that_name.clone().all(|found| has_nothing(&found.creation.spec) && found.observed.aliases.is_some())
-            && somebody_serves(world, name)
-    };
-    manifest.containers.iter().filter(|(name, spec)| may_not_stop(name, spec)).map(|(name, _)| name.clone()).collect()
+    let serves =
+        |name: &ContainerName, spec: &ContainerSpec| may_not_stop(world, name, spec) && somebody_serves(world, name);
+    manifest.containers.iter().filter(|(name, spec)| serves(name, spec)).map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether nothing of what is wanted allows what has a name to stop, not even for a moment.
+fn may_not_stop(world: &World, name: &ContainerName, spec: &ContainerSpec) -> bool {
+    let mut of_that_name = world.containers.values().filter(|found| found.observed.container == *name);
+    let has_nothing = |spec: &ContainerSpec| spec.ports.is_empty() && spec.volumes.is_empty();
+    has_nothing(spec)
+        && spec.restart != RestartPolicy::No
+        && spec.update.order != Some(Order::StopFirst)
+        && spec.links.is_empty()
+        && !spec.depends_on.values().any(|dependency| dependency.restart)
+        && of_that_name.all(|found| has_nothing(&found.creation.spec) && found.observed.aliases.is_some())
 }
 
 /// Whether a container that serves is found by a name.
@@ -147,6 +160,17 @@ fn somebody_is_found(world: &World, name: &ContainerName) -> bool {
             && matches!(observed.health, Health::Unchecked | Health::Healthy)
             && observed.aliases.as_ref().is_some_and(|names| names.contains(name.as_str()))
     })
+}
+
+/// How many containers that serve are found by a name.
+fn n_found(world: &World, name: &ContainerName) -> usize {
+    let is_found = |found: &&SimulatedContainer| {
+        let observed = &found.observed;
+        observed.run == RunState::Running
+            && matches!(observed.health, Health::Unchecked | Health::Healthy)
+            && observed.aliases.as_ref().is_some_and(|names| names.contains(name.as_str()))
+    };
+    world.containers.values().filter(is_found).count()
 }
 
 /// Applies a manifest, and tells how many calls changed something.
@@ -172,8 +196,22 @@ fn apply_until(
         let mut of_that_name = world.containers.values().filter(|found| found.observed.container == **name);
         of_that_name.all(|found| found.observed.aliases.as_ref() == Some(&wanted.containers[*name].aliases))
     };
-    let found = always.iter().filter(has_its_names).cloned().collect();
-    let watched = Watched { host, always, found, n_asked: AtomicUsize::new(n_before) };
+    let found: BTreeSet<ContainerName> = always.iter().filter(has_its_names).cloned().collect();
+    let of_it = |name: &ContainerName| -> Vec<ContainerName> {
+        replicas(name, &manifest.containers[name]).iter().map(|name| name.parse().unwrap()).collect()
+    };
+    // One that is wanted to serve and did not, or has to stop, counts for nothing.
+    let whole = found.iter().filter(|name| {
+        of_it(name).iter().all(|name| {
+            has_its_names(&name) && may_not_stop(&host.world(), name, &manifest.containers[&wanted.containers[name].of])
+        })
+    });
+    let together = whole.map(|name| {
+        let serving = of_it(name).into_iter().filter(|name| somebody_is_found(&host.world(), name)).count();
+        (name.clone(), serving)
+    });
+    let together = together.collect();
+    let watched = Watched { host, always, found, together, n_asked: AtomicUsize::new(n_before) };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcome = runtime.block_on(converge(&watched, &desired(manifest), Emptying::Allowed, &NoSink, stop));
     host.world().fault = None;

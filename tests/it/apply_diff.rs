@@ -1016,6 +1016,8 @@ fn containers_of_old_are_still_known() {
         confined 1:91b2c69408a3857f16ed08a9c0b047fd3f73b91b0ee7c5924eb2fdb17792c83f
         db 1:e151ee2ce09912b94d648d208a23f33eda2bf3a317e7c7db2e25835d009e7af5
         last 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
+        last-2 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
+        last-3 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
         migrate 1:f8dfa188746907a2f3cf6e20c6f1ae4ff6283e490c83ce207fcc7dbbd9a63da5
         proxy 1:b5c9801567145d4c39d96e4fc0eacbcddae13f726257baebfe4940c02386458a
         spare 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
@@ -1023,4 +1025,73 @@ fn containers_of_old_are_still_known() {
         worker 1:b5e5f64234fecd0cb2934e4196496149fa6f88713bbef82faed41f367570ce77
     "#]]
     .assert_eq(&shown);
+}
+
+#[test]
+fn replicas_are_replaced_one_after_another() {
+    check(
+        "web#2*2",
+        "web#1 web-2#1+web",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`
+        connect `shop-web.next` to network `shop`, because it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        take its names on network `shop` from `shop-web`, because the new one is good
+            else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+        let `shop-web` end what it is at for 1s, because the new one is good
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        create `shop-web-2.next`, because its image changed
+            else stop `shop-web-2.next`, remove `shop-web-2.next`
+        start `shop-web-2.next`, because its image changed
+            else stop `shop-web-2.next`, remove `shop-web-2.next`
+        wait until `shop-web-2.next` is good, 1m at most, because it was started
+            else stop `shop-web-2.next`, remove `shop-web-2.next`
+        connect `shop-web-2.next` to network `shop`, because it is good
+            else stop `shop-web-2.next`, remove `shop-web-2.next`
+        wait until `shop-web-2.next` is good, 1m at most, because it is good
+            else stop `shop-web-2.next`, remove `shop-web-2.next`
+        take its names on network `shop` from `shop-web-2`, because the new one is good
+            else connect `shop-web-2` to network `shop`, stop `shop-web-2.next`, remove `shop-web-2.next`
+        let `shop-web-2` end what it is at for 1s, because the new one is good
+        stop `shop-web-2`, because the new one is good
+        remove `shop-web-2`, because the new one is good
+        rename `shop-web-2.next` to `shop-web-2`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2*2/2",
+        "",
+        expect![[r#"
+        create `shop-web`, because it is not on the host
+        start `shop-web`, because it is not on the host
+        create `shop-web-2`, because it is not on the host
+        start `shop-web-2`, because it is not on the host
+        wait until `shop-web` is good, 1m at most, because it was started
+        wait until `shop-web-2` is good, 1m at most, because it was started
+    "#]],
+    );
+}
+
+#[test]
+fn a_replica_that_is_added_is_found_once_it_is_good() {
+    check(
+        "web#1*2",
+        "web#1",
+        expect![[r#"
+        create `shop-web-2`, because it is not on the host
+        start `shop-web-2`, because it is not on the host
+        wait until `shop-web-2` is good, 1m at most, because it was started
+        connect `shop-web-2` to network `shop`, because it is good
+        wait until `shop-web-2` is good, 1m at most, because it is good
+    "#]],
+    );
 }

@@ -3,7 +3,8 @@
 //! `web#2<db` is a container `web` of version 2 that depends on `db`. Behind the version may stand, in any order:
 //! `<db` depends on, `<h:db` waits until healthy, `<c:db` until completed, `<r:db` is restarted with; `&db` links to,
 //! `&db:alias` by another name; `@80` publishes a port of the host; `%data` writes to a volume; `!` has a health check;
-//! `?` is not started again; `=start-first` asks for an order; `=stop` leaves a failure as it is; `+x` has an alias; `^x` finds a file.
+//! `?` is not started again; `*3` has three replicas, `/2` of which are replaced at a time;
+//! `=start-first` asks for an order; `=stop` leaves a failure as it is; `+x` has an alias; `^x` finds a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +76,7 @@ pub(crate) fn plain_spec(version: u8) -> ContainerSpec {
         powers: Powers::default(),
         files: BTreeMap::new(),
         logging: None,
+        replicas: 1,
         update: Update::default(),
     }
 }
@@ -94,7 +96,8 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
     let (version, mut rest) = rest.split_at(1);
     let mut spec = plain_spec(version.parse().unwrap());
     while let Some(flag) = rest.chars().next() {
-        let end = rest[1..].find(['<', '&', '@', '%', '!', '?', '=', '+', '^']).map_or(rest.len(), |at| at + 1);
+        let end =
+            rest[1..].find(['<', '&', '@', '%', '!', '?', '=', '+', '^', '*', '/']).map_or(rest.len(), |at| at + 1);
         let value = &rest[1..end];
         rest = &rest[end..];
         match flag {
@@ -120,6 +123,8 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
             }
             '!' => spec.healthcheck = Some(health_check()),
             '?' => spec.restart = RestartPolicy::No,
+            '*' => spec.replicas = value.parse().unwrap(),
+            '/' => spec.update.batch = value.parse().unwrap(),
             '=' if value == "stop" => spec.update.on_failure = OnFailure::Stop,
             '=' if value == "start-first" => spec.update.order = Some(Order::StartFirst),
             '=' if value == "swap" => spec.update.order = Some(Order::Swap),
@@ -140,11 +145,14 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
 /// Checks that a host runs what a manifest says and nothing else of the project, by the manifest alone.
 pub(crate) fn assert_serves(world: &World, manifest: &Manifest) {
     let project = &manifest.project;
-    let wanted: BTreeSet<String> = manifest.containers.keys().map(|name| format!("{project}-{name}")).collect();
+    let all = |name: &ContainerName| replicas(name, &manifest.containers[name]);
+    let wanted: BTreeSet<String> =
+        manifest.containers.keys().flat_map(all).map(|name| format!("{project}-{name}")).collect();
     let there: BTreeSet<String> = world.containers.keys().cloned().collect();
     assert_eq!(there, wanted, "the containers on the host");
     assert!(wanted.is_empty() || world.networks.get("shop") == Some(&true), "the network");
-    for (name, spec) in &manifest.containers {
+    let each = manifest.containers.iter().flat_map(|(of, spec)| all(of).into_iter().map(move |name| (of, name, spec)));
+    for (of, name, spec) in each {
         let container = &world.containers[&format!("{project}-{name}")];
         let (creation, observed) = (&container.creation, &container.observed);
         let ImageSource::Own(image) = &spec.image else { panic!("every image is one of ours") };
@@ -165,20 +173,26 @@ pub(crate) fn assert_serves(world: &World, manifest: &Manifest) {
             assert_eq!(observed.health, health, "health of `{name}`");
         }
         let linked = manifest.containers.values().flat_map(|other| &other.links);
-        let mut names: BTreeSet<String> =
-            linked.filter(|(_, to)| *to == name).map(|(alias, _)| alias.clone()).collect();
+        let mut names: BTreeSet<String> = linked.filter(|(_, to)| *to == of).map(|(alias, _)| alias.clone()).collect();
         names.extend(spec.aliases.iter().cloned());
-        names.insert(name.to_string());
+        names.extend([of.to_string(), name.clone()]);
         if spec.restart != RestartPolicy::No {
             assert_eq!(observed.aliases.as_ref(), Some(&names), "names of `{name}` on the network");
         }
         let followed = spec.depends_on.iter().filter(|(_, d)| d.restart).map(|(target, _)| target);
-        for target in followed.chain(spec.links.values()).filter(|_| spec.restart != RestartPolicy::No) {
+        let followed = followed.chain(spec.links.values()).flat_map(all);
+        for target in followed.filter(|_| spec.restart != RestartPolicy::No) {
             let target = &world.containers[&format!("{project}-{target}")].observed;
             assert!(observed.started.unwrap() > target.created, "`{name}` was started after what it follows");
         }
     }
     assert_eq!(world.violations, Vec::<String>::new());
+}
+
+/// The names of all replicas of a container.
+pub(crate) fn replicas(name: &ContainerName, spec: &ContainerSpec) -> Vec<String> {
+    let others = (2..=spec.replicas).map(|n| format!("{name}-{n}"));
+    [name.to_string()].into_iter().chain(others).collect()
 }
 
 /// Whether any container of this name serves.

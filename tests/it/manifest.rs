@@ -219,6 +219,51 @@ fn an_unknown_image_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_host_name_that_others_ask_for_is_refused() {
+    check(
+        &with_containers(
+            r#"{
+  "web": {"image": "api", "hostname": "web"},
+  "db": {"image": "api", "hostname": "front", "links": ["web:front"]},
+  "one": {"image": "api", "hostname": "one", "update": {"order": "stop-first"}},
+  "two": {"image": "api", "hostname": "two", "volumes": ["x:/x"]},
+  "many": {"image": "api", "hostname": "many", "replicas": 2, "update": {"order": "stop-first"}},
+  "last": {"image": "api", "hostname": "many-2"}
+}"#,
+        ),
+        expect![[r#"
+            deploy.json:4:39: error: `web` would lead to a new container before it is good
+              hint: leave it away: the container is found by its names once it is good; or ask for `stop-first`
+            deploy.json:5:38: error: `front` is a name of `web` on the network
+              hint: choose another one
+            deploy.json:8:40: error: `many` would lead to a new container before it is good
+              hint: leave it away: the container is found by its names once it is good; or ask for `stop-first`
+            deploy.json:9:40: error: `many-2` is a name of `many` on the network
+              hint: choose another one
+        "#]],
+    );
+}
+
+#[test]
+fn replicas_have_names_that_nobody_else_has() {
+    check(
+        &with_containers(
+            r#"{
+  "web": {"image": "api", "replicas": 3},
+  "web-2": {"image": "api"},
+  "db": {"image": "api", "aliases": ["web-3"]},
+  "abcdefghijklmnopqrstuvwxyz-abcdefghijklm": {"image": "api", "replicas": 2}
+}"#,
+        ),
+        expect![[r#"
+            deploy.json:4:39: error: one of them would be `web-2`, as another container is
+            deploy.json:6:37: error: `web-3` is the name of another container
+            deploy.json:7:76: error: `abcdefghijklmnopqrstuvwxyz-abcdefghijklm-2` is no name for a container: lower-case letters, digits and `-` between them, at most 40 characters
+        "#]],
+    );
+}
+
+#[test]
 fn everything_wrong_is_told_at_once() {
     check(
         &with_containers(
@@ -245,9 +290,9 @@ fn everything_wrong_is_told_at_once() {
     "tmpfs": ["run", "/run:size=1;m", "/x", "/x/:size=1m"], "cap_drop": ["net_raw"], "extra_hosts": ["host", "a b:::1"], "dns": ["localhost"],
     "update": {"order": "start-first", "healthy_for": "1 s", "timeout": "0s", "probe": {"http": "web/x", "tcp": 1, "timeout": "1"}}
   },
-  "probed": {"image": "api", "update": {"probe": {"http": "80 /x"}}},
-  "tried": {"image": "api", "update": {"probe": {"command": []}}},
-  "asked": {"image": "api", "update": {"probe": {"tcp": 65536}}},
+  "probed": {"image": "api", "replicas": 0, "update": {"probe": {"http": "80 /x"}}},
+  "tried": {"image": "api", "replicas": 2, "ports": ["90:90"], "update": {"batch": 0, "probe": {"command": []}}},
+  "asked": {"image": "api", "replicas": 101, "update": {"probe": {"tcp": 65536}}},
   "db": {"image": "nothing", "healthcheck": {}, "restart": "on-failure:x"}
 }"#,
         ),
@@ -298,9 +343,14 @@ fn everything_wrong_is_told_at_once() {
             deploy.json:24:79: error: what is tried has to be said once
               hint: give one of `command`, `http` and `tcp`
             deploy.json:24:127: error: `1` is no duration: it has no unit: write seconds as in `30s`
-            deploy.json:26:59: error: `80 ` is no port: expected a number from 1 to 65535
-            deploy.json:27:61: error: the command is empty
-            deploy.json:28:57: error: `65536` is no port: expected a number from 1 to 65535
+            deploy.json:26:42: error: there can be 1 to 100 of a container
+            deploy.json:26:74: error: `80 ` is no port: expected a number from 1 to 65535
+            deploy.json:27:41: error: only one of them could have `127.0.0.1:90/tcp`
+              hint: publish no fixed port of the host
+            deploy.json:27:84: error: at least 1 is needed
+            deploy.json:27:108: error: the command is empty
+            deploy.json:28:41: error: there can be 1 to 100 of a container
+            deploy.json:28:74: error: `65536` is no port: expected a number from 1 to 65535
             deploy.json:29:19: error: there is no image `nothing`
               hint: an image from elsewhere is written with its digest
             deploy.json:29:30: error: the health check says nothing
@@ -400,7 +450,7 @@ fn misspelt_keys_and_words_are_suggested() {
         &with_containers(r#"{"web": {"image": "api", "qqqqqq": 1}}"#),
         expect![[r#"
             deploy.json:3:40: error: unknown key `qqqqqq`
-              hint: known are image, command, entrypoint, hostname, user, working_dir, env, labels, ports, volumes, aliases, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, files, logging, privileged, cap_add, devices, security_opt, pid, ipc, update
+              hint: known are image, command, entrypoint, hostname, user, working_dir, env, labels, ports, volumes, aliases, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, files, logging, privileged, cap_add, devices, security_opt, pid, ipc, replicas, update
         "#]],
     );
     check(

@@ -9,6 +9,7 @@ mod lab;
 mod leftovers;
 mod probe;
 mod proxy;
+mod replicas;
 mod watch;
 
 use std::fs;

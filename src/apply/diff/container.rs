@@ -104,7 +104,7 @@ impl<'a> Plan<'a> {
     fn keep(&mut self, case: &Case<'a>, (right, observed): Found<'a>) -> Result<(), Refusal> {
         let takes_over = observed.aliases.is_none() && self.clashing(case).next().is_some();
         let is_nameless = observed.aliases.as_ref().is_some_and(BTreeSet::is_empty);
-        let is_at_gate = is_nameless && self.serving(case).next().is_some();
+        let is_at_gate = is_nameless && (self.serving(case).next().is_some() || self.replicas_serve(case));
         let mut mends = if takes_over || is_at_gate {
             Vec::new()
         } else {
@@ -122,7 +122,7 @@ impl<'a> Plan<'a> {
         if takes_over {
             return self.take_over(case, right);
         }
-        if *right != case.base || !case.others.is_empty() {
+        if *right != case.base || !case.others.is_empty() || is_at_gate {
             // Where a run was cut off is not known, so the gate stands before the former one goes.
             let undo = if *right == case.base { Vec::new() } else { self.undo(case, right, &[]) };
             let wait = Step { undo: undo.clone(), ..self.wait(case, right, Cause::Started) };
@@ -205,7 +205,7 @@ impl<'a> Plan<'a> {
             self.stopped.insert(name.clone());
         }
         steps.extend(start);
-        if case.others.is_empty() && undo.is_empty() {
+        if case.others.is_empty() && undo.is_empty() && !gates {
             self.steps.extend(steps);
             self.wait_somewhere(case, new, Cause::Started);
             return Ok(());
@@ -282,8 +282,8 @@ impl<'a> Plan<'a> {
 
     /// A container that this one links to, or follows, and that is newer than its last start.
     fn replaced_dependency(&self, case: &Case<'a>, observed: &ObservedContainer) -> Option<ContainerName> {
-        let followed = case.spec().depends_on.iter().filter(|(_, dependency)| dependency.restart).map(|(name, _)| name);
-        case.spec().links.values().chain(followed).find(|name| self.is_newer(name, observed)).cloned()
+        let mut followed = case.wanted.needs.iter().filter(|(_, need)| need.restart).map(|(name, _)| name);
+        followed.find(|name| self.is_newer(name, observed)).cloned()
     }
 
     fn is_newer(&self, name: &ContainerName, than: &ObservedContainer) -> bool {

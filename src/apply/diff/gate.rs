@@ -12,6 +12,7 @@ use super::Plan;
 use super::container::{Case, Found, clear, stops_first};
 use crate::apply::step::{Action, Cause, Goal, Step, Wait};
 use crate::manifest::{Healthcheck, OnFailure};
+use crate::model::ContainerName;
 
 impl Case<'_> {
     /// Whether it shows that it is good before it is found by its names: not where nobody said what good is.
@@ -29,7 +30,20 @@ impl<'a> Plan<'a> {
     /// Whether a container that is started now has no names until it is good: where another one has them meanwhile.
     pub(super) fn gates(&self, case: &Case<'a>) -> bool {
         let former: Vec<Found<'a>> = case.others.iter().copied().filter(|found| self.is_active(*found)).collect();
-        case.is_gated() && stops_first(case.spec(), &former).is_none() && self.serving(case).next().is_some()
+        let has_former = || stops_first(case.spec(), &former).is_none() && self.serving(case).next().is_some();
+        case.is_gated() && (self.replicas_serve(case) || has_former())
+    }
+
+    /// Whether other replicas of it are found by the names that they share.
+    pub(super) fn replicas_serve(&self, case: &Case<'a>) -> bool {
+        let is_replica = |name: &ContainerName| {
+            name != case.name && self.desired.containers.get(name).is_some_and(|other| other.of == case.wanted.of)
+        };
+        case.spec().replicas > 1
+            && self.observed.containers.iter().any(|found| {
+                let has_names = found.1.aliases.as_ref().is_some_and(|names| !names.is_empty());
+                has_names && is_replica(&found.1.container) && self.is_active(found)
+            })
     }
 
     /// The others of its name that are found by their names.

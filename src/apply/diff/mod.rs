@@ -137,7 +137,7 @@ impl<'a> Plan<'a> {
             stopped: BTreeSet::new(),
             renewed: BTreeSet::new(),
             needs_gate: false,
-            awaited: order::awaited(desired),
+            awaited: order::awaited(desired, observed),
         }
     }
 

@@ -43,14 +43,9 @@ impl<'a> Plan<'a> {
     pub(super) fn swap_in(&mut self, case: &Case<'a>, new: &String, mut steps: Vec<Step>) -> Result<(), Refusal> {
         self.needs_gate = true;
         let start = steps.pop();
-        let ended =
-            case.spec().depends_on.iter().filter(|(_, dependency)| dependency.condition == Condition::Completed);
-        let ended: Vec<_> = ended.map(|(name, _)| name).collect();
-        let needed = case.spec().links.values().chain(case.spec().depends_on.keys());
-        let mut needed: Vec<_> = needed.filter(|name| !ended.contains(name)).collect();
-        needed.sort();
-        needed.dedup();
-        for (name, wanted) in needed.into_iter().filter_map(|name| self.desired.containers.get_key_value(name)) {
+        let needed = case.wanted.needs.iter().filter(|(_, need)| need.condition != Condition::Completed);
+        let needed = needed.filter_map(|(name, _)| self.desired.containers.get_key_value(name));
+        for (name, wanted) in needed {
             let (name, aliases) = (self.desired.engine_name(name), wanted.aliases.clone());
             let action = Action::Connect { name, network: self.desired.gate(), aliases };
             steps.push(case.step(action, Cause::Needed(case.name.clone())));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::order::comes_after;
 use crate::apply::desired::{Desired, engine_name};
 use crate::apply::state::HostState;
 use crate::apply::step::{Action, After, Step};
@@ -39,7 +40,7 @@ impl Parts {
             &mut steps,
             &containers,
             |name, steps| touched(desired, observed, name, steps),
-            |name| needed(desired, name),
+            |name| needed(desired, observed, name),
         );
         beside_one_another(&mut steps, waits);
         one_after_the_other(&mut steps, &leaving, |_, _| BTreeSet::new(), |_| BTreeSet::new());
@@ -76,9 +77,9 @@ fn one_after_the_other(
 }
 
 /// What a container waits for.
-fn needed(desired: &Desired, name: &ContainerName) -> BTreeSet<ContainerName> {
-    let spec = desired.containers.get(name).map(|wanted| &wanted.spec);
-    spec.into_iter().flat_map(|spec| spec.links.values().chain(spec.depends_on.keys())).cloned().collect()
+fn needed(desired: &Desired, observed: &HostState, name: &ContainerName) -> BTreeSet<ContainerName> {
+    let wanted = desired.containers.get(name);
+    wanted.into_iter().flat_map(|wanted| comes_after(desired, observed, wanted)).cloned().collect()
 }
 
 /// The engine's containers that a container's steps have to do with: those that they name, its own, and those that claim

@@ -40,6 +40,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         powers,
         files: _,
         logging,
+        replicas: _,
         update: _,
     } = spec;
     let ours = [
@@ -288,6 +289,7 @@ mod tests {
                 driver: "json-file".to_owned(),
                 options: [("max-size".to_owned(), "10m".to_owned())].into(),
             }),
+            replicas: 1,
             update: Update::default(),
         };
         let image = DesiredImage { shown: "api".to_owned(), id: None, reference: None };
