@@ -174,7 +174,9 @@ fn of_remote(error: &RemoteError) -> Meaning {
             Exit::Unreachable,
             Some("try `git ls-remote` with the same address: credentials and proxies are git's own"),
         ),
-        RemoteError::NotCached { .. } => (Exit::Usage, Some("without `--offline` it is fetched")),
+        RemoteError::NotCached { .. } => {
+            (Exit::Usage, Some("without `--offline`, or by `build --locked`, it is fetched"))
+        }
         RemoteError::NoCommit { .. } | RemoteError::NoFolder { .. } => (Exit::Usage, None),
         RemoteError::Failed { .. } => (Exit::Failed, None),
         RemoteError::Cache { .. } => (Exit::Failed, Some("`WINDLASS_CACHE` names another folder")),

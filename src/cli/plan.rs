@@ -84,6 +84,8 @@ pub(super) fn run(args: &PlanArgs, settings: &Settings) -> anyhow::Result<Exit> 
     if args.stale {
         return stale::run(&args.selection, args.format, settings);
     }
+    // Who wants nothing but what is locked wants the same answer without a network.
+    let settings = &Settings { offline: settings.offline || settings.locked, ..settings.clone() };
     // Where nobody says where state is, nothing is remembered.
     let state = args.state.folder(settings).ok();
     if let Some(image) = &args.why {

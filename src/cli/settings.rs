@@ -49,7 +49,8 @@ pub struct GlobalArgs {
     /// Ask no registry.
     #[arg(long, global = true, env = "WINDLASS_OFFLINE", value_parser = BoolishValueParser::new(), help_heading = "Global options")]
     offline: bool,
-    /// Ask no registry what the names of others' images stand for: `windlass.lock` must say it.
+    /// Ask nobody what the names of others' images stand for: `windlass.lock` must say it. `plan` asks no registry at all
+    /// then, and fetches nothing: what this machine's engine has counts.
     #[arg(long, global = true, env = "WINDLASS_LOCKED", value_parser = BoolishValueParser::new(), help_heading = "Global options")]
     locked: bool,
     /// How progress is shown.

@@ -1009,6 +1009,34 @@ async fn what_containers_run_is_locked_with_the_rest() {
     assert_eq!(json["stale"][0]["containers"], serde_json::json!(["cache", "spare"]));
 }
 
+#[tokio::test]
+async fn a_locked_plan_asks_nobody_even_where_the_project_has_a_registry() {
+    let world = World::new().await;
+    world.write("windlass.yaml", "version: 1\nproject: shop\nregistry: HOST/shop\n");
+    world.write("c/Dockerfile", "FROM HOST/shop/a\n");
+    world.run(&["lock"]).await;
+    for format in ["text", "github-matrix"] {
+        let asked = world.run(&["plan", "--format", format]).await;
+        assert!(asked.contains("HEAD /v2/shop/c/manifests/"), "{asked}");
+        let said = world.run(&["plan", "--locked", "--format", format]).await;
+        assert!(!said.contains("/v2/"), "{said}");
+    }
+    world
+        .check(
+            &["plan", "--locked", "-q"],
+            expect![[r#"
+        LAYER  IMAGE  VERDICT  HASH              WHY
+            0  a      build    HASH  never built
+            0  b      build    HASH  never built
+            1  c      build    HASH  never built
+
+        3 images to build
+        exit 0
+    "#]],
+        )
+        .await;
+}
+
 #[test]
 fn the_documentation_shows_a_file_as_it_is_written() {
     let documentation = include_str!("../../docs/lock.md");
