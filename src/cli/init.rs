@@ -151,7 +151,9 @@ fn leave_out(proposal: &mut Proposal, errors: &[Diagnostic]) -> bool {
 /// Whether that was anything new.
 fn learn(proposal: &mut Proposal, resolved: &Resolved) -> bool {
     let mut any = false;
-    if let Some(registry) = resolved.images.first().and_then(registry_of).filter(|_| proposal.registry.is_none()) {
+    if let Some(registry) =
+        resolved.images.first().and_then(|image| registry_of(image)).filter(|_| proposal.registry.is_none())
+    {
         // Where no reference says one, the project's name stands for it, and nothing needs to be written.
         let said = (registry != resolved.project.as_str())
             .then(|| (registry, "FROM lines put this before the project's images.".to_owned()));

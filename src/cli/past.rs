@@ -60,8 +60,8 @@ impl Present<'_> {
         };
         ui::notes(&Vec::from_iter(note), &self.settings.ui);
         let hashes: BTreeMap<_, _> = then.iter().map(|image| (&image.name, image.content_hash)).collect();
-        let is_same = |image: &&Image| hashes.get(&image.name) == Some(&image.content_hash);
-        Ok(self.now().images.iter().filter(is_same).map(|image| image.name.clone()).collect())
+        let is_same = |image: &Image| hashes.get(&image.name) == Some(&image.content_hash);
+        Ok(self.now().images.iter().filter(|image| is_same(image)).map(|image| image.name.clone()).collect())
     }
 }
 

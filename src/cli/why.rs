@@ -25,7 +25,7 @@ pub(super) fn since_commit(
         };
         return Err(Diagnostics(broken.into_values().map(then).collect()).into());
     }
-    let explained = plan::why(image, &facts(&present.now().images), &facts(&resolved.images));
+    let explained = plan::why(image, &facts(boxed(&present.now().images)), &facts(boxed(&resolved.images)));
     Ok((explained, Against::Commit { name: commit.name.clone(), id: commit.id.clone() }))
 }
 
@@ -38,13 +38,13 @@ pub(super) fn since_last_build(
     state: Option<&Path>,
     present: Present<'_>,
 ) -> anyhow::Result<(Vec<Explained>, Against)> {
-    let now: Vec<&Image> = plan.images.iter().map(|planned| &planned.image).collect();
+    let now: Vec<&Image> = plan.images.iter().map(|planned| &*planned.image).collect();
     let mut remembered = match state {
         Some(state) => last_build::read(&last_build::folder(state, &plan.project))?,
         None => BTreeMap::new(),
     };
     let bases = bases_then(known);
-    let mut commits: BTreeMap<String, Vec<Image>> = BTreeMap::new();
+    let mut commits: BTreeMap<String, Vec<Box<Image>>> = BTreeMap::new();
     let mut then = BTreeMap::new();
     for Image { name, .. } in &now {
         let there = known.get(name).and_then(|known| known.latest.as_ref().or(known.testing.as_ref()));
@@ -71,7 +71,7 @@ fn of_commit(
     name: &ImageName,
     there: &Labelled,
     bases: &BTreeMap<Reference, KnownBase>,
-    commits: &mut BTreeMap<String, Vec<Image>>,
+    commits: &mut BTreeMap<String, Vec<Box<Image>>>,
     present: Present<'_>,
 ) -> Option<Facts> {
     let id = there.commit.as_ref()?;
@@ -85,6 +85,10 @@ fn of_commit(
     });
     let image = images.iter().find(|image| image.name == *name && image.content_hash == there.content_hash)?;
     Some(Facts::of(image))
+}
+
+fn boxed(images: &[Box<Image>]) -> impl Iterator<Item = &Image> {
+    images.iter().map(|image| &**image)
 }
 
 fn facts<'a>(images: impl IntoIterator<Item = &'a Image>) -> BTreeMap<ImageName, Facts> {

@@ -49,6 +49,13 @@ pub struct Resolved {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Resolved {
+    /// The instructions that count for the content hash, in order.
+    pub fn instructions(&self) -> impl Iterator<Item = &ResolvedInstruction> {
+        self.stages.iter().flat_map(|stage| &stage.instructions).chain(&self.triggers)
+    }
+}
+
 /// A stage that is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedStage {

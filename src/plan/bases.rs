@@ -9,7 +9,7 @@ use crate::model::{ContainerName, Digest, HttpUrl, ImageName, Platform, Referenc
 
 use super::facts::is_secretive;
 use super::fingerprint::{chain, name};
-use super::image::{Image, Outline, PinTo, PinnedReference, Resolved};
+use super::image::{Outline, PinTo, PinnedReference, Resolved};
 use super::resolve::Understood;
 
 /// An image of others that is named without a digest: the name could stand for another image tomorrow.
@@ -99,12 +99,12 @@ impl Understood {
 impl Resolved {
     /// The images of others that are named without a digest.
     pub fn moving_bases(&self) -> BTreeMap<Reference, MovingBase> {
-        moving(self.images.iter().map(Image::outline))
+        moving(self.images.iter().map(|image| image.outline()))
     }
 
     /// The files on web servers that are fetched without a checksum.
     pub fn moving_files(&self) -> BTreeMap<HttpUrl, MovingFile> {
-        moving_files(self.images.iter().map(Image::outline))
+        moving_files(self.images.iter().map(|image| image.outline()))
     }
 
     /// The same with the sha256 of the files that are locked: it counts, and builds check it where their builder can.

@@ -92,7 +92,7 @@ impl Resolved {
             testing: image.repository.with_tag(&image.testing),
             platform: image.platform.clone(),
         };
-        self.images.iter().map(lookup).collect()
+        self.images.iter().map(|image| lookup(image)).collect()
     }
 }
 
@@ -100,7 +100,7 @@ impl Resolved {
 #[derive(Debug, Clone)]
 pub struct PlannedImage {
     /// The image.
-    pub image: Image,
+    pub image: Box<Image>,
     /// Whether it has to be built.
     pub verdict: Verdict,
     /// Under which name the fresh image is there: the tag of its content hash, or `latest` where that tag was
@@ -143,7 +143,7 @@ impl Plan {
 pub fn decide(resolved: Resolved, known: &Known, forced: &BTreeSet<ImageName>) -> Plan {
     let Resolved { project, images, chosen, notes, warnings } = resolved;
     let nothing = KnownImage::default();
-    let plan = |image: Image| {
+    let plan = |image: Box<Image>| {
         let known = known.get(&image.name).unwrap_or(&nothing);
         let existing = existing(&image, known).filter(|_| !forced.contains(&image.name));
         let verdict = match existing {

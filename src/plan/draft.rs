@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use crate::config::{Config, ImageConfig, NamedContext};
 use crate::diag::{Diagnostic, Severity, SourceText, did_you_mean};
-use crate::dockerfile::{self, NeededId, ResolveInputs, is_predefined};
+use crate::dockerfile::{self, NeededId, ResolveInputs, ResolvedInstruction, is_predefined};
+use crate::hash::{self, InputHash};
 use crate::model::{GitCommit, ImageName, InjectedFile, ProjectName, TestSpec};
 
 /// Everything that a plan is made from.
@@ -69,6 +70,11 @@ pub(super) struct Draft {
     pub(super) declared: BTreeSet<String>,
     /// The frontend that BuildKit reads the Dockerfile with, where it names one.
     pub(super) syntax: Option<String>,
+    /// The hashes of the instructions that count: as they are, and with every variable as it is written.
+    pub(super) instructions: (InputHash, InputHash),
+    /// The names of the stages that are reached.
+    pub(super) stages: Vec<String>,
+    /// What it means, without stages and triggers: they take most of the room, and nobody asks for them again.
     pub(super) resolved: dockerfile::Resolved,
 }
 
@@ -78,7 +84,7 @@ pub(super) fn drafts(
     build_args: &[(String, String)],
     config: &Config,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Draft> {
+) -> Vec<Box<Draft>> {
     // Images may share a file: then its errors are the same, and said once.
     let n_images = images.len();
     let (mut files, mut known): (Vec<Vec<(usize, ImageInputs)>>, _) = (Vec::with_capacity(n_images), BTreeMap::new());
@@ -96,7 +102,7 @@ pub(super) fn drafts(
             images.into_iter().map(|(number, inputs)| (number, draft(inputs, &dockerfile, build_args, config)));
         (diagnostics, drafts.collect::<Vec<_>>())
     };
-    let mut drafts: Vec<Option<Draft>> = Vec::new();
+    let mut drafts: Vec<Option<Box<Draft>>> = Vec::new();
     drafts.resize_with(n_images, || None);
     for (of_file, of_images) in files.into_par_iter().map(read).collect::<Vec<_>>() {
         diagnostics.extend(of_file);
@@ -116,14 +122,14 @@ fn draft(
     dockerfile: &dockerfile::Dockerfile,
     build_args: &[(String, String)],
     config: &Config,
-) -> (Draft, Vec<Diagnostic>) {
+) -> (Box<Draft>, Vec<Diagnostic>) {
     let declared: BTreeSet<String> =
         dockerfile.declared_args().map(|declaration| declaration.name.text.clone()).collect();
     let args = inputs.config.args.iter().map(|(name, value)| (name.clone(), value.value.clone()));
     let known = build_args.iter().filter(|(name, _)| declared.contains(name) || is_predefined(name));
     let args: BTreeMap<String, String> = args.chain(known.cloned()).collect();
     let contexts: BTreeSet<String> = inputs.config.contexts.keys().cloned().collect();
-    let resolved = dockerfile::resolve(
+    let mut resolved = dockerfile::resolve(
         dockerfile,
         &ResolveInputs {
             args: &args,
@@ -136,7 +142,19 @@ fn draft(
     let against_config = config_against_dockerfile(&inputs, config, &resolved, &declared);
     inputs.problems.extend(missing_secrets(&inputs, &resolved));
     let syntax = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.text.clone());
-    (Draft { inputs, args, declared, syntax, resolved }, against_config)
+    let instructions = hashed(syntax.as_deref(), &resolved);
+    resolved.triggers = Vec::new();
+    let stages = std::mem::take(&mut resolved.stages).into_iter().filter_map(|stage| stage.name).collect();
+    (Box::new(Draft { inputs, args, declared, syntax, instructions, stages, resolved }), against_config)
+}
+
+/// The hashes of the instructions that count, behind the frontend that reads them.
+fn hashed(syntax: Option<&str>, resolved: &dockerfile::Resolved) -> (InputHash, InputHash) {
+    let syntax = syntax.map(|syntax| format!("# syntax={syntax}"));
+    let hashed = |text: fn(&ResolvedInstruction) -> &str| {
+        hash::instructions(syntax.as_deref().into_iter().chain(resolved.instructions().map(text)))
+    };
+    (hashed(|instruction| &instruction.text), hashed(ResolvedInstruction::as_written))
 }
 
 /// What the configuration gives and the Dockerfile does not take.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diag::Span;
+use crate::dockerfile::{self, ResolveInputs, ResolvedInstruction};
 use crate::hash::{self, Fingerprint, InputHash};
 use crate::model::{Tree, TreePath};
 
@@ -53,14 +53,23 @@ pub struct InstructionFact {
 impl Facts {
     /// What is known of an image that is planned: everything.
     pub fn of(image: &Image) -> Self {
-        let fact = |(hash, span): &(InputHash, Span)| InstructionFact {
-            line: image.dockerfile.line_column(span.start).0,
-            text: shown(image.dockerfile.text().get(span.range()).unwrap_or_default()),
-            hash: *hash,
+        let fact = |instruction: &ResolvedInstruction| InstructionFact {
+            line: image.dockerfile.line_column(instruction.span.start).0,
+            text: shown(image.dockerfile.text().get(instruction.span.range()).unwrap_or_default()),
+            hash: hash::instructions([instruction.as_written()]),
         };
+        // A plan keeps no instruction, as it takes more room than all else, and few images are explained.
+        let inputs = ResolveInputs {
+            args: &image.args,
+            target: image.target.as_deref(),
+            target_platform: &image.platform,
+            build_platform: &image.platform,
+            contexts: &image.context_names,
+        };
+        let resolved = dockerfile::resolve(&dockerfile::parse(&image.dockerfile).dockerfile, &inputs);
         let named = image.named_contexts.iter().map(|(name, folder)| (name.clone(), listing(&folder.tree)));
         let details = Details {
-            instructions: image.instructions.iter().map(fact).collect(),
+            instructions: resolved.instructions().map(fact).collect(),
             folders: named.chain([(String::new(), listing(&image.context))]).collect(),
             args: image
                 .used_args

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::NamedContext;
-use crate::dockerfile::ResolvedInstruction;
 use crate::hash::{self, BaseId, Fingerprint, InputHash, Trees};
 use crate::model::{ContentHash, Digest, ImageName, Reference, Repository, Tag, TestSpec};
 
@@ -18,16 +17,12 @@ pub(super) fn own(
     ImageTrees { context, named, injected }: &ImageTrees,
     trees: &mut Trees,
 ) -> Fingerprint {
-    let Draft { inputs, args: _, declared: _, syntax, resolved } = draft;
-    let syntax = syntax.iter().map(|syntax| format!("# syntax={syntax}")).collect::<Vec<_>>();
-    let instructions = || resolved.stages.iter().flat_map(|stage| &stage.instructions).chain(&resolved.triggers);
-    let hashed = |text: fn(&ResolvedInstruction) -> &str| {
-        hash::instructions(syntax.iter().map(String::as_str).chain(instructions().map(text)))
-    };
+    let Draft { inputs, args: _, declared: _, syntax: _, instructions: (dockerfile, written), stages: _, resolved } =
+        draft;
     let mounted = |id: &&String| resolved.secrets.iter().any(|needed| needed.id == **id);
     Fingerprint {
-        dockerfile: hashed(|instruction| &instruction.text),
-        written: Some(hashed(ResolvedInstruction::as_written)),
+        dockerfile: *dockerfile,
+        written: Some(*written),
         context: trees.hash(context),
         named_contexts: named
             .iter()
@@ -55,7 +50,7 @@ fn named_images(draft: &Draft) -> impl Iterator<Item = (String, InputHash)> {
 }
 
 /// Gives every image the content hashes of its parents, and what follows from its own. Parents come first.
-pub(super) fn chain(images: &mut [Image]) {
+pub(super) fn chain(images: &mut [Box<Image>]) {
     let mut hashes: BTreeMap<ImageName, ContentHash> = BTreeMap::new();
     for image in images {
         let parents = image.parents.iter().filter_map(|parent| Some((parent.clone(), *hashes.get(parent)?))).collect();

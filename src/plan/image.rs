@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::diag::{Diagnostic, Location, SourceText, Span};
 use crate::dockerfile::{RemoteFile, pin};
-use crate::hash::{Fingerprint, InputHash};
+use crate::hash::Fingerprint;
 use crate::model::{
     ContentHash, GitCommit, GitRef, GitRemote, HttpUrl, ImageDigest, ImageName, InjectedFile, LABEL_CONTENT_HASH,
     LABEL_FINGERPRINT, LABEL_IMAGE, Node, Platform, ProjectName, Reference, Repository, Tag, TestSpec, Tree,
@@ -141,9 +141,8 @@ pub struct Image {
     pub injected: Vec<InjectedFile>,
     /// The stage that is built; none means the last.
     pub target: Option<String>,
-    /// The instructions that count, in order: the hash of each with its variables as they are written, and its place in
-    /// the Dockerfile.
-    pub instructions: Vec<(InputHash, Span)>,
+    /// The names that stand for folders and images in the Dockerfile.
+    pub context_names: BTreeSet<String>,
     /// The variables that the instructions use, with their values.
     pub used_args: BTreeMap<String, String>,
     /// Build arguments as the configuration gives them.
@@ -195,7 +194,7 @@ pub struct Resolved {
     /// The project's name.
     pub project: ProjectName,
     /// The images: every one after its parents, one layer after another, by name within a layer.
-    pub images: Vec<Image>,
+    pub images: Vec<Box<Image>>,
     /// Those of them that were chosen; the others are there because chosen ones may need them.
     pub chosen: BTreeSet<ImageName>,
     /// What the user should hear: what was inferred or assumed.

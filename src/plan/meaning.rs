@@ -151,7 +151,7 @@ impl Reader<'_> {
 
     fn refuse(&mut self, draft: &Draft, reference: &str, why: &str, location: &Location) {
         let error = Diagnostic::error(why).at(&location.source, location.span, "");
-        let stages = draft.resolved.stages.iter().filter_map(|stage| stage.name.as_deref());
+        let stages = draft.stages.iter().map(String::as_str);
         let meant = did_you_mean(reference, stages.chain(draft.inputs.config.contexts.keys().map(String::as_str)));
         self.diagnostics.push(match meant {
             Some(meant) => error.hint(format!("did you mean `{meant}`?")),

@@ -30,7 +30,7 @@ struct Candidate {
 
 /// Says that no reference names the project's images below its registry, where some are named below another: whoever
 /// changed the one has forgotten the other.
-pub(super) fn forgotten(registry: &RepositoryPrefix, drafts: &[Draft], names: &Names) -> Option<Diagnostic> {
+pub(super) fn forgotten(registry: &RepositoryPrefix, drafts: &[Box<Draft>], names: &Names) -> Option<Diagnostic> {
     let candidates = candidates(drafts, names);
     if candidates.contains_key(registry) {
         return None;
@@ -46,7 +46,7 @@ pub(super) fn forgotten(registry: &RepositoryPrefix, drafts: &[Draft], names: &N
 
 /// Infers the prefix from the references of the Dockerfiles: the one below which most of the project's images are
 /// named. Where none is, it is the project's name.
-pub(super) fn infer(project: &ProjectName, drafts: &[Draft], names: &Names) -> Prefix {
+pub(super) fn infer(project: &ProjectName, drafts: &[Box<Draft>], names: &Names) -> Prefix {
     let candidates = candidates(drafts, names);
     let most = candidates.values().map(|candidate| candidate.named.len()).max();
     let best: Vec<_> = candidates.iter().filter(|(_, candidate)| Some(candidate.named.len()) == most).collect();
@@ -65,7 +65,7 @@ pub(super) fn infer(project: &ProjectName, drafts: &[Draft], names: &Names) -> P
 }
 
 /// The prefixes below which references name images of the project.
-fn candidates(drafts: &[Draft], names: &Names) -> BTreeMap<RepositoryPrefix, Candidate> {
+fn candidates(drafts: &[Box<Draft>], names: &Names) -> BTreeMap<RepositoryPrefix, Candidate> {
     let mut candidates: BTreeMap<RepositoryPrefix, Candidate> = BTreeMap::new();
     for draft in drafts {
         for edge in &draft.resolved.edges {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::config::SecretFrom;
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceText};
 use crate::graph::{self, Cycle, Dependencies};
-use crate::hash::{self, Trees};
+use crate::hash::Trees;
 use crate::model::{ImageName, Nodes, ProjectName, Repository, RepositoryPrefix};
 
 use super::draft::{Draft, Folder, Inputs, declare, drafts};
@@ -46,7 +46,7 @@ pub struct Understood {
 /// An image whose Dockerfile is understood.
 #[derive(Debug)]
 pub(super) struct UnderstoodImage {
-    pub(super) draft: Draft,
+    pub(super) draft: Box<Draft>,
     meaning: Meaning,
     pub(super) wants: Wants,
 }
@@ -156,10 +156,13 @@ impl Understood {
 }
 
 /// Says of every image what it wants of its contexts.
-fn with_wants(drafts: Vec<Draft>, mut meanings: BTreeMap<ImageName, Meaning>) -> BTreeMap<ImageName, UnderstoodImage> {
+fn with_wants(
+    drafts: Vec<Box<Draft>>,
+    mut meanings: BTreeMap<ImageName, Meaning>,
+) -> BTreeMap<ImageName, UnderstoodImage> {
     let leaving: BTreeSet<ImageName> =
         drafts.iter().filter(|d| d.resolved.triggers_read).map(|d| d.inputs.name.clone()).collect();
-    let image = |draft: Draft| {
+    let image = |draft: Box<Draft>| {
         let meaning = meanings.remove(&draft.inputs.name).expect("every image was read");
         let own = wanted::of_own_context(&draft, &meaning, |parent| leaving.contains(parent));
         let is_used = |name: &&String| draft.resolved.edges.iter().any(|edge| edge.reference == **name);
@@ -219,9 +222,9 @@ impl Visible {
             return Err(Diagnostics(warnings));
         }
         let hash = |hashed: &mut Trees, (layer, repository, image, trees)| {
-            hashed_image(image, trees, layer, repository, hashed)
+            Box::new(hashed_image(image, trees, layer, repository, hashed))
         };
-        let mut resolved: Vec<Image> =
+        let mut resolved: Vec<Box<Image>> =
             whole.into_par_iter().with_min_len(BLOCK).map_init(Trees::default, hash).collect();
         chain(&mut resolved);
         chosen.retain(|name| !broken.contains(name));
@@ -259,8 +262,7 @@ fn hashed_image(
     hashed: &mut Trees,
 ) -> Image {
     let fingerprint = own(&draft, &meaning.bases, &trees, hashed);
-    let Draft { inputs, args, declared: _, syntax, resolved } = draft;
-    let instructions = resolved.stages.iter().flat_map(|stage| &stage.instructions).chain(&resolved.triggers);
+    let Draft { inputs, args, declared: _, syntax, instructions: _, stages: _, resolved } = *draft;
     let Meaning { references, edges, bases: _ } = meaning;
     let ImageTrees { context, mut named, injected } = trees;
     let named_folder = |(name, folder): (String, Folder)| {
@@ -288,7 +290,7 @@ fn hashed_image(
         named_contexts: inputs.named_contexts.into_iter().map(named_folder).collect(),
         injected,
         target: config.target.as_ref().map(|target| target.value.clone()),
-        instructions: instructions.map(|i| (hash::instructions([i.as_written()]), i.span)).collect(),
+        context_names: config.contexts.keys().cloned().collect(),
         used_args: resolved.args,
         args,
         platform: config.platform.clone(),

@@ -1,9 +1,12 @@
 //! Files that people write by hand, read whole.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+
+use rustix::fs::OFlags;
 
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 
@@ -33,17 +36,41 @@ pub fn read_text(path: &Path, shown: &str) -> Result<Arc<SourceText>, Diagnostic
 /// The file can't be read, is no file, or is longer than 64 MiB.
 pub fn read_bytes(path: &Path, shown: &str) -> Result<Vec<u8>, Diagnostics> {
     let cannot_read_it = |e| Diagnostics(vec![cannot_read(shown, &e)]);
+    let no_file = || refuse(Diagnostic::error(format!("`{shown}` is no regular file")));
     // A fifo would keep `open` waiting for its writer.
-    let metadata = path.metadata().map_err(cannot_read_it)?;
+    let opened = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+    let mut file = match opened {
+        Ok(file) => file,
+        // A socket can't be opened at all.
+        Err(_) if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => return no_file(),
+        Err(e) => return Err(cannot_read_it(e)),
+    };
+    let metadata = file.metadata().map_err(cannot_read_it)?;
     if !metadata.is_file() {
-        return refuse(Diagnostic::error(format!("`{shown}` is no regular file")));
+        return no_file();
     }
     if metadata.len() > BYTES_AT_MOST {
         return refuse(Diagnostic::error(format!("`{shown}` is longer than {} MiB", BYTES_AT_MOST >> 20)));
     }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(cannot_read_it)?;
-    file.take(BYTES_AT_MOST).read_to_end(&mut bytes).map_err(cannot_read_it)?;
+    read_whole(&mut file, metadata.len()).map_err(cannot_read_it)
+}
+
+/// Reads a file of which the length is known, as it is of most: then two calls do, the second of which finds its end.
+fn read_whole(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
+    let (mut bytes, mut read) = (vec![0; usize::try_from(length).unwrap_or(0) + 1], 0);
+    loop {
+        match file.read(&mut bytes[read..]) {
+            Ok(0) => break,
+            Ok(n) => read += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+        if read == bytes.len() {
+            file.take(BYTES_AT_MOST).read_to_end(&mut bytes)?;
+            return Ok(bytes);
+        }
+    }
+    bytes.truncate(read);
     Ok(bytes)
 }
 

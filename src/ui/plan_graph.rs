@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{Color, Paint, paint};
 use crate::diag::Location;
 use crate::model::{ImageName, Reference};
-use crate::plan::{Image, Outline, PinTo, PinnedReference, Plan, Resolved, Understood, Verdict};
+use crate::plan::{Outline, PinTo, PinnedReference, Plan, Resolved, Understood, Verdict};
 
 /// Of a plan with more images than this, only those that are built are drawn, with what they are made from: the others
 /// would hide them. Arbitrary.
@@ -42,7 +42,7 @@ impl<'a> From<&'a Understood> for Graph<'a> {
 impl<'a> Graph<'a> {
     /// The chosen images, and what each of them is made from.
     pub fn of_chosen(resolved: &'a Resolved) -> Self {
-        let outlines: Vec<Outline<'a>> = resolved.images.iter().map(Image::outline).collect();
+        let outlines: Vec<Outline<'a>> = resolved.images.iter().map(|image| image.outline()).collect();
         let near = with_parents(outlines.iter().filter(|image| resolved.chosen.contains(image.name)));
         let images =
             outlines.into_iter().filter(|image| near.contains(image.name)).map(|image| (image, None)).collect();

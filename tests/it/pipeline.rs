@@ -19,13 +19,14 @@ fn name(text: &str) -> ImageName {
 
 /// Reads `base@1 api@2<base web@1<base,api`: images with what they are made of, and their parents.
 fn resolved(text: &str) -> Resolved {
-    let mut images: Vec<Image> = Vec::new();
+    let mut images: Vec<Box<Image>> = Vec::new();
     for entry in text.split_whitespace() {
         let (head, parents) = entry.split_once('<').unwrap_or((entry, ""));
         let (image, version) = head.split_once('@').unwrap_or((head, "0"));
         let parents: BTreeSet<ImageName> = parents.split(',').filter(|p| !p.is_empty()).map(name).collect();
         let made = |p: &ImageName| images.iter().find(|i| i.name == *p).unwrap().content_hash;
-        images.push(image_of(name(image), version, parents.iter().map(|p| (p.clone(), made(p))).collect()));
+        let parents = parents.iter().map(|p| (p.clone(), made(p))).collect();
+        images.push(Box::new(image_of(name(image), version, parents)));
     }
     Resolved { chosen: images.iter().map(|image| image.name.clone()).collect(), images, ..empty() }
 }
@@ -69,7 +70,7 @@ fn image_of(name: ImageName, version: &str, parents: BTreeMap<ImageName, windlas
         whole_context: None,
         named_contexts: BTreeMap::new(),
         injected: Vec::new(),
-        instructions: Vec::new(),
+        context_names: BTreeSet::new(),
         used_args: BTreeMap::new(),
         target: None,
         args: BTreeMap::new(),

@@ -28,7 +28,7 @@ fn show(image: &Image) -> String {
 }
 
 fn image(sketch: Sketch) -> Image {
-    project(&[sketch]).unwrap().images.remove(0)
+    *project(&[sketch]).unwrap().images.remove(0)
 }
 
 /// What counts, and why all of it does where that is so.

@@ -31,14 +31,14 @@ fn all_is_there(resolved: &Resolved) -> Known {
         let latest = Some(labelled(image));
         (image.name.clone(), KnownImage { content: true, tested: true, latest, testing: None })
     };
-    resolved.images.iter().map(known).collect()
+    resolved.images.iter().map(|image| known(image)).collect()
 }
 
 /// What is there of an earlier state of the project: channels, but no tag of the new content.
 fn former(resolved: &Resolved) -> Known {
     let known =
         |image: &Image| (image.name.clone(), KnownImage { latest: Some(labelled(image)), ..KnownImage::default() });
-    resolved.images.iter().map(known).collect()
+    resolved.images.iter().map(|image| known(image)).collect()
 }
 
 fn plan_since(before: &[Sketch], after: &[Sketch]) -> Plan {
