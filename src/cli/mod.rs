@@ -34,6 +34,7 @@ mod secrets;
 mod settings;
 mod stale;
 mod status;
+mod threads;
 mod watch;
 mod whole_file;
 mod why;
@@ -49,6 +50,7 @@ pub use environment::Environment;
 pub use exit::{Exit, Refusal};
 pub use settings::{GlobalArgs, Settings};
 
+use self::threads::{block_on, block_on_this_thread};
 use crate::diag::Diagnostics;
 use crate::ui::{self, Color, Progress, Ui};
 
@@ -160,14 +162,6 @@ fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args, settings),
     }
-}
-
-/// Runs a command that talks over sockets to its end. Nothing that it started outlives it.
-fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(command);
-    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-    outcome
 }
 
 /// Lets work go on until it ends, somebody interrupts it or `--timeout` is over; in the last two cases it is dropped.

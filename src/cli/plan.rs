@@ -10,7 +10,9 @@ use super::deploy::StateArgs;
 use super::jobs::{self, Service};
 use super::past::{self, Present};
 use super::project::{self, Project, SelectionArgs};
-use super::{Exit, Refusal, Settings, bases, block_on, connect, containers, lookups, stale, until_interrupted, why};
+use super::{
+    Exit, Refusal, Settings, bases, block_on_this_thread, connect, containers, lookups, stale, until_interrupted, why,
+};
 use crate::ci::{github, gitlab, travis};
 use crate::config::{Config, Lock};
 use crate::event::{Event, Sink as _};
@@ -197,7 +199,7 @@ fn decide(
     // A plan is there before a live view could be looked at.
     let progress = if settings.ui.progress == Progress::Tty { Progress::Plain } else { settings.ui.progress };
     let reporter = Arc::new(Reporter::new(&Ui { progress, ..settings.ui.clone() }, resolved.images.len()));
-    block_on(until_interrupted(settings, async {
+    block_on_this_thread(until_interrupted(settings, async {
         let engine = match connect::engine(settings, connect::Allowed::default()).await {
             Ok(engine) => Some(engine),
             Err(error) => {

@@ -14,7 +14,7 @@ pub(super) use self::remotes::{Anew, cache};
 pub(super) use self::seen_from::context_paths;
 
 use self::find::Sources;
-use super::{Refusal, Settings, lock_file};
+use super::{Refusal, Settings, lock_file, threads};
 use crate::config::{Config, Lock};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::model::{GitCommit, GitPin, ImageName};
@@ -165,6 +165,7 @@ fn outline_with(
     choice: Choice<'_>,
     anew: Anew<'_>,
 ) -> anyhow::Result<Outlined> {
+    threads::share()?;
     let project = super::config::project(&config, settings);
     let mut diagnostics = Vec::new();
     let lock = lock_file::read(&settings.root).unwrap_or_else(|Diagnostics(errors)| {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
 /// Git was asked and refused, such as for a folder of somebody else.
@@ -41,18 +41,28 @@ pub(super) fn command(folder: &Path, args: &[&str]) -> Command {
 /// When it can't be run, or ends well without reading all.
 pub(super) fn output(mut command: Command, input: &[u8]) -> io::Result<Output> {
     if input.is_empty() {
-        return command.stdin(Stdio::null()).output();
+        return start(command)?.wait_with_output();
     }
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut stdin = child.stdin.take().expect("its input is a pipe");
     thread::scope(|scope| {
-        // Git answers while it reads: who writes all before reading would wait for ever.
-        let written = scope.spawn(move || stdin.write_all(input));
+        // Git answers while it reads: who writes all before reading would wait for ever. Without a thread it is given
+        // nothing to read, and ends.
+        let written = thread::Builder::new().spawn_scoped(scope, move || stdin.write_all(input));
         let output = child.wait_with_output()?;
+        let written = written?;
         let written = written.join().expect("writing to a pipe does not panic");
         // One that fails early says why itself.
         if output.status.success() { written.map(|()| output) } else { Ok(output) }
     })
+}
+
+/// Starts a command that has nothing to read; what it says is kept.
+///
+/// # Errors
+/// When it can't be run.
+pub(super) fn start(mut command: Command) -> io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 /// Runs git in a folder; none where it is not installed. Of a command that fails without a word, such as
@@ -61,7 +71,15 @@ pub(super) fn output(mut command: Command, input: &[u8]) -> io::Result<Output> {
 /// # Errors
 /// What git says of why it fails.
 pub(super) fn git(folder: &Path, args: &[&str]) -> Result<Option<String>, GitError> {
-    match output(command(folder, args), &[]) {
+    told(output(command(folder, args), &[]))
+}
+
+/// What git said, as [`git`] has it.
+///
+/// # Errors
+/// What git says of why it fails.
+pub(super) fn told(output: io::Result<Output>) -> Result<Option<String>, GitError> {
+    match output {
         Ok(output) => answer(&output).map(|answer| Some(String::from_utf8_lossy(answer).trim().to_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(GitError(e.to_string())),

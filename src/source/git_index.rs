@@ -9,8 +9,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::process::Child;
 
+use gix_index::decode::Options;
 use gix_index::entry::{Flags, Mode};
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, fstatat};
@@ -18,7 +19,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::model::BlobId;
 
-use super::git::{GitError, git, git_reading};
+use super::git::{GitError, command, git, git_reading, start, told};
 
 /// A repository whose index can be used.
 pub(super) struct Repository {
@@ -48,12 +49,11 @@ pub(super) struct Conversion {
 /// # Errors
 /// When git refuses the folder, or its index can't be read. The files have to be read then.
 pub(super) fn open(folder: &Path) -> Result<Option<Repository>, GitError> {
-    let (places, settings) = thread::scope(|scope| {
-        let settings = scope.spawn(|| git(folder, &["var", "-l"]));
-        let ask = ["rev-parse", "--show-object-format", "--show-toplevel", "--git-path", "index"];
-        let places = git(folder, &[ask.as_slice(), &["--git-path", "info/attributes"]].concat());
-        (places, settings.join().expect("asking git does not panic"))
-    });
+    // Git is asked two things at once, and both answers are taken.
+    let settings = start(command(folder, &["var", "-l"]));
+    let ask = ["rev-parse", "--show-object-format", "--show-toplevel", "--git-path", "index"];
+    let places = git(folder, &[ask.as_slice(), &["--git-path", "info/attributes"]].concat());
+    let settings = told(settings.and_then(Child::wait_with_output));
     let Some(places) = places? else { return Ok(None) };
     let [format, top, index, attributes] = places.lines().collect::<Vec<_>>()[..] else { return Ok(None) };
     let (index, attributes) = (folder.join(index), folder.join(attributes));
@@ -96,11 +96,10 @@ fn read_index(path: &Path) -> Result<(gix_index::File, i64), String> {
     let is_split = folder.read_dir().map_err(|e| e.to_string())?.any(is_shared);
     // The checksum is compared here, by a faster SHA-1 and beside the decoding; that of a part that is kept in a file
     // of its own is left to the decoder.
-    let decode = || gix_index::File::at(path, gix_index::hash::Kind::Sha1, !is_split, Default::default());
-    let (index, checksum) = thread::scope(|scope| {
-        let checksum = scope.spawn(|| checksum(path));
-        (decode(), checksum.join().expect("reading a file does not panic"))
-    });
+    // What several threads decode is held twice while it is put together.
+    let options = Options { thread_limit: Some(1), ..Options::default() };
+    let decode = || gix_index::File::at(path, gix_index::hash::Kind::Sha1, !is_split, options);
+    let (index, checksum) = rayon::join(decode, || checksum(path));
     let index = index.map_err(|e| e.to_string())?;
     match index.checksum() {
         Some(stored) if stored.as_bytes() != checksum.map_err(|e| e.to_string())? => {

@@ -96,3 +96,28 @@ fn a_context_of_a_hundred_thousand_files_is_planned() {
         json["images"].as_array().unwrap().iter().map(|image| &image["context"]["files"]).collect();
     assert_eq!(files, [100_001, 0]);
 }
+
+/// What stands before a command that can start so many processes and threads in all, itself included. Root is exempt from
+/// such a limit, and all that a user runs counts unless it is in a namespace of its own.
+fn with_threads(count: usize) -> Vec<String> {
+    let as_nobody_else: &[&str] = match nix::unistd::geteuid().is_root() {
+        true => &["setpriv", "--reuid=54321", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"],
+        false => &["unshare", "--user"],
+    };
+    let limit = format!("--nproc={count}");
+    as_nobody_else.iter().copied().chain(["prlimit", &limit]).map(str::to_owned).collect()
+}
+
+#[test]
+fn with_few_threads_or_none_a_plan_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let copy = "FROM scratch\nCOPY . /\n";
+    write(root, &[("a/Dockerfile", copy), ("a/x", "1"), ("b/Dockerfile", "FROM a\nCOPY y* /\n"), ("b/y", "2")]);
+    let usual = plan(&[], root, &[]);
+    assert!(usual.starts_with("exit 0\n"), "{usual}");
+    for count in 1..8 {
+        let through = with_threads(count);
+        assert_eq!(plan(&through.iter().map(String::as_str).collect::<Vec<_>>(), root, &[]), usual, "{count}");
+    }
+}
