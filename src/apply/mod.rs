@@ -26,8 +26,8 @@ pub use host::{Host, HostError};
 pub use lock::{Lock, LockError};
 pub use simulated::{Behaviour, Fault, SimulatedContainer, SimulatedHost, World};
 pub use state::{
-    Health, HostState, LABEL_CONTAINER, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer, ObservedNetwork,
-    RunState,
+    Health, HostState, LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer,
+    ObservedNetwork, RunState,
 };
 pub use status::{ContainerStatus, Verdict, status};
 pub use step::{Action, After, Cause, Creation, EngineMount, Goal, NewFile, Reach, Step, StopsFirst, Wait};

@@ -230,6 +230,7 @@ impl World {
             started: None,
             aliases: (*network == *creation.project.as_str()).then(|| creation.aliases.clone()),
             ports: creation.spec.ports.clone(),
+            keep: creation.spec.keep,
             stop_grace: creation.spec.stop_grace,
         };
         self.containers

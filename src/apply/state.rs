@@ -17,6 +17,8 @@ pub const LABEL_CONTAINER: &str = "dev.windlass.container";
 pub const LABEL_SERIAL: &str = "dev.windlass.serial";
 /// The label with the [`super::SpecHash`] of a container.
 pub const LABEL_SPEC: &str = "dev.windlass.spec";
+/// The label of a container that stays when it leaves its manifest.
+pub const LABEL_KEEP: &str = "dev.windlass.keep";
 
 /// What is on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct ObservedContainer {
     pub aliases: Option<BTreeSet<String>>,
     /// The ports of the host that it claims when it runs.
     pub ports: BTreeSet<PortBinding>,
+    /// Whether it stays when it leaves its manifest.
+    pub keep: bool,
     /// How long it may take to stop.
     pub stop_grace: Duration,
 }

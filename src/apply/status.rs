@@ -45,6 +45,8 @@ pub enum Verdict {
     OffNetwork,
     /// It is there and not wanted.
     NotWanted,
+    /// It is there and not wanted, and stays.
+    Kept,
 }
 
 impl fmt::Display for Verdict {
@@ -57,7 +59,20 @@ impl fmt::Display for Verdict {
             Self::NotReady => "not ready",
             Self::OffNetwork => "off network",
             Self::NotWanted => "not wanted",
+            Self::Kept => "kept",
         })
+    }
+}
+
+impl Verdict {
+    /// Whether `apply` would leave it as it is.
+    pub fn is_fine(self) -> bool {
+        match self {
+            Self::AsWanted | Self::Kept => true,
+            Self::Missing | Self::Differs | Self::NotRunning | Self::NotReady | Self::OffNetwork | Self::NotWanted => {
+                false
+            }
+        }
     }
 }
 
@@ -94,7 +109,7 @@ pub fn status(desired: &Desired, observed: &HostState) -> Vec<ContainerStatus> {
                 run: Some((found.run, found.health)),
                 since: since(found),
                 serial: found.serial,
-                verdict: Verdict::NotWanted,
+                verdict: if found.keep { Verdict::Kept } else { Verdict::NotWanted },
             });
         }
     }

@@ -1,5 +1,6 @@
 //! Reads what is in the files that containers of a manifest find: from beside the manifest, and from the environment.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -14,6 +15,14 @@ pub(super) fn read(
     environment: &Environment,
 ) -> anyhow::Result<Manifest> {
     for (name, spec) in &mut manifest.containers {
+        let mut all = BTreeMap::new();
+        for path in std::mem::take(&mut spec.env_file) {
+            let refuse = |why: String| Refusal::usage(format!("`env_file` of the container `{name}`: {why}"));
+            let text = beside(folder, &path).map_err(refuse)?;
+            all.extend(variables(&text).map_err(|(line, why)| refuse(format!("{path}:{line}: {why}")))?);
+        }
+        all.append(&mut spec.env);
+        spec.env = all;
         let mut size = 0;
         for (path, file) in &mut spec.files {
             let refuse = |why: String| Refusal::usage(format!("`{path}` of the container `{name}`: {why}"));
@@ -33,6 +42,26 @@ pub(super) fn read(
         }
     }
     Ok(manifest)
+}
+
+/// The variables of an `env_file`, as Docker's `--env-file` reads it: `NAME=value` a line, everything behind the `=` as it
+/// stands; blank lines and those that begin with `#` say nothing. Or the line that is wrong, and why.
+fn variables(text: &str) -> Result<BTreeMap<String, EnvValue>, (usize, String)> {
+    let mut all = BTreeMap::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match line.split_once('=') {
+            Some((name, value)) if !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '\0') => {
+                all.insert(name.to_owned(), EnvValue::new(value));
+            }
+            Some(_) => return Err((at + 1, "this is no name for an environment variable".to_owned())),
+            None => return Err((at + 1, "expected `NAME=value`".to_owned())),
+        }
+    }
+    Ok(all)
 }
 
 /// The text of a file below a folder; symbolic links don't lead out of it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::deploy::{self, Format, HostArgs, StateArgs};
 use super::{Exit, Refusal, Settings, block_on, connect, until_interrupted};
-use crate::apply::{self, History, Host as _, Verdict, undo};
+use crate::apply::{self, History, Host as _, undo};
 use crate::manifest::Manifest;
 use crate::model::ProjectName;
 use crate::ui::{self, apply_report};
@@ -48,7 +48,7 @@ pub(super) fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Exit
         Format::Json => apply_report::status_json(&desired.project, desired.serial, &containers),
     };
     ui::print(answer.as_bytes())?;
-    let as_wanted = containers.iter().all(|container| container.verdict == Verdict::AsWanted);
+    let as_wanted = containers.iter().all(|container| container.verdict.is_fine());
     Ok(if args.exit_code && !as_wanted { Exit::Changes } else { Exit::Done })
 }
 

@@ -14,6 +14,8 @@ use super::wire::ContainerEntry;
 pub struct Confines {
     /// Processor time, in thousandths of a processor; without a limit where there is none.
     pub milli_cpus: Option<u64>,
+    /// Its share of the processors where they are short; the engine's default where nothing is said.
+    pub cpu_shares: Option<u32>,
     /// Memory in bytes; without a limit where there is none.
     pub memory: Option<u64>,
     /// How many processes and threads there may be; without a limit where there is none.
@@ -38,6 +40,9 @@ pub struct Confines {
     pub dns: Vec<IpAddr>,
 }
 
+/// The shares that the kernel takes (cgroup v1, `cpu.shares`).
+const CPU_SHARES: std::ops::RangeInclusive<u32> = 2..=262_144;
+
 /// Checks what is written of it.
 pub(super) fn read(problems: &mut Problems, entry: &ContainerEntry) -> Confines {
     let mut size = |key: &str, text: &Option<String>| {
@@ -49,6 +54,10 @@ pub(super) fn read(problems: &mut Problems, entry: &ContainerEntry) -> Confines 
         Some(size)
     };
     let (memory, shm_size) = (size("memory", &entry.memory), size("shm_size", &entry.shm_size));
+    if entry.cpu_shares.is_some_and(|shares| !CPU_SHARES.contains(&shares)) {
+        let (least, most) = (CPU_SHARES.start(), CPU_SHARES.end());
+        problems.value("cpu_shares", format!("a share is from {least} to {most}"), None);
+    }
     if entry.pids_limit == Some(0) {
         problems.value("pids_limit", "at least 1 is needed", None);
     }
@@ -74,6 +83,7 @@ pub(super) fn read(problems: &mut Problems, entry: &ContainerEntry) -> Confines 
     let address = |text: &str| text.parse().map_err(|_| Wrong::from(format!("`{text}` is no address")));
     Confines {
         milli_cpus: entry.cpus.as_ref().and_then(|text| problems.read("cpus", parse_cpus(text))),
+        cpu_shares: entry.cpu_shares,
         memory,
         pids_limit: entry.pids_limit,
         shm_size,
@@ -92,6 +102,7 @@ pub(super) fn read(problems: &mut Problems, entry: &ContainerEntry) -> Confines 
 pub(super) fn write(confines: &Confines, entry: &mut ContainerEntry) {
     let Confines {
         milli_cpus,
+        cpu_shares,
         memory,
         pids_limit,
         shm_size,
@@ -107,6 +118,7 @@ pub(super) fn write(confines: &Confines, entry: &mut ContainerEntry) {
     let ulimit = |(soft, hard): &(u64, u64)| if soft == hard { soft.to_string() } else { format!("{soft}:{hard}") };
     let joined = |a: &String, b: &String| if b.is_empty() { a.clone() } else { format!("{a}:{b}") };
     entry.cpus = milli_cpus.map(format_cpus);
+    entry.cpu_shares = *cpu_shares;
     entry.memory = memory.map(format_size);
     entry.pids_limit = *pids_limit;
     entry.shm_size = shm_size.map(format_size);

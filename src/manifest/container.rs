@@ -42,6 +42,8 @@ pub struct ContainerSpec {
     pub working_dir: Option<String>,
     /// Environment variables on top of the image's.
     pub env: BTreeMap<String, EnvValue>,
+    /// Files beside the manifest with more environment variables; none once they were read.
+    pub env_file: Vec<String>,
     /// Labels on top of the image's; none begins with `dev.windlass.`.
     pub labels: BTreeMap<String, String>,
     /// Published ports; no two claim the same port of the host.
@@ -70,6 +72,8 @@ pub struct ContainerSpec {
     pub files: BTreeMap<String, File>,
     /// What becomes of what it writes to its standard streams; what the engine is set up for where there is nothing.
     pub logging: Option<Logging>,
+    /// Whether it stays as it is when it leaves the manifest.
+    pub keep: bool,
     /// How many of it there are, [`REPLICAS_AT_MOST`] at most.
     pub replicas: u32,
     /// How a newer version takes its place.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::EnvValue;
+use super::FileEntry;
 use super::problem::Problems;
 use super::volume::absolute;
-use super::wire::FileEntry;
 
 /// A file that a container finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +84,7 @@ fn file(problems: &mut Problems, entry: &FileEntry) -> Option<File> {
     let content = match (content, file, env) {
         (Some(text), None, None) => FileContent::Text(text.clone()),
         (None, Some(path), None) => {
-            let is_inside = !path.is_empty()
-                && !path.starts_with('/')
-                && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
-                && !path.contains('\0');
-            if !is_inside {
-                problems.value("file", format!("`{path}` is no path of a file beside the manifest, or below it"), None);
-            }
+            problems.read("file", beside(path));
             FileContent::File(path.clone())
         }
         (None, None, Some(name)) => {
@@ -114,6 +108,16 @@ fn file(problems: &mut Problems, entry: &FileEntry) -> Option<File> {
         Some(text) => problems.read("mode", parse_mode(text))?,
     };
     Some(File { content, uid, gid, mode })
+}
+
+/// The path of a file beside the manifest, or below it.
+pub(super) fn beside(path: &str) -> Result<String, String> {
+    let is_inside = !path.is_empty()
+        && !path.starts_with('/')
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        && !path.contains('\0');
+    let wrong = || format!("`{path}` is no path of a file beside the manifest, or below it");
+    is_inside.then(|| path.to_owned()).ok_or_else(wrong)
 }
 
 fn parse_owner(text: &str) -> Result<(u32, u32), String> {

@@ -5,10 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::problem::Problems;
-use super::wire::{HealthcheckEntry, LoggingEntry, UpdateEntry};
 use super::{
-    DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_UPDATE_TIMEOUT, Healthcheck, Logging, Order, PortBinding,
-    RestartPolicy, Update,
+    DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_UPDATE_TIMEOUT, Healthcheck, HealthcheckEntry, Logging, LoggingEntry,
+    Order, PortBinding, RestartPolicy, Update, UpdateEntry,
 };
 use crate::model::parse_duration;
 

@@ -8,6 +8,7 @@ mod container;
 mod files;
 mod lifecycle;
 mod locate;
+mod parts;
 mod policy;
 mod port;
 mod powers;
@@ -29,6 +30,7 @@ pub use container::{
     Dependency, EnvValue, Healthcheck, ImageSource, Logging, OnFailure, Order, REPLICAS_AT_MOST, RestartPolicy, Update,
 };
 pub use files::{FILES_AT_MOST, File, FileContent};
+pub use parts::{DependencyEntry, FileEntry, HealthcheckEntry, LoggingEntry, ProbeEntry, UpdateEntry};
 pub use policy::Policy;
 pub use port::{PortBinding, Protocol};
 pub use powers::{Device, Namespace, Powers, bind_wanted, powers_wanted};
@@ -38,7 +40,7 @@ pub use read::parse;
 pub use together::{container_dependencies, replica_names};
 pub use validate::{Externals, OUR_LABELS, validate_containers};
 pub use volume::{Mount, MountSource};
-pub use wire::{ContainerEntry, DependencyEntry, FileEntry, HealthcheckEntry, LoggingEntry, ProbeEntry, UpdateEntry};
+pub use wire::ContainerEntry;
 pub use write::{schema, to_json};
 
 use crate::model::{ContainerName, ContentHash, ImageId, ImageName, ProjectName, Reference, Tag};

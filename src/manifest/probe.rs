@@ -4,9 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::ProbeEntry;
 use super::lifecycle;
 use super::problem::Problems;
-use super::wire::ProbeEntry;
 use crate::model::format_duration;
 
 /// How long one try may take where nothing is said. Arbitrary.

@@ -10,8 +10,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::EnvValue;
-use super::wire::DependencyEntry;
+use super::{DependencyEntry, EnvValue};
 
 /// A text, or a whole number or truth value as the text that it was written as.
 struct Text(String);

@@ -7,7 +7,7 @@ use super::lifecycle;
 use super::port::parse_ports;
 use super::problem::{Problem, Problems};
 use super::volume::parse_mount;
-use super::wire::{ContainerEntry, DependencyEntry};
+use super::{ContainerEntry, DependencyEntry};
 use super::{
     ContainerSpec, DEFAULT_STOP_GRACE, Dependency, ImageSource, Mount, PortBinding, REPLICAS_AT_MOST, RestartPolicy,
     Update,
@@ -71,6 +71,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         user,
         working_dir,
         env,
+        env_file,
         labels,
         ports,
         volumes,
@@ -81,9 +82,11 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         restart,
         stop_signal,
         stop_grace,
+        keep,
         replicas,
         update,
         cpus: _,
+        cpu_shares: _,
         memory: _,
         pids_limit: _,
         shm_size: _,
@@ -156,6 +159,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         user: user.clone(),
         working_dir: working_dir.clone(),
         env: env.clone(),
+        env_file: items(problems, "env_file", env_file, |path| super::files::beside(path).map_err(Wrong::from)),
         labels: labels.clone(),
         volumes: mounts(problems, volumes),
         aliases: network_aliases(problems, aliases),
@@ -173,6 +177,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
             .as_ref()
             .map(|entry| problems.within("logging", |problems| lifecycle::logging(problems, entry))),
         stop_grace: lifecycle::duration(problems, "stop_grace", stop_grace.as_ref()).unwrap_or(DEFAULT_STOP_GRACE),
+        keep: keep.unwrap_or(false),
         replicas,
         update: update.as_ref().map_or_else(Update::default, |update| {
             problems.within("update", |problems| lifecycle::update(problems, update, &ports))

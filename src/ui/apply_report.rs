@@ -73,7 +73,7 @@ pub fn status_text(containers: &[ContainerStatus], now: Timestamp, color: Color)
     }));
     table(&rows, |row, column, text| match containers.get(row.wrapping_sub(1)).map(|status| status.verdict) {
         None => paint(text, Paint::Name, color),
-        Some(Verdict::AsWanted) if column == 6 => paint(text, Paint::Good, color),
+        Some(Verdict::AsWanted | Verdict::Kept) if column == 6 => paint(text, Paint::Good, color),
         Some(_) if column == 6 => paint(text, Paint::Bad, color),
         Some(_) => text.to_owned(),
     })
@@ -126,7 +126,7 @@ pub fn status_json(project: &ProjectName, serial: u64, containers: &[ContainerSt
         version: VERSION,
         project: project.to_string(),
         serial,
-        as_wanted: containers.iter().all(|status| status.verdict == Verdict::AsWanted),
+        as_wanted: containers.iter().all(|status| status.verdict.is_fine()),
         containers: containers.iter().map(container).collect(),
     })
 }

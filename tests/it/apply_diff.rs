@@ -48,6 +48,7 @@ fn read_host(text: &str) -> HostState {
             started: Some(second(if flags.contains("new") { 4 } else { 2 })),
             aliases: Some(together.containers[&container].aliases.clone()),
             ports: spec.ports.clone(),
+            keep: false,
             stop_grace: spec.stop_grace,
         };
         let mut name = format!("shop-{container}");
@@ -1015,9 +1016,9 @@ fn containers_of_old_are_still_known() {
         agent 1:9821d55f947f13f6770b84fc78da462efda38f95b6392006587041623ff2d2c5
         confined 1:91b2c69408a3857f16ed08a9c0b047fd3f73b91b0ee7c5924eb2fdb17792c83f
         db 1:e151ee2ce09912b94d648d208a23f33eda2bf3a317e7c7db2e25835d009e7af5
-        last 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
-        last-2 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
-        last-3 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
+        last 1:5fc7e96eef1d5b4ed87d011ea75745ebfcbd7404d4a1ae14b5def54a6781b4b7
+        last-2 1:5fc7e96eef1d5b4ed87d011ea75745ebfcbd7404d4a1ae14b5def54a6781b4b7
+        last-3 1:5fc7e96eef1d5b4ed87d011ea75745ebfcbd7404d4a1ae14b5def54a6781b4b7
         migrate 1:f8dfa188746907a2f3cf6e20c6f1ae4ff6283e490c83ce207fcc7dbbd9a63da5
         proxy 1:b5c9801567145d4c39d96e4fc0eacbcddae13f726257baebfe4940c02386458a
         spare 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730

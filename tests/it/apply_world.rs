@@ -62,6 +62,7 @@ pub(crate) fn plain_spec(version: u8) -> ContainerSpec {
         user: None,
         working_dir: None,
         env: [("TOKEN".to_owned(), EnvValue::new("hunter2"))].into(),
+        env_file: Vec::new(),
         labels: BTreeMap::new(),
         ports: BTreeSet::new(),
         volumes: BTreeMap::new(),
@@ -76,6 +77,7 @@ pub(crate) fn plain_spec(version: u8) -> ContainerSpec {
         powers: Powers::default(),
         files: BTreeMap::new(),
         logging: None,
+        keep: false,
         replicas: 1,
         update: Update::default(),
     }

@@ -292,7 +292,7 @@ fn everything_wrong_is_told_at_once() {
   },
   "probed": {"image": "api", "replicas": 0, "update": {"probe": {"http": "80 /x"}}},
   "tried": {"image": "api", "replicas": 2, "ports": ["90:90"], "update": {"batch": 0, "probe": {"command": []}}},
-  "asked": {"image": "api", "replicas": 101, "update": {"probe": {"tcp": 65536}}},
+  "asked": {"image": "api", "replicas": 101, "cpu_shares": 1, "env_file": ["../x", "/etc/passwd"], "update": {"probe": {"tcp": 65536}}},
   "db": {"image": "nothing", "healthcheck": {}, "restart": "on-failure:x"}
 }"#,
         ),
@@ -350,7 +350,10 @@ fn everything_wrong_is_told_at_once() {
             deploy.json:27:84: error: at least 1 is needed
             deploy.json:27:108: error: the command is empty
             deploy.json:28:41: error: there can be 1 to 100 of a container
-            deploy.json:28:74: error: `65536` is no port: expected a number from 1 to 65535
+            deploy.json:28:60: error: a share is from 2 to 262144
+            deploy.json:28:76: error: `../x` is no path of a file beside the manifest, or below it
+            deploy.json:28:84: error: `/etc/passwd` is no path of a file beside the manifest, or below it
+            deploy.json:28:128: error: `65536` is no port: expected a number from 1 to 65535
             deploy.json:29:19: error: there is no image `nothing`
               hint: an image from elsewhere is written with its digest
             deploy.json:29:30: error: the health check says nothing
@@ -450,7 +453,7 @@ fn misspelt_keys_and_words_are_suggested() {
         &with_containers(r#"{"web": {"image": "api", "qqqqqq": 1}}"#),
         expect![[r#"
             deploy.json:3:40: error: unknown key `qqqqqq`
-              hint: known are image, command, entrypoint, hostname, user, working_dir, env, labels, ports, volumes, aliases, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, files, logging, privileged, cap_add, devices, security_opt, pid, ipc, replicas, update
+              hint: known are image, command, entrypoint, hostname, user, working_dir, env, env_file, labels, ports, volumes, aliases, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, cpu_shares, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, files, logging, privileged, cap_add, devices, security_opt, pid, ipc, keep, replicas, update
         "#]],
     );
     check(

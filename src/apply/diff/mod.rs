@@ -72,8 +72,9 @@ pub enum Emptying {
 /// # Errors
 /// When it can't be done, or should not be; nothing may be touched then.
 pub fn diff(desired: &Desired, observed: &HostState, emptying: Emptying) -> Result<Vec<Step>, Refusal> {
-    if desired.containers.is_empty() && !observed.containers.is_empty() && emptying == Emptying::Refused {
-        return Err(Refusal::RemovesAll { n: observed.containers.len() });
+    let n_leaving = observed.containers.values().filter(|found| !found.keep).count();
+    if desired.containers.is_empty() && n_leaving > 0 && emptying == Emptying::Refused {
+        return Err(Refusal::RemovesAll { n: n_leaving });
     }
     let order = order::order(desired).map_err(Refusal::Cycle)?;
     order.iter().try_for_each(|name| refuse_taken_ports(desired, observed, name))?;
@@ -144,7 +145,7 @@ impl<'a> Plan<'a> {
     /// Removes the containers that the manifest does not have.
     fn remove_what_left(&mut self) {
         for (name, observed) in &self.observed.containers {
-            if self.desired.containers.contains_key(&observed.container) {
+            if self.desired.containers.contains_key(&observed.container) || observed.keep {
                 continue;
             }
             let step = |action| Step {
@@ -220,7 +221,7 @@ fn for_project(desired: &Desired, observed: &HostState) -> Result<Vec<Step>, Ref
 /// A project without containers needs no network; its volumes stay, as they hold what nothing else holds.
 fn networks_at_the_end(desired: &Desired, observed: &HostState) -> impl Iterator<Item = Step> {
     let both = [(desired.network(), observed.network), (desired.gate(), observed.gate)];
-    let is_needless = desired.containers.is_empty();
+    let is_needless = desired.containers.is_empty() && !observed.containers.values().any(|found| found.keep);
     both.into_iter()
         .filter(move |(_, found)| is_needless && *found == ObservedNetwork::Ours)
         .map(|(name, _)| for_all(Action::RemoveNetwork { name }, Cause::LeftManifest))

@@ -9,7 +9,7 @@ use bollard::models::{
     RestartPolicyNameEnum,
 };
 
-use crate::apply::state::{LABEL_CONTAINER, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC};
+use crate::apply::state::{LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC};
 use crate::apply::step::{Creation, EngineMount};
 use crate::manifest::{
     Confines, ContainerSpec, Device, Healthcheck, Logging, MountSource, Namespace, PortBinding, Powers, RestartPolicy,
@@ -26,6 +26,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         user,
         working_dir,
         env,
+        env_file: _,
         labels,
         ports,
         volumes: _,
@@ -40,6 +41,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         powers,
         files: _,
         logging,
+        keep,
         replicas: _,
         update: _,
     } = spec;
@@ -49,6 +51,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         (LABEL_SERIAL, serial.to_string()),
         (LABEL_SPEC, hash.to_string()),
     ];
+    let ours = ours.into_iter().chain(keep.then(|| (LABEL_KEEP, "true".to_owned())));
     let ours = ours.into_iter().map(|(key, value)| (key.to_owned(), value));
     let endpoint = EndpointSettings { aliases: Some(aliases.iter().cloned().collect()), ..EndpointSettings::default() };
     ContainerCreateBody {
@@ -88,6 +91,7 @@ fn default_hostname(Creation { project, container, .. }: &Creation) -> Option<St
 fn confined(confines: &Confines) -> HostConfig {
     let Confines {
         milli_cpus,
+        cpu_shares,
         memory,
         pids_limit,
         shm_size,
@@ -108,6 +112,7 @@ fn confined(confines: &Confines) -> HostConfig {
     };
     HostConfig {
         nano_cpus: number(milli_cpus).and_then(|milli| milli.checked_mul(1_000_000)),
+        cpu_shares: cpu_shares.map(i64::from),
         memory: number(memory),
         pids_limit: pids_limit.map(i64::from),
         shm_size: number(shm_size),
@@ -232,6 +237,7 @@ mod tests {
             user: Some("70:70".to_owned()),
             working_dir: Some("/app".to_owned()),
             env: [("A".to_owned(), EnvValue::new("1=2"))].into(),
+            env_file: Vec::new(),
             labels: [("tier".to_owned(), "front".to_owned())].into(),
             ports: [
                 port(80, Protocol::Tcp, [127, 0, 0, 1], Some(8080)),
@@ -259,6 +265,7 @@ mod tests {
             stop_grace: Duration::from_millis(1500),
             confines: Confines {
                 milli_cpus: Some(1500),
+                cpu_shares: Some(512),
                 memory: Some(64 << 20),
                 pids_limit: Some(20),
                 shm_size: Some(1 << 20),
@@ -289,6 +296,7 @@ mod tests {
                 driver: "json-file".to_owned(),
                 options: [("max-size".to_owned(), "10m".to_owned())].into(),
             }),
+            keep: true,
             replicas: 1,
             update: Update::default(),
         };
@@ -345,6 +353,7 @@ mod tests {
                 "CapDrop": [
                   "NET_RAW"
                 ],
+                "CpuShares": 512,
                 "Devices": [
                   {
                     "CgroupPermissions": "rw",
@@ -431,9 +440,10 @@ mod tests {
               "Image": "sha256:1",
               "Labels": {
                 "dev.windlass.container": "web",
+                "dev.windlass.keep": "true",
                 "dev.windlass.project": "shop",
                 "dev.windlass.serial": "7",
-                "dev.windlass.spec": "1:1ec12e007c94b042c236b58b70edc6f99671843464bf91f7a2368f979c91bd5e",
+                "dev.windlass.spec": "1:1b2bb112a3531f9f463e72e077aa41a7d925f6759fa5062ab2a55a74d9b41bfa",
                 "tier": "front"
               },
               "NetworkingConfig": {

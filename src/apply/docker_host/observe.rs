@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use crate::apply::desired::{Desired, engine_name};
 use crate::apply::state::{
-    Health, LABEL_CONTAINER, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer, ObservedNetwork, RunState,
+    Health, LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer, ObservedNetwork,
+    RunState,
 };
 use crate::manifest::{DEFAULT_STOP_GRACE, PortBinding, Protocol};
 use crate::model::{ContainerName, ProjectName};
@@ -68,6 +69,7 @@ pub(super) fn observed(
         started: time(state.and_then(|state| state.started_at.as_deref())),
         aliases: aliases(found, &desired.network(), network_id, wanted),
         ports: found.host_config.as_ref().map(ports).unwrap_or_default(),
+        keep: label(LABEL_KEEP).is_some(),
         stop_grace: grace.unwrap_or(DEFAULT_STOP_GRACE),
     }
 }

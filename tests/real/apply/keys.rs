@@ -232,3 +232,49 @@ fn a_policy_that_others_can_write_is_none() {
     let refused = lab.run(&["apply", "--policy", &shown(&policy)]);
     assert!(refused.exit == Some(2) && refused.stderr.contains("`everything` can't be allowed"), "{refused:?}");
 }
+
+#[test]
+fn cpu_shares() {
+    assert_eq!(with("cpu_shares", "512").inspect("web", "{{.HostConfig.CpuShares}}"), "512");
+}
+
+#[test]
+fn env_file() {
+    let lab = Lab::new("key-env-file");
+    lab.manifest(
+        1,
+        r#""web": {"image": "one", "stop_grace": "1s", "env_file": ["one.env", "two.env"], "env": {"C": "manifest"}}"#,
+    );
+    fs::write(lab.path("one.env"), "# first\n\nA=one\nB=one\nC=one\nEMPTY=\n").unwrap();
+    fs::write(lab.path("two.env"), "  B=two = 'two'\n").unwrap();
+    lab.apply();
+    assert_eq!(inside(&lab, "echo $A/$B/$C/${EMPTY-unset}"), "one/two = 'two'/manifest/");
+    assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n");
+    fs::write(lab.path("two.env"), "B=three\nC\n").unwrap();
+    let refused = lab.run(&["apply"]);
+    assert_eq!(refused.exit, Some(2));
+    assert!(
+        refused.stderr.contains("`env_file` of the container `web`: two.env:2: expected `NAME=value`"),
+        "{refused:?}"
+    );
+    fs::write(lab.path("two.env"), "B=three\n").unwrap();
+    lab.apply();
+    assert_eq!(inside(&lab, "echo $A/$B/$C"), "one/three/manifest");
+}
+
+#[test]
+fn keep() {
+    let lab = Lab::new("key-keep");
+    let both =
+        r#""web": {"image": "one", "stop_grace": "1s"}, "stays": {"image": "one", "stop_grace": "1s", "keep": true}"#;
+    lab.manifest(1, both);
+    lab.apply();
+    let before = lab.inspect("stays", "{{.Id}} {{.State.StartedAt}}");
+    lab.manifest(2, r#""web": {"image": "two", "stop_grace": "1s"}"#);
+    lab.apply();
+    assert_eq!(lab.inspect("stays", "{{.Id}} {{.State.StartedAt}}"), before);
+    assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 2 of `PROJECT`\n");
+    lab.manifest(3, both);
+    lab.apply();
+    assert_eq!(lab.inspect("stays", "{{.Id}} {{.State.StartedAt}}"), before, "it is ours again");
+}
