@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::step::{EngineMount, NewFile};
 use crate::manifest::{
     Condition, ContainerEntry, ContainerSpec, Dependency, File, FileContent, ImageSource, Manifest, Mount, MountSource,
-    replica_names,
+    NetworkMode, replica_names,
 };
 use crate::model::{ContainerName, Digest, ImageId, ImageName, NameError, ProjectName, Reference};
 
@@ -41,6 +41,8 @@ pub struct DesiredContainer {
     pub of: ContainerName,
     /// What has to be there first: what it links to, which it is restarted with, and what it depends on; every replica.
     pub needs: BTreeMap<ContainerName, Dependency>,
+    /// What it shares a network or volumes with: once one of them is another one, it has to be made anew.
+    pub joins: BTreeSet<ContainerName>,
     /// The replicas that are replaced before this one is, so that the others serve meanwhile.
     pub follows: BTreeSet<ContainerName>,
 }
@@ -131,6 +133,9 @@ impl Desired {
                 for replica in batch {
                     let mut aliases = aliases(manifest, name);
                     aliases.insert(replica.to_string());
+                    if spec.joins.network != NetworkMode::Project {
+                        aliases.clear();
+                    }
                     let wanted = DesiredContainer {
                         spec: spec.clone(),
                         image: image.clone(),
@@ -139,6 +144,7 @@ impl Desired {
                         aliases,
                         of: name.clone(),
                         needs: needs.clone(),
+                        joins: spec.joins.joined().into_iter().cloned().collect(),
                         follows: follows.clone(),
                     };
                     containers.insert(replica.clone(), wanted);
@@ -217,6 +223,12 @@ fn needs(manifest: &Manifest, spec: &ContainerSpec) -> Result<BTreeMap<Container
             known.restart |= need.restart;
         }
     }
+    for name in spec.joins.joined() {
+        // What shares a network shares its end.
+        let restart = spec.joins.network == NetworkMode::Container(name.clone());
+        let known = all.entry(name.clone()).or_insert(Dependency { condition: Condition::Started, restart });
+        known.restart |= restart;
+    }
     Ok(all)
 }
 
@@ -252,6 +264,7 @@ impl SpecHash {
         entry.depends_on.clear();
         entry.update = None;
         entry.replicas = None;
+        entry.signals.clear();
         let entry = serde_json::to_string(&entry).expect("texts, numbers and maps by text are valid JSON");
         let mut hash = Sha256::new();
         for part in ["windlass container", HASH_VERSION, &identity, &entry] {

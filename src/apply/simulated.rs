@@ -203,7 +203,7 @@ impl World {
                     container.observed.aliases = None;
                 }
             }
-            Action::Await(_) | Action::Drain { .. } | Action::Reconnect { .. } => {}
+            Action::Signal { .. } | Action::Await(_) | Action::Drain { .. } | Action::Reconnect { .. } => {}
         }
         Ok(())
     }

@@ -94,6 +94,13 @@ pub enum Action {
         /// How long it may take to stop.
         grace: Duration,
     },
+    /// Send a signal to a container; to one that does not run it says nothing.
+    Signal {
+        /// The container.
+        name: String,
+        /// The signal, by name or number.
+        signal: String,
+    },
     /// Let a frozen container go on.
     Unpause {
         /// The container.
@@ -166,6 +173,7 @@ impl Action {
             | Self::Stop { name, .. }
             | Self::Restart { name, .. }
             | Self::Unpause { name }
+            | Self::Signal { name, .. }
             | Self::Drain { name, .. }
             | Self::Reconnect { name, .. }
             | Self::Connect { name, .. }
@@ -300,6 +308,8 @@ pub enum Cause {
     Leftover,
     /// It took its predecessor's place.
     Succeeded,
+    /// This one was replaced, and it wants to know.
+    Tells(ContainerName),
     /// The manifest does not have it.
     LeftManifest,
 }
@@ -345,6 +355,7 @@ impl fmt::Display for Action {
             }
             Self::Stop { name, grace: _ } => write!(f, "stop `{name}`"),
             Self::Restart { name, grace: _ } => write!(f, "restart `{name}`"),
+            Self::Signal { name, signal } => write!(f, "send {signal} to `{name}`"),
             Self::Unpause { name } => write!(f, "unpause `{name}`"),
             Self::Drain { name, time } => write!(f, "let `{name}` end what it is at for {}", format_duration(*time)),
             Self::Reconnect { name, network, aliases } if aliases.is_empty() => {
@@ -379,6 +390,7 @@ impl fmt::Display for Cause {
             Self::OffNetwork => f.write_str("its names on the network are not as wanted"),
             Self::Leftover => f.write_str("an interrupted run left it"),
             Self::Succeeded => f.write_str("it takes the place of the former one"),
+            Self::Tells(container) => write!(f, "`{container}` was replaced"),
             Self::LeftManifest => f.write_str("the manifest does not have it any more"),
         }
     }

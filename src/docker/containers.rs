@@ -6,8 +6,9 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ContainerSummary};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    RenameContainerOptionsBuilder, RestartContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, RestartContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 
@@ -48,6 +49,18 @@ pub async fn restart(docker: &Docker, name: &str, grace: Duration) -> Result<(),
     let options = RestartContainerOptionsBuilder::new().t(seconds(grace)).build();
     let docker = &docker.clone().with_timeout(grace + docker.timeout());
     answer(docker, docker.restart_container(name, Some(options))).await
+}
+
+/// Sends a signal to a container; one that does not run or is not there gets none.
+pub async fn signal(docker: &Docker, name: &str, signal: &str) -> Result<(), Failure> {
+    let options = KillContainerOptionsBuilder::new().signal(signal).build();
+    match answer(docker, unless_missing(docker.kill_container(name, Some(options)))).await {
+        // Docker's words, and Podman's.
+        Err(Failure::Refused(message)) if message.contains("is not running") || message.contains("not running") => {
+            Ok(())
+        }
+        other => other.map(drop),
+    }
 }
 
 /// Lets a frozen container go on.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Confines, File, Mount, PortBinding, Powers, Probe};
+use super::{Confines, File, Joins, Mount, PortBinding, Powers, Probe};
 use crate::model::{ContainerName, ImageName, Reference};
 
 /// How long a container may take to stop where nothing is said (Docker's own default).
@@ -54,6 +54,8 @@ pub struct ContainerSpec {
     pub aliases: BTreeSet<String>,
     /// Containers that this one talks to, by the name that it knows them by.
     pub links: BTreeMap<String, ContainerName>,
+    /// What it shares with others.
+    pub joins: Joins,
     /// What has to be there first.
     pub depends_on: BTreeMap<ContainerName, Dependency>,
     /// How its health is found out; the image's way where there is none.

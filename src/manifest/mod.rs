@@ -6,6 +6,7 @@
 mod confines;
 mod container;
 mod files;
+mod joins;
 mod lifecycle;
 mod locate;
 mod parts;
@@ -30,6 +31,7 @@ pub use container::{
     Dependency, EnvValue, Healthcheck, ImageSource, Logging, OnFailure, Order, REPLICAS_AT_MOST, RestartPolicy, Update,
 };
 pub use files::{FILES_AT_MOST, File, FileContent};
+pub use joins::{Joins, NetworkMode};
 pub use parts::{DependencyEntry, FileEntry, HealthcheckEntry, LoggingEntry, ProbeEntry, UpdateEntry};
 pub use policy::Policy;
 pub use port::{PortBinding, Protocol};

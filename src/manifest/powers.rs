@@ -11,7 +11,7 @@ use super::problem::Problems;
 use super::validate::{Wrong, items};
 use super::volume::absolute;
 use super::wire::ContainerEntry;
-use super::{ContainerSpec, MountSource};
+use super::{ContainerSpec, MountSource, NetworkMode};
 
 /// What a container may do beyond what every container may.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -174,6 +174,7 @@ pub fn powers_wanted(spec: &ContainerSpec) -> BTreeSet<String> {
     let weaker = security_opt.iter().filter(|option| *option != "no-new-privileges");
     wanted.extend(weaker.map(|option| format!("security_opt:{option}")));
     wanted.extend(pid.map(|Namespace::Host| "pid:host".to_owned()));
+    wanted.extend((spec.joins.network == NetworkMode::Host).then(|| "network:host".to_owned()));
     wanted.extend(ipc.map(|Namespace::Host| "ipc:host".to_owned()));
     for mount in spec.volumes.values() {
         if let MountSource::Host(path) = &mount.source {

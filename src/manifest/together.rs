@@ -9,10 +9,10 @@ use crate::model::{ContainerName, NameError};
 
 type Specs = BTreeMap<ContainerName, ContainerSpec>;
 
-/// Who has to be there before whom: what is linked to, and what is depended on.
+/// Who has to be there before whom: what is linked to, depended on, and joined.
 pub fn container_dependencies(specs: &BTreeMap<ContainerName, ContainerSpec>) -> Dependencies<ContainerName> {
     let needs = |spec: &ContainerSpec| -> BTreeSet<ContainerName> {
-        spec.links.values().chain(spec.depends_on.keys()).cloned().collect()
+        spec.links.values().chain(spec.depends_on.keys()).chain(spec.joins.joined()).cloned().collect()
     };
     specs.iter().map(|(name, spec)| (name.clone(), needs(spec))).collect()
 }
@@ -76,6 +76,11 @@ fn names_mean_one_container(problems: &mut Problems, specs: &Specs) {
         problems.within(name.as_str(), |problems| {
             for alias in spec.aliases.iter().filter(|alias| taken(alias, name)) {
                 problems.value("aliases", message(alias), None);
+            }
+            let is_off =
+                |target: &ContainerName| specs.get(target).is_some_and(|target| !super::joins::is_on_network(target));
+            for (_, target) in spec.links.iter().filter(|(_, target)| is_off(target)) {
+                problems.value("links", format!("`{target}` is not on the project's network"), None);
             }
             for (alias, _) in spec.links.iter().filter(|(alias, target)| taken(alias, target)) {
                 problems.value("links", message(alias), None);

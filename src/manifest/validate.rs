@@ -54,7 +54,7 @@ pub fn validate_containers(
 }
 
 /// What names in an entry may refer to.
-struct Known<'a> {
+pub(super) struct Known<'a> {
     images: &'a BTreeSet<ImageName>,
     externals: Externals,
     containers: &'a BTreeMap<String, ContainerEntry>,
@@ -75,6 +75,9 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         labels,
         ports,
         volumes,
+        volumes_from: _,
+        network_mode: _,
+        signals: _,
         aliases,
         links,
         depends_on,
@@ -164,6 +167,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         volumes: mounts(problems, volumes),
         aliases: network_aliases(problems, aliases),
         links: container_links(problems, known, links),
+        joins: super::joins::read(problems, known, entry),
         depends_on: dependencies(problems, known, depends_on),
         healthcheck: healthcheck
             .as_ref()
@@ -226,8 +230,8 @@ fn image_source(problems: &mut Problems, known: &Known<'_>, text: &str) -> Optio
 
 /// Why an item can't be read.
 pub(super) struct Wrong {
-    message: String,
-    hint: Option<String>,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
 }
 
 impl From<String> for Wrong {
@@ -306,7 +310,8 @@ fn container_links(problems: &mut Problems, known: &Known<'_>, texts: &[String])
 }
 
 impl Known<'_> {
-    fn container(&self, name: &str) -> Result<ContainerName, Wrong> {
+    /// A container that there is.
+    pub(super) fn container(&self, name: &str) -> Result<ContainerName, Wrong> {
         match name.parse::<ContainerName>() {
             Ok(target) if self.containers.contains_key(name) => Ok(target),
             _ => {

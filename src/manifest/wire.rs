@@ -101,6 +101,18 @@ pub struct ContainerEntry {
     /// Volumes, `name:/path[:ro]` for a named volume of the project, `/host/path:/path[:ro]` for a bind mount.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<String>,
+    /// Containers whose volumes it has too, `name[:ro]`. It is made anew when one of them is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes_from: Vec<String>,
+    /// `none`, `host` (which the host has to allow) or `container:NAME`, whose network it shares: it is made anew or restarted
+    /// with that one. The project's network where left away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub network_mode: Option<String>,
+    /// Signals that other containers get once this one was replaced, `web: SIGHUP`.
+    #[serde(default, deserialize_with = "scalars::text_map", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "scalars::scalar_map_schema")]
+    pub signals: BTreeMap<String, String>,
     /// Further names of the container on the project's network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,

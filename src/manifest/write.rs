@@ -67,6 +67,7 @@ impl From<&ContainerSpec> for ContainerEntry {
             volumes,
             aliases,
             links,
+            joins,
             depends_on,
             healthcheck,
             restart,
@@ -92,6 +93,9 @@ impl From<&ContainerSpec> for ContainerEntry {
             labels: labels.clone(),
             ports: ports.iter().map(ToString::to_string).collect(),
             volumes: volumes.iter().map(|(path, mount)| format_mount(path, mount)).collect(),
+            volumes_from: Vec::new(),
+            network_mode: None,
+            signals: BTreeMap::new(),
             aliases: aliases.iter().cloned().collect(),
             links: links.iter().map(|(alias, name)| link(alias, name)).collect(),
             depends_on: depends_on.iter().map(|(name, d)| (name.to_string(), d.into())).collect(),
@@ -129,6 +133,7 @@ impl From<&ContainerSpec> for ContainerEntry {
         };
         super::confines::write(confines, &mut entry);
         super::powers::write(powers, &mut entry);
+        super::joins::write(joins, &mut entry);
         entry
     }
 }

@@ -43,7 +43,7 @@ fn wish(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = Option<
     let replicas = prop_oneof![4 => Just(""), 1 => Just("*2"), 1 => Just("*3"), 1 => Just("*3/2")];
     let order = (order, replicas);
     let flags = (port, flag(0.5, "!"), flag(0.2, "?"), flag(0.2, "%data"), flag(0.3, "+also^conf"), flag(0.2, "=stop"));
-    let wish = (versions, flags, order, prop::collection::vec(0u8..8, 3)).prop_map(
+    let wish = (versions, flags, order, prop::collection::vec(0u8..9, 3)).prop_map(
         |(version, (port, check, job, volume, alias, on_failure), (order, replicas), needs)| {
             // Two writers at once are what somebody asks for who asks for `start-first` or `swap` beside a volume.
             let is_beside = matches!(order, "=start-first" | "=swap");
@@ -74,6 +74,7 @@ fn any_manifest(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value =
                     3 if before.contains('?') => format!("<c:{target}"),
                     4 => format!("<r:{target}"),
                     5 => format!("&{target}:linked-{target}"),
+                    6 => format!("|{target}"),
                     _ => String::new(),
                 });
             }
@@ -147,6 +148,7 @@ fn may_not_stop(world: &World, name: &ContainerName, spec: &ContainerSpec) -> bo
         && spec.restart != RestartPolicy::No
         && spec.update.order != Some(Order::StopFirst)
         && spec.links.is_empty()
+        && spec.joins.volumes_from.is_empty()
         && !spec.depends_on.values().any(|dependency| dependency.restart)
         && of_that_name.all(|found| has_nothing(&found.creation.spec) && found.observed.aliases.is_some())
 }

@@ -3,15 +3,16 @@
 //! `web#2<db` is a container `web` of version 2 that depends on `db`. Behind the version may stand, in any order:
 //! `<db` depends on, `<h:db` waits until healthy, `<c:db` until completed, `<r:db` is restarted with; `&db` links to,
 //! `&db:alias` by another name; `@80` publishes a port of the host; `%data` writes to a volume; `!` has a health check;
-//! `?` is not started again; `*3` has three replicas, `/2` of which are replaced at a time;
+//! `|db` has the volumes of `db`; `$db` has its network; `?` is not started again; `*3` has three replicas, `/2` of which are replaced at a time;
 //! `=start-first` asks for an order; `=stop` leaves a failure as it is; `+x` has an alias; `^x` finds a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass::apply::{Desired, Health, RunState, World};
 use windlass::manifest::{
-    Condition, Confines, ContainerSpec, Dependency, EnvValue, File, FileContent, Healthcheck, ImageSource, Manifest,
-    ManifestImage, Mount, MountSource, OnFailure, Order, PortBinding, Powers, Protocol, RestartPolicy, Update,
+    Condition, Confines, ContainerSpec, Dependency, EnvValue, File, FileContent, Healthcheck, ImageSource, Joins,
+    Manifest, ManifestImage, Mount, MountSource, NetworkMode, OnFailure, Order, PortBinding, Powers, Protocol,
+    RestartPolicy, Update,
 };
 use windlass::model::{ContainerName, ContentHash, Digest, ImageId, ImageName};
 
@@ -68,6 +69,7 @@ pub(crate) fn plain_spec(version: u8) -> ContainerSpec {
         volumes: BTreeMap::new(),
         aliases: BTreeSet::new(),
         links: BTreeMap::new(),
+        joins: Joins::default(),
         depends_on: BTreeMap::new(),
         healthcheck: None,
         restart: RestartPolicy::Always,
@@ -98,8 +100,9 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
     let (version, mut rest) = rest.split_at(1);
     let mut spec = plain_spec(version.parse().unwrap());
     while let Some(flag) = rest.chars().next() {
-        let end =
-            rest[1..].find(['<', '&', '@', '%', '!', '?', '=', '+', '^', '*', '/']).map_or(rest.len(), |at| at + 1);
+        let end = rest[1..]
+            .find(['<', '&', '@', '%', '!', '?', '=', '+', '^', '*', '/', '|', '$'])
+            .map_or(rest.len(), |at| at + 1);
         let value = &rest[1..end];
         rest = &rest[end..];
         match flag {
@@ -126,6 +129,8 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
             '!' => spec.healthcheck = Some(health_check()),
             '?' => spec.restart = RestartPolicy::No,
             '*' => spec.replicas = value.parse().unwrap(),
+            '|' => drop(spec.joins.volumes_from.insert(value.parse().unwrap(), false)),
+            '$' => spec.joins.network = NetworkMode::Container(value.parse().unwrap()),
             '/' => spec.update.batch = value.parse().unwrap(),
             '=' if value == "stop" => spec.update.on_failure = OnFailure::Stop,
             '=' if value == "start-first" => spec.update.order = Some(Order::StartFirst),
@@ -178,6 +183,13 @@ pub(crate) fn assert_serves(world: &World, manifest: &Manifest) {
         let mut names: BTreeSet<String> = linked.filter(|(_, to)| *to == of).map(|(alias, _)| alias.clone()).collect();
         names.extend(spec.aliases.iter().cloned());
         names.extend([of.to_string(), name.clone()]);
+        if spec.joins.network != NetworkMode::Project {
+            names.clear();
+        }
+        for joined in spec.joins.joined() {
+            let joined = &world.containers[&format!("{project}-{joined}")].observed;
+            assert!(joined.created < observed.created, "`{name}` was made for what it joins");
+        }
         if spec.restart != RestartPolicy::No {
             assert_eq!(observed.aliases.as_ref(), Some(&names), "names of `{name}` on the network");
         }

@@ -10,7 +10,7 @@ use super::{Plan, Refusal};
 use crate::apply::desired::DesiredContainer;
 use crate::apply::state::{Health, ObservedContainer, RunState};
 use crate::apply::step::{Action, After, Cause, Creation, Goal, Step, StopsFirst, Wait};
-use crate::manifest::{ContainerSpec, OnFailure, Order, PortBinding, RestartPolicy};
+use crate::manifest::{ContainerSpec, NetworkMode, OnFailure, Order, PortBinding, RestartPolicy};
 use crate::model::ContainerName;
 
 /// A container on the host with its name there.
@@ -39,6 +39,11 @@ impl Case<'_> {
     fn files(&self, name: &str, cause: Cause) -> Option<Step> {
         let action = Action::PutFiles { name: name.to_owned(), files: self.wanted.files.clone() };
         (!self.wanted.files.is_empty()).then(|| self.step(action, cause))
+    }
+
+    /// Whether it has names on the project's network.
+    pub(super) fn is_on_network(&self) -> bool {
+        self.spec().joins.network == NetworkMode::Project
     }
 
     /// Whether the engine leaves it alone once it has ended well.
@@ -88,11 +93,23 @@ impl<'a> Plan<'a> {
         let hash = wanted.hash.to_string();
         let of_that_name = self.observed.containers.iter().filter(|(_, observed)| observed.container == *name);
         let mut others: Vec<Found<'a>> = of_that_name.collect();
-        let usable = |at: &usize| others[*at].1.spec == hash && others[*at].1.run != RunState::Dead;
+        let usable = |at: &usize| {
+            let found = others[*at].1;
+            found.spec == hash && found.run != RunState::Dead && self.joins_what_is_there(wanted, found)
+        };
         let rank = |at: &usize| (others[*at].1.run.is_active(), *others[*at].0 == base);
         let right = (0..others.len()).filter(usable).max_by_key(rank);
         let right = right.map(|at| others.remove(at));
         Case { name, wanted, base, right, others }
+    }
+
+    /// Whether what a container shares a network or volumes with is what it was made with.
+    fn joins_what_is_there(&self, wanted: &DesiredContainer, found: &ObservedContainer) -> bool {
+        wanted.joins.iter().all(|name| {
+            let Some((name, _)) = self.desired.containers.get_key_value(name) else { return false };
+            let joined = self.case(name).right.map(|(_, right)| right.created);
+            !self.renewed.contains(name) && joined.is_some_and(|created| created <= found.created)
+        })
     }
 
     /// Whether it runs at this point of the plan.
@@ -103,7 +120,7 @@ impl<'a> Plan<'a> {
     /// The right container runs: what is not as it should be is mended, and it succeeds what it replaces.
     fn keep(&mut self, case: &Case<'a>, (right, observed): Found<'a>) -> Result<(), Refusal> {
         let takes_over = observed.aliases.is_none() && self.clashing(case).next().is_some();
-        let is_nameless = observed.aliases.as_ref().is_some_and(BTreeSet::is_empty);
+        let is_nameless = case.is_on_network() && observed.aliases.as_ref().is_some_and(BTreeSet::is_empty);
         let is_at_gate = is_nameless && (self.serving(case).next().is_some() || self.replicas_serve(case));
         let mut mends = if takes_over || is_at_gate {
             Vec::new()
@@ -116,6 +133,7 @@ impl<'a> Plan<'a> {
         if let Some(dependency) = self.replaced_dependency(case, observed) {
             let action = Action::Restart { name: right.clone(), grace: case.spec().stop_grace };
             mends.push(case.step(action, Cause::DependencyReplaced(dependency)));
+            self.restarted.insert(case.name.clone());
         }
         let was_mended = !mends.is_empty();
         self.steps.extend(mends);
@@ -157,12 +175,19 @@ impl<'a> Plan<'a> {
         let cause = match case.others.iter().find(|(name, _)| **name == case.base) {
             None => Cause::Missing,
             Some((_, former)) if former.run == RunState::Dead => Cause::NotRunning(former.run),
+            Some((_, former)) if former.spec == case.wanted.hash.to_string() => {
+                let joined = case.wanted.joins.first().cloned();
+                joined.map_or(Cause::SpecChanged, Cause::DependencyReplaced)
+            }
             Some((_, former)) if case.wanted.image.id.is_some_and(|id| id.to_string() != former.image) => {
                 Cause::ImageChanged
             }
             Some(_) => Cause::SpecChanged,
         };
         let image = case.wanted.image.names().find(|name| self.observed.images.contains(name));
+        // What is made anew for another's sake has its image there, by whatever name.
+        let same = case.others.iter().find(|(_, former)| former.spec == case.wanted.hash.to_string());
+        let image = image.or_else(|| same.map(|(_, former)| former.image.clone()));
         let image = image.or_else(|| case.wanted.image.names().last()).unwrap_or_default();
         let swaps = self.swaps(&case);
         let creation = Creation {
@@ -197,6 +222,7 @@ impl<'a> Plan<'a> {
         in_the_way.extend(holders.map(|found| (found, Cause::HoldsPort(case.name.clone()))));
 
         let gates = self.gates(case);
+        self.restarted.insert(case.name.clone());
         let stopped: Vec<&String> = in_the_way.iter().map(|((name, _), _)| *name).collect();
         let undo = self.undo(case, new, &stopped);
         let start = steps.pop();
@@ -254,6 +280,11 @@ impl<'a> Plan<'a> {
             let is_former = *found.0 == case.base;
             self.remove(case, *found, if is_former { Cause::Superseded } else { Cause::Leftover });
         }
+        let is_replaced = *right != case.base || !case.others.is_empty();
+        for (name, signal) in case.spec().joins.signals.iter().filter(|_| is_replaced) {
+            let (name, signal) = (self.desired.engine_name(name), signal.clone());
+            self.steps.push(case.step(Action::Signal { name, signal }, Cause::Tells(case.name.clone())));
+        }
         if *right != case.base {
             self.refuse_foreign(&case.base)?;
             let action = Action::Rename { from: right.clone(), to: case.base.clone() };
@@ -289,6 +320,14 @@ impl<'a> Plan<'a> {
     fn is_newer(&self, name: &ContainerName, than: &ObservedContainer) -> bool {
         let Some((name, _)) = self.desired.containers.get_key_value(name) else { return false };
         let created = self.case(name).right.map(|(_, right)| right.created);
+        // With its end a network's namespace is another one.
+        let is_joined = |other: &DesiredContainer| other.spec.joins.network == NetworkMode::Container(name.clone());
+        let restarted = self.case(name).right.and_then(|(_, right)| right.started);
+        let has_left = restarted.zip(than.started).is_some_and(|(restarted, started)| restarted > started);
+        let joins = self.desired.containers.get(&than.container).is_some_and(is_joined);
+        if joins && (has_left || self.restarted.contains(name)) {
+            return true;
+        }
         self.renewed.contains(name) || created.zip(than.started).is_some_and(|(created, started)| created > started)
     }
 

@@ -121,6 +121,8 @@ struct Plan<'a> {
     stopped: BTreeSet<String>,
     /// The containers that the steps so far create anew.
     renewed: BTreeSet<ContainerName>,
+    /// The containers that the steps so far start or restart.
+    restarted: BTreeSet<ContainerName>,
     /// Whether a container has to show that it is good before it takes over a port.
     needs_gate: bool,
     /// What others wait for, and whether for its end.
@@ -137,6 +139,7 @@ impl<'a> Plan<'a> {
             leaving: Vec::new(),
             stopped: BTreeSet::new(),
             renewed: BTreeSet::new(),
+            restarted: BTreeSet::new(),
             needs_gate: false,
             awaited: order::awaited(desired, observed),
         }

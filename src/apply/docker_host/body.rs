@@ -9,11 +9,14 @@ use bollard::models::{
     RestartPolicyNameEnum,
 };
 
+use crate::apply::desired::engine_name;
 use crate::apply::state::{LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC};
 use crate::apply::step::{Creation, EngineMount};
 use crate::manifest::{
-    Confines, ContainerSpec, Device, Healthcheck, Logging, MountSource, Namespace, PortBinding, Powers, RestartPolicy,
+    Confines, ContainerSpec, Device, Healthcheck, Logging, MountSource, Namespace, NetworkMode, PortBinding, Powers,
+    RestartPolicy,
 };
+use crate::model::ContainerName;
 
 /// The body of the engine's `POST /containers/create`.
 pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
@@ -32,6 +35,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         volumes: _,
         aliases: _,
         links: _,
+        joins,
         depends_on: _,
         healthcheck,
         restart,
@@ -54,6 +58,15 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
     let ours = ours.into_iter().chain(keep.then(|| (LABEL_KEEP, "true".to_owned())));
     let ours = ours.into_iter().map(|(key, value)| (key.to_owned(), value));
     let endpoint = EndpointSettings { aliases: Some(aliases.iter().cloned().collect()), ..EndpointSettings::default() };
+    let network_mode = match &joins.network {
+        NetworkMode::Project => None,
+        NetworkMode::None => Some("none".to_owned()),
+        NetworkMode::Host => Some("host".to_owned()),
+        NetworkMode::Container(name) => Some(format!("container:{}", engine_name(project, name))),
+    };
+    let from = |(name, read_only): (&ContainerName, &bool)| {
+        format!("{}:{}", engine_name(project, name), if *read_only { "ro" } else { "rw" })
+    };
     ContainerCreateBody {
         hostname: hostname.clone().or_else(|| default_hostname(creation)),
         user: user.clone(),
@@ -72,19 +85,23 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
             port_bindings: Some(bindings(ports).into_iter().collect()),
             mounts: Some(mounts.iter().map(mount).collect()),
             restart_policy: Some(restart_policy(*restart)),
-            network_mode: Some(network.clone()),
+            network_mode: Some(network_mode.clone().unwrap_or_else(|| network.clone())),
+            volumes_from: some(joins.volumes_from.iter().map(from).collect()),
             log_config: logging.as_ref().map(log),
             ..empowered(powers, confined(confines))
         }),
-        networking_config: Some(NetworkingConfig { endpoints_config: Some([(network.clone(), endpoint)].into()) }),
+        networking_config: network_mode
+            .is_none()
+            .then(|| NetworkingConfig { endpoints_config: Some([(network.clone(), endpoint)].into()) }),
         ..ContainerCreateBody::default()
     }
 }
 
 /// The host name where none is written. Docker makes it one more name on the network, so it is none that anybody asks for;
 /// where it would be longer than the kernel takes, the engine picks one.
-fn default_hostname(Creation { project, container, .. }: &Creation) -> Option<String> {
-    Some(format!("{container}.{project}")).filter(|name| name.len() <= 63)
+fn default_hostname(Creation { project, container, spec, .. }: &Creation) -> Option<String> {
+    let has_its_own = matches!(spec.joins.network, NetworkMode::Project | NetworkMode::None);
+    Some(format!("{container}.{project}")).filter(|name| has_its_own && name.len() <= 63)
 }
 
 /// The engine's words for what a container may use and finds; what is not said is left away.
@@ -218,7 +235,7 @@ mod tests {
 
     use super::*;
     use crate::apply::{DesiredImage, SpecHash};
-    use crate::manifest::{EnvValue, ImageSource, Mount as WantedMount, Protocol, Update};
+    use crate::manifest::{EnvValue, ImageSource, Joins, Mount as WantedMount, Protocol, Update};
 
     #[test]
     fn every_key_reaches_the_engine() {
@@ -252,6 +269,7 @@ mod tests {
             .into(),
             aliases: Default::default(),
             links: Default::default(),
+            joins: Joins { volumes_from: [("data".parse().unwrap(), true)].into(), ..Joins::default() },
             depends_on: Default::default(),
             healthcheck: Some(Healthcheck::Check {
                 test: Some(vec!["CMD".to_owned(), "true".to_owned()]),
@@ -434,6 +452,9 @@ mod tests {
                     "Name": "nofile",
                     "Soft": 64
                   }
+                ],
+                "VolumesFrom": [
+                  "shop-data:ro"
                 ]
               },
               "Hostname": "web.local",
@@ -443,7 +464,7 @@ mod tests {
                 "dev.windlass.keep": "true",
                 "dev.windlass.project": "shop",
                 "dev.windlass.serial": "7",
-                "dev.windlass.spec": "1:1b2bb112a3531f9f463e72e077aa41a7d925f6759fa5062ab2a55a74d9b41bfa",
+                "dev.windlass.spec": "1:4715dec14b240900c859a25efd6f0e440c8477583ea2c4d371d71e3bdfcfbbbf",
                 "tier": "front"
               },
               "NetworkingConfig": {

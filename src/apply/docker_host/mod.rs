@@ -197,6 +197,7 @@ impl Host for DockerHost {
             Action::Start { name } => containers::start(docker, name).await,
             Action::Stop { name, grace } => containers::stop(docker, name, *grace).await,
             Action::Restart { name, grace } => containers::restart(docker, name, *grace).await,
+            Action::Signal { name, signal } => containers::signal(docker, name, signal).await,
             Action::Unpause { name } => containers::unpause(docker, name).await,
             Action::Drain { name: _, time } => {
                 tokio::time::sleep(*time).await;

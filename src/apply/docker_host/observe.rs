@@ -67,7 +67,10 @@ pub(super) fn observed(
         health: health(found),
         created: time(found.created.as_deref()).unwrap_or(Timestamp::UNIX_EPOCH),
         started: time(state.and_then(|state| state.started_at.as_deref())),
-        aliases: aliases(found, &desired.network(), network_id, wanted),
+        aliases: match is_elsewhere(found) {
+            true => Some(BTreeSet::new()),
+            false => aliases(found, &desired.network(), network_id, wanted),
+        },
         ports: found.host_config.as_ref().map(ports).unwrap_or_default(),
         keep: label(LABEL_KEEP).is_some(),
         stop_grace: grace.unwrap_or(DEFAULT_STOP_GRACE),
@@ -104,6 +107,12 @@ pub(super) fn health(found: &ContainerInspectResponse) -> Health {
 /// A time of the engine; its zero, the first day of the year 1, is none.
 fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse().ok().filter(|time| *time > Timestamp::UNIX_EPOCH)
+}
+
+/// Whether a container was made to be on no network of the project, so that it has no names there and loses none.
+fn is_elsewhere(found: &ContainerInspectResponse) -> bool {
+    let mode = found.host_config.as_ref().and_then(|config| config.network_mode.as_deref()).unwrap_or_default();
+    matches!(mode, "none" | "host") || mode.starts_with("container:")
 }
 
 /// The names on the project's network, without the short id and the host name that the engine adds to them, unless the

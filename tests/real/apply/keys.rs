@@ -278,3 +278,81 @@ fn keep() {
     lab.apply();
     assert_eq!(lab.inspect("stays", "{{.Id}} {{.State.StartedAt}}"), before, "it is ours again");
 }
+
+#[test]
+fn volumes_from() {
+    let lab = Lab::new("key-volumes-from");
+    let both = |image: &str| {
+        format!(
+            r#""data": {{"image": "{image}", "stop_grace": "1s", "volumes": ["data:/data"]}},
+"web": {{"image": "one", "stop_grace": "1s", "volumes_from": ["data:ro"]}}"#
+        )
+    };
+    lab.manifest(1, &both("one"));
+    lab.apply();
+    docker(&["exec", &lab.name("data"), "/bin/sh", "-c", "echo here > /data/x"]);
+    assert_eq!(inside(&lab, "cat /data/x; touch /data/y 2>&1 | grep -c 'Read-only file system'"), "here\n1");
+    assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n");
+    let before = lab.inspect("web", "{{.Id}}");
+    lab.manifest(2, &both("two"));
+    lab.apply();
+    assert_ne!(lab.inspect("web", "{{.Id}}"), before, "it is made for the new one");
+    assert_eq!(inside(&lab, "cat /data/x"), "here");
+    assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 2 of `PROJECT`\n");
+}
+
+#[test]
+fn network_mode_of_another_container() {
+    let lab = Lab::new("key-network-of");
+    let both = |image: &str| {
+        format!(
+            r#""db": {{"image": "{image}", "stop_grace": "1s"}},
+"web": {{"image": "one", "stop_grace": "1s", "network_mode": "container:db", "command": ["/bin/sleep", "1000"], "stop_signal": "SIGKILL"}}"#
+        )
+    };
+    lab.manifest(1, &both("one"));
+    lab.apply();
+    let ask = "wget -q -O - http://127.0.0.1/version";
+    assert_eq!(inside(&lab, ask), "one", "the other's server is its own");
+    assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n");
+    lab.manifest(2, &both("two"));
+    lab.apply();
+    assert_eq!(inside(&lab, ask), "two");
+    docker(&["restart", "--time", "1", &lab.name("db")]);
+    let ran = lab.apply();
+    assert!(ran.stderr.contains("restart `PROJECT-web` (`db` was replaced)"), "{ran:?}");
+    assert_eq!(inside(&lab, ask), "two", "a network ends with the container that it came with");
+    assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 2 of `PROJECT`\n");
+}
+
+#[test]
+fn network_mode_host_and_none() {
+    let lab = allowed("network_mode", r#""host""#, "network:host");
+    assert_eq!(
+        inside(&lab, "readlink /proc/self/ns/net"),
+        fs::read_link("/proc/self/ns/net").unwrap().to_string_lossy()
+    );
+    let lab = with("network_mode", r#""none""#);
+    assert_eq!(inside(&lab, "ls /sys/class/net"), "lo");
+}
+
+#[test]
+fn signals() {
+    let lab = Lab::new("key-signals");
+    let both = |image: &str| {
+        format!(
+            r#""web": {{"image": "one", "stop_grace": "1s", "command": ["/bin/sh", "-c",
+  "trap 'echo heard' HUP; trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"]}},
+"conf": {{"image": "{image}", "stop_grace": "1s", "signals": {{"web": "SIGHUP"}}}}"#
+        )
+    };
+    lab.manifest(1, &both("one"));
+    lab.apply();
+    assert_eq!(docker(&["logs", &lab.name("web")]), "", "the first one is no news");
+    lab.manifest(2, &both("two"));
+    let ran = lab.apply();
+    assert!(ran.stderr.contains("send SIGHUP to `PROJECT-web` (`conf` was replaced)"), "{ran:?}");
+    assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 2 of `PROJECT`\n");
+    docker(&["stop", "--time", "5", &lab.name("web")]);
+    assert_eq!(docker(&["logs", &lab.name("web")]), "heard");
+}
