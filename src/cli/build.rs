@@ -7,18 +7,19 @@ use std::sync::Arc;
 use super::bases::{Bases, Settled};
 use super::connect::Allowed;
 use super::deploy::StateArgs;
+use super::export::ExportArgs;
 use super::last_build::{self, LastBuild};
 use super::project::{self, Project};
 use super::secrets::Masked;
 use super::{
-    Exit, Refusal, Settings, bases, block_on, connect, containers, interrupted, lookups, manifest_file, secrets,
-    until_interrupted,
+    Exit, Refusal, Settings, bases, block_on, connect, containers, export, interrupted, lookups, manifest_file,
+    secrets, until_interrupted,
 };
 use crate::diag::Diagnostic;
 use crate::engine::{AnyEngine, Engine as _};
 use crate::event::{Event, Outcome, Sink};
 use crate::manifest::{ContainerSpec, ImageSource};
-use crate::model::ContainerName;
+use crate::model::{ContainerName, LABEL_REVISION};
 use crate::pipeline::{self, About, Report, Run};
 use crate::plan::{self, Facts, Plan, Resolved};
 use crate::registry::RetryPolicy;
@@ -49,6 +50,8 @@ pub(super) struct BuildArgs {
     /// Where to write the deploy manifest [default: `deploy.json`, where the configuration has `deploy`].
     #[arg(long, value_name = "FILE", env = "WINDLASS_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) export: ExportArgs,
     /// The manifest's serial [default: the CI's run number, else one more than the former manifest's].
     #[arg(long, value_name = "N", env = "WINDLASS_SERIAL")]
     pub(super) serial: Option<u64>,
@@ -136,7 +139,9 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     let run_by = if manifest_path.is_some() { of_containers } else { Bases::new() };
     let forced = if args.force { resolved.chosen.clone() } else { Default::default() };
     let reporter = Arc::new(Reporter::new(&settings.ui, resolved.images.len()));
+    let chosen = &resolved.chosen.clone();
     let run = async |engine: &AnyEngine| {
+        export::check(&args.export, engine, settings)?;
         let registry = lookups::registry(settings, &reporter)?;
         let Settled { resolved, containers: digests } =
             bases::settle(resolved, &run_by, lock.as_ref(), Some(engine), registry.as_ref()).await?;
@@ -167,6 +172,9 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
         };
         let report = pipeline::drive(&run).await;
         let mut built = Built { plan, report, record: Record::default(), manifest: None };
+        if built.report.all_green() {
+            export::export(&args.export, &built, chosen, engine, settings, &*reporter).await?;
+        }
         if let (true, Some(path)) = (built.report.all_green(), manifest_path) {
             let about = About {
                 project: built.plan.project.clone(),
@@ -237,7 +245,7 @@ fn manifest_path(
 
 /// What a dropped build left on the engine is removed, within the time that an engine may take to answer; a second
 /// Ctrl-C leaves it.
-async fn clean_up(engine: &AnyEngine, settings: &Settings) {
+pub(super) async fn clean_up(engine: &AnyEngine, settings: &Settings) {
     let interrupted = async { anyhow::Ok(interrupted().await?) };
     let cleaned = async { anyhow::Ok(engine.clean_up().await?) };
     if let Err(error) = tokio::select! { outcome = cleaned => outcome, outcome = interrupted => outcome } {
@@ -245,15 +253,25 @@ async fn clean_up(engine: &AnyEngine, settings: &Settings) {
     }
 }
 
+/// What the labels that every image of a run gets are called.
+const LABELS_OF_RUN: [&str; 3] =
+    [LABEL_REVISION, "org.opencontainers.image.created", "org.opencontainers.image.source"];
+
+/// Those of an image's labels that it has from the run that built it.
+pub(super) fn labels_of_run(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let of_run = labels.iter().filter(|(name, _)| LABELS_OF_RUN.contains(&name.as_str()));
+    of_run.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Labels that every image of the run gets (OCI image specification, "Pre-Defined Annotation Keys"). The time is the
 /// commit's, so that the same commit gives the same labels at any time.
 fn labels(settings: &Settings, revision: Option<&Revision>) -> BTreeMap<String, String> {
-    let label = |key: &str, value: String| (format!("org.opencontainers.image.{key}"), value);
+    let [of_revision, of_time, of_source] = LABELS_OF_RUN.map(str::to_owned);
     let created = revision.and_then(|revision| jiff::Timestamp::from_second(revision.time).ok());
     let labels = [
-        revision.map(|revision| label("revision", revision.shown())),
-        created.map(|created| label("created", created.to_string())),
-        settings.source_url().map(|url| label("source", url)),
+        revision.map(|revision| (of_revision, revision.shown())),
+        created.map(|created| (of_time, created.to_string())),
+        settings.source_url().map(|url| (of_source, url)),
     ];
     labels.into_iter().flatten().collect()
 }

@@ -8,6 +8,7 @@ use clap::{Subcommand, ValueEnum};
 
 use super::build::{self, BuildArgs, Built, Format};
 use super::deploy::StateArgs;
+use super::export::ExportArgs;
 use super::jobs;
 use super::project::{SelectionArgs, build_arg};
 use super::{Exit, Refusal, Settings, plan};
@@ -50,6 +51,8 @@ struct GithubArgs {
     /// Let `RUN --security=insecure` have every right on this machine (embedded engine).
     #[arg(long, env = "WINDLASS_ALLOW_INSECURE", value_parser = clap::builder::BoolishValueParser::new())]
     allow_insecure: bool,
+    #[command(flatten)]
+    export: ExportArgs,
     /// Pack the images of the output `matrix` into at most so many jobs that run at once.
     #[arg(long, value_name = "N", env = "WINDLASS_SHARDS")]
     shards: Option<NonZeroUsize>,
@@ -115,6 +118,7 @@ fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settin
         push,
         no_promote,
         allow_insecure,
+        export,
         shards: _,
         state,
         manifest,
@@ -127,6 +131,7 @@ fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settin
         force: false,
         no_cache: false,
         allow_insecure: *allow_insecure,
+        export: export.clone(),
         manifest: manifest.clone(),
         serial: None,
         format: Format::Text,

@@ -1,5 +1,6 @@
 //! Finding the engine and the registries.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::apply::DockerHost;
 use crate::docker::{self, ConnectError};
 use crate::engine::AnyEngine;
 use crate::engine::docker::{Builder, DockerEngine, Options};
+use crate::engine::embedded::store::Store;
 use crate::engine::embedded::{self, EmbeddedEngine};
 use crate::event::{Event, Sink};
 use crate::registry::{self, Keychain, Registry, RetryPolicy};
@@ -55,34 +57,62 @@ pub(super) fn enter_user_namespace_where_needed(settings: &Settings) -> anyhow::
         },
         EngineChoice::Auto | EngineChoice::Docker | EngineChoice::Podman => return Ok(()),
     };
-    match (embedded::sandbox::enter_user_namespace(std::env::args_os().skip(1)), silent) {
-        (Ok(never), _) => match never {},
-        (Err(error), Some(silent)) => Err(silent.context(format!("{error:#}"))),
-        (Err(error), None) => Err(error),
-    }
+    enter_user_namespace().map_err(|error| match silent {
+        Some(silent) => silent.context(format!("{error:#}")),
+        None => error,
+    })
 }
 
-fn embedded(settings: &Settings, Allowed { insecure }: Allowed) -> anyhow::Result<AnyEngine> {
+/// Has a normal user's windlass go on as root of a user namespace: layers of its store belong to users that it alone has.
+pub(super) fn enter_user_namespace() -> anyhow::Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    match embedded::sandbox::enter_user_namespace(std::env::args_os().skip(1))? {}
+}
+
+/// The embedded engine's store, made where it is not there.
+pub(super) fn store(settings: &Settings) -> anyhow::Result<Store> {
+    embedded::open_store(store_folder(settings)?)
+}
+
+fn store_folder(settings: &Settings) -> Result<&Path, Refusal> {
     let nowhere =
         || Refusal::usage_with_hint("nobody says where the embedded engine keeps its images", "use `--store`");
-    let store = settings.store.clone().ok_or_else(nowhere)?;
+    settings.store.as_deref().ok_or_else(nowhere)
+}
+
+/// The embedded engine, whoever else answers.
+pub(super) fn embedded(settings: &Settings, Allowed { insecure }: Allowed) -> anyhow::Result<AnyEngine> {
+    let store = store_folder(settings)?.to_owned();
     let registry = Registry::new(registry::Options::new(keychain(settings)?), |_| {});
-    let options = embedded::Options { store, program: "/proc/self/exe".into(), registry, allow_insecure: insecure };
+    let options = embedded::Options {
+        store,
+        program: "/proc/self/exe".into(),
+        registry,
+        offline: settings.offline,
+        allow_insecure: insecure,
+    };
     Ok(AnyEngine::Embedded(EmbeddedEngine::open(options)?))
 }
 
 /// Connects to the first of the engine addresses where something answers: to run containers on. A call may take so long.
 pub(super) async fn host(settings: &Settings, answers_within: Duration) -> anyhow::Result<DockerHost> {
     let keychain = keychain(settings)?;
-    let docker = first(settings, |host| docker::connect(host, answers_within)).await?;
+    let (_, docker) = docker(settings, answers_within).await?;
     Ok(DockerHost::new(docker, keychain, RetryPolicy::default(), answers_within))
 }
 
 /// The first of the engine addresses where something answers.
 pub(super) async fn address(settings: &Settings, answers_within: Duration) -> anyhow::Result<String> {
+    Ok(docker(settings, answers_within).await?.0)
+}
+
+/// The same with what answers.
+pub(super) async fn docker(settings: &Settings, answers_within: Duration) -> anyhow::Result<(String, bollard::Docker)> {
     let connect = |host: &'_ str| {
         let host = host.to_owned();
-        async move { docker::connect(&host, answers_within).await.map(|_| host) }
+        async move { docker::connect(&host, answers_within).await.map(|docker| (host, docker)) }
     };
     first(settings, connect).await
 }

@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
 use super::policy::PolicyArgs;
+use super::settings::EngineChoice;
 use super::{
     Environment, Exit, Refusal, Settings, block_on, connect, container_files, until_interrupted, until_stopped,
 };
@@ -57,6 +58,12 @@ pub(super) struct HostArgs {
 /// The host that is meant, the only one that the settings name then, and the folder of what is remembered of it. Where
 /// there is one engine to choose from it is not asked.
 pub(super) fn host(state: &StateArgs, host: HostArgs, settings: &Settings) -> anyhow::Result<(Settings, PathBuf)> {
+    if settings.engine == EngineChoice::Embedded {
+        let message = "the embedded engine builds and tests, and runs no containers";
+        return Err(
+            Refusal::usage_with_hint(message, "name another with `--engine docker` or `--engine podman`").into()
+        );
+    }
     let address = match settings.hosts.as_slice() {
         [only] => only.clone(),
         _ => block_on(until_interrupted(settings, connect::address(settings, host.engine_timeout)))?,

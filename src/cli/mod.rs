@@ -13,6 +13,8 @@ mod deploy;
 mod doctor;
 mod environment;
 mod exit;
+mod export;
+mod gc;
 mod graph;
 mod history;
 mod init;
@@ -35,6 +37,7 @@ mod settings;
 mod stale;
 mod status;
 mod threads;
+mod verify;
 mod watch;
 mod whole_file;
 mod why;
@@ -96,6 +99,12 @@ enum Command {
     Lock(lock::LockArgs),
     /// Show what each image is made from.
     Graph(graph::GraphArgs),
+    /// Build images once more, and tell in what they differ from those that are there.
+    #[command(before_help = verify::EXAMPLES)]
+    Verify(verify::VerifyArgs),
+    /// Remove what builds without a daemon have not used for a while.
+    #[command(before_help = gc::EXAMPLES)]
+    Gc(gc::GcArgs),
     /// Print the configuration that holds, defaults written out.
     Config(config::ConfigArgs),
     /// Print the JSON Schema of a file format.
@@ -156,6 +165,8 @@ fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
         Command::Rollback(args) => rollback::run(&args, settings),
         Command::Status(args) => status::run(&args, settings),
         Command::History(args) => history::run(&args, settings),
+        Command::Verify(args) => verify::run(&args, settings),
+        Command::Gc(args) => gc::run(&args, settings),
         Command::Build(args) => build::run(&args, settings),
         Command::Ci(args) => ci::run(&args, settings),
         Command::Doctor => doctor::run(settings),

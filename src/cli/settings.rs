@@ -275,7 +275,7 @@ fn store(asked: Option<PathBuf>, environment: &Environment) -> Option<PathBuf> {
 }
 
 fn hosts(asked: Option<String>, engine: EngineChoice, environment: &Environment) -> Vec<String> {
-    if let Some(host) = asked.filter(|_| engine != EngineChoice::Embedded) {
+    if let Some(host) = asked {
         return vec![host];
     }
     let runtime = environment.get("XDG_RUNTIME_DIR");
@@ -295,9 +295,9 @@ fn hosts(asked: Option<String>, engine: EngineChoice, environment: &Environment)
     match engine {
         EngineChoice::Docker => docker(),
         EngineChoice::Podman => podman(),
-        EngineChoice::Embedded => Vec::new(),
-        EngineChoice::Auto if environment.get("DOCKER_HOST").is_some() => docker(),
-        EngineChoice::Auto => [docker(), podman()].concat(),
+        // The embedded one builds, and images of it can be loaded into another.
+        EngineChoice::Auto | EngineChoice::Embedded if environment.get("DOCKER_HOST").is_some() => docker(),
+        EngineChoice::Auto | EngineChoice::Embedded => [docker(), podman()].concat(),
     }
 }
 

@@ -7,9 +7,11 @@ use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, ImportImageOptionsBuilder, PushImageOptionsBuilder, RemoveImageOptionsBuilder,
+    TagImageOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt};
+use prost::bytes::Bytes;
 
 use super::Failure;
 use crate::model::{ImageDigest, Reference};
@@ -86,6 +88,21 @@ pub async fn push(
         }
     }
     digest.ok_or_else(|| Failure::Unreachable(format!("the engine pushed `{reference}` and tells no digest of it")))
+}
+
+/// Loads images from an archive of `docker save`, such as other tools write them.
+pub async fn load(
+    docker: &Docker,
+    archive: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+) -> Result<(), Failure> {
+    let options = ImportImageOptionsBuilder::new().quiet(true).build();
+    let mut progress = std::pin::pin!(docker.import_image(options, bollard::body_try_stream(archive), None));
+    while let Some(info) = next(&mut progress).await? {
+        if let Some(message) = info.error_detail.and_then(|error| error.message) {
+            return Err(Failure::Refused(message));
+        }
+    }
+    Ok(())
 }
 
 /// The next word of a transfer; none at its end.

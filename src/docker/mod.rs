@@ -12,9 +12,11 @@ mod failure;
 pub mod files;
 mod images;
 pub mod networks;
+mod pipe;
 mod upgrade;
 
 pub use connect::{ConnectError, connect};
 pub use failure::{Failure, innermost};
-pub use images::{find, pull, push, tag, untag};
+pub use images::{find, load, pull, push, tag, untag};
+pub use pipe::body;
 pub use upgrade::{Hangup, Upgraded, upgrade};

@@ -8,6 +8,7 @@ use super::problem::Problems;
 use super::validate::{Wrong, is_host_name, items};
 use super::volume::absolute;
 use super::wire::ContainerEntry;
+use crate::model::{format_size, parse_size};
 
 /// What a container may use, and what it finds. The default is what the engine does where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,27 +133,6 @@ pub(super) fn write(confines: &Confines, entry: &mut ContainerEntry) {
     entry.dns = dns.iter().map(ToString::to_string).collect();
 }
 
-const UNITS: [(&str, u64); 4] = [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10), ("b", 1)];
-
-/// Reads `512m`: a whole number and `b`, `k`, `m` or `g`, which are powers of 1024; also `kb`, `mb` and `gb`.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match &lower[digits.len()..] {
-        "" | "b" => Some(1),
-        unit => UNITS.iter().find(|(name, _)| unit.strip_suffix('b').unwrap_or(unit) == *name).map(|(_, size)| *size),
-    };
-    let size = unit.zip(digits.parse::<u64>().ok()).and_then(|(unit, number)| number.checked_mul(unit));
-    // The engine's numbers have a sign.
-    size.filter(|size| i64::try_from(*size).is_ok())
-        .ok_or_else(|| format!("`{text}` is no size: expected a whole number and `b`, `k`, `m` or `g`"))
-}
-
-fn format_size(size: u64) -> String {
-    let fits = UNITS.iter().find(|(_, unit)| size.is_multiple_of(*unit) && size > 0);
-    fits.map_or_else(|| size.to_string(), |(name, unit)| format!("{}{name}", size / unit))
-}
-
 /// Reads `1.5` into thousandths.
 fn parse_cpus(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is no number of processors: expected one such as `1.5`, 0.001 at least");
@@ -225,14 +205,6 @@ mod tests {
 
     #[test]
     fn sizes_and_processors_are_read_and_written() {
-        for (text, size, written) in
-            [("512m", 512 << 20, "512m"), ("1GB", 1 << 30, "1g"), ("1536k", 1536 << 10, "1536k"), ("7", 7, "7b")]
-        {
-            assert_eq!((parse_size(text), format_size(size)), (Ok(size), written.to_owned()), "{text}");
-        }
-        for text in ["", "m", "1.5g", "-1", "9999999999g", "1t", "1 m", "bb"] {
-            assert!(parse_size(text).is_err(), "{text}");
-        }
         for (text, milli, written) in
             [("1.5", 1500, "1.5"), ("2", 2000, "2"), ("0.25", 250, "0.25"), ("0.001", 1, "0.001")]
         {

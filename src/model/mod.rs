@@ -14,6 +14,7 @@ mod path_patterns;
 mod pattern;
 mod platform;
 mod reference;
+mod size;
 mod test_spec;
 mod tree;
 pub mod wildcard;
@@ -29,6 +30,7 @@ pub use path_patterns::{MatchedAbove, PathPatterns};
 pub use pattern::{Pattern, PatternError};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError, Repository, RepositoryPrefix, Tag};
+pub use size::{format_size, parse_size};
 pub use test_spec::{
     CommandTest, ContainerOptions, Environment, ExecutableBy, FileContentTest, FileExistenceTest, LicenseTest,
     MetadataTest, StreamMatch, TestSpec, ValueMatch,

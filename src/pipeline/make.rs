@@ -62,7 +62,10 @@ async fn anew<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Mad
     let image = &planned.image;
     let built = match untested(run, planned).await? {
         Some(id) => BuiltImage { image: image.name.clone(), id },
-        None => build(run, image).await?,
+        None => {
+            let built = build(run, image, &image.testing_reference()).await;
+            built.map_err(|error| Broken::of_engine(image, Phase::Build, error))?
+        }
     };
     test(run, image, &built).await?;
     let also = (image.tested != image.content).then_some(&image.tested);
@@ -96,19 +99,22 @@ async fn untested<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result
     Ok(stored.filter(|stored| stored.content_hash() == Some(image.content_hash)).map(|stored| stored.id))
 }
 
-async fn build<E: Engine>(run: &Run<'_, E>, image: &Image) -> Result<BuiltImage, Broken> {
+/// Builds an image whose parents are there, whatever is there of itself, under a name of its own. Its tests are not run.
+///
+/// # Errors
+/// When it can't be built.
+pub async fn build<E: Engine>(run: &Run<'_, E>, image: &Image, name: &Reference) -> Result<BuiltImage, engine::Error> {
     run.events.send(Event::Started { image: image.name.clone(), phase: Phase::Build });
-    let broken = |error| Broken::of_engine(image, Phase::Build, error);
-    if let Some(name) = image.named_contexts.keys().next() {
+    if let Some(context) = image.named_contexts.keys().next() {
         let message =
-            format!("the named context `{name}` is a folder, and engines behind a Docker socket are given none");
+            format!("the named context `{context}` is a folder, and engines behind a Docker socket are given none");
         let hint = "make an image of the folder, or copy it into the context".to_owned();
-        return Err(broken(engine::Error::Unsupported { message, hint }));
+        return Err(engine::Error::Unsupported { message, hint });
     }
     let mut parents = BTreeMap::new();
     for parent in run.plan.images.iter().map(|planned| &planned.image).filter(|p| image.parents.contains(&p.name)) {
-        if run.engine.find(&parent.content).await.map_err(broken)?.is_none() {
-            run.engine.pull(&parent.content, run.events).await.map_err(broken)?;
+        if run.engine.find(&parent.content).await?.is_none() {
+            run.engine.pull(&parent.content, run.events).await?;
         }
         parents.insert(parent.name.clone(), parent.content.clone());
     }
@@ -138,7 +144,7 @@ async fn build<E: Engine>(run: &Run<'_, E>, image: &Image) -> Result<BuiltImage,
         labels: &labels,
         platform: &image.platform,
         secrets: run.secrets.get(&image.name).unwrap_or(&nothing),
-        tag: &image.testing_reference(),
+        tag: name,
         no_cache: run.no_cache,
         source_date_epoch: run.source_date_epoch,
         timeout: image.timeout,
@@ -150,10 +156,10 @@ async fn build<E: Engine>(run: &Run<'_, E>, image: &Image) -> Result<BuiltImage,
                 why: error.to_string(),
                 attempt,
             }),
-            outcome => return outcome.map_err(broken),
+            outcome => return outcome,
         }
     }
-    run.engine.build(&request, run.events).await.map_err(broken)
+    run.engine.build(&request, run.events).await
 }
 
 async fn test<E: Engine>(run: &Run<'_, E>, image: &Image, built: &BuiltImage) -> Result<(), Broken> {

@@ -11,5 +11,6 @@ mod schedule;
 pub use describe::{About, describe};
 pub use drive::{Made, Report, Run, drive};
 pub use known::{LookupError, look_up};
+pub use make::build;
 pub use promote::{Channel, TagMove, promote};
 pub use schedule::Schedule;

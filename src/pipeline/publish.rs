@@ -125,7 +125,7 @@ pub(super) async fn promote_image<E: Engine>(run: &Run<'_, E>, image: &Image, ma
 
 async fn promote_on_engine<E: Engine>(run: &Run<'_, E>, image: &Image, made: &Made) -> Result<(), Broken> {
     let broken = |error| Broken::of_engine(image, Phase::Push, error);
-    let latest = run.engine.find(&image.repository.with_tag(&image.latest)).await.map_err(broken)?;
+    let latest = run.engine.find(&image.latest_reference()).await.map_err(broken)?;
     for TagMove { channel, to } in promote(latest.map(|stored| stored.id), made.id) {
         let reference = image.repository.with_tag(tag_of(image, channel));
         run.engine.tag(&to, &reference).await.map_err(broken)?;
@@ -141,7 +141,7 @@ async fn promote_in_registry<E: Engine>(
     digest: ImageDigest,
 ) -> Result<(), Broken> {
     let refused = |error: registry::Error| Broken::of_registry(image, &error);
-    let latest = registry.digest_of(&image.repository.with_tag(&image.latest)).await.map_err(refused)?;
+    let latest = registry.digest_of(&image.latest_reference()).await.map_err(refused)?;
     for TagMove { channel, to } in promote(latest, digest) {
         let tag = tag_of(image, channel);
         registry.retag(&image.repository, to, tag).await.map_err(refused)?;

@@ -252,6 +252,11 @@ impl Image {
         self.repository.with_tag(&self.testing)
     }
 
+    /// The name of the image that passed its tests last.
+    pub fn latest_reference(&self) -> Reference {
+        self.repository.with_tag(&self.latest)
+    }
+
     /// How many files of its contexts it can see, those that the configuration adds included, and their bytes.
     pub fn files_and_bytes(&self) -> (usize, u64) {
         let trees = std::iter::once(&self.context).chain(self.named_contexts.values().map(|folder| &folder.tree));

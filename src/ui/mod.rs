@@ -3,6 +3,7 @@
 pub mod apply_report;
 pub mod build_report;
 mod diagnostics;
+pub mod gc_report;
 mod layout;
 pub mod lock_report;
 mod output;
@@ -15,6 +16,7 @@ pub mod plan_why;
 mod progress;
 mod reason_json;
 pub mod stale;
+pub mod verify_report;
 pub mod words;
 
 use std::fmt;

@@ -52,6 +52,19 @@ pub fn took(time: Duration) -> String {
     }
 }
 
+/// An amount of bytes as people tell it: `0 B`, `1.5 KB`, `20 MB`, `3.2 GB`; powers of 1000.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
+    let mut amount = bytes as f64;
+    let mut unit = 0;
+    // What would be shown as 1000 is one of the next unit.
+    while amount >= 999.5 && unit + 1 < UNITS.len() {
+        (amount, unit) = (amount / 1000.0, unit + 1);
+    }
+    let digits = usize::from(unit > 0 && amount < 9.95);
+    format!("{amount:.digits$} {}", UNITS[unit])
+}
+
 /// What a terminal would show of a line that a program drew over with carriage returns. A log must not hold the
 /// returns themselves: some readers take what follows for a line of its own, and GitHub for a command.
 pub(super) fn last_drawn(line: &str) -> &str {
@@ -70,6 +83,14 @@ pub(super) fn doing(phase: Phase) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_told_as_people_do() {
+        let cases = [(0, "0 B"), (999, "999 B"), (1_500, "1.5 KB"), (9_960, "10 KB"), (999_600, "1.0 MB")];
+        for (bytes, text) in cases.into_iter().chain([(3_210_000_000, "3.2 GB"), (u64::MAX, "18446744 TB")]) {
+            assert_eq!(size(bytes), text);
+        }
+    }
 
     #[test]
     fn times_are_told_as_people_do() {

@@ -208,6 +208,30 @@ fn what_nobody_used_goes_and_what_a_name_stands_for_stays() {
 }
 
 #[test]
+fn cache_mounts_and_layers_of_other_users_go_too() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    fs::write(store.cache_mount("old").unwrap().path().join("file"), "text").unwrap();
+    drop(store.private_cache_mount("new").unwrap());
+    let shared = layer(&store, "a");
+    store.in_form(Overlay::Trusted).unpacked(&shared).unwrap();
+    store.unpacked(&shared).unwrap();
+    drop(store);
+    age(place.path());
+
+    let store = open(place.path());
+    let in_use = store.private_cache_mount("new").unwrap();
+    let limits = GcLimits { unused_for: Some(DAY), bytes: Some(0) };
+    store.gc(&limits, later()).unwrap();
+    assert!(in_use.path().is_dir());
+    assert_eq!(
+        ["mounts", "locks", "layers", "layers-user", "blobs/sha256"].map(|part| n_files(place.path(), part)),
+        [1, 1, 0, 0, 0]
+    );
+    assert!(store.cache_mount("old").unwrap().is_new());
+}
+
+#[test]
 fn what_another_run_uses_stays() {
     let place = tempfile::tempdir().unwrap();
     let store = open(place.path());

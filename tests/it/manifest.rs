@@ -322,7 +322,7 @@ fn everything_wrong_is_told_at_once() {
             deploy.json:19:20: error: `TERM` is no signal: expected `SIGTERM` or a number
             deploy.json:20:19: error: `ten seconds` is no duration: expected whole numbers with units from long to short (d, h, m, s, ms), such as `90s` or `1h30m`
             deploy.json:21:13: error: `two` is no number of processors: expected one such as `1.5`, 0.001 at least
-            deploy.json:21:30: error: `much` is no size: expected a whole number and `b`, `k`, `m` or `g`
+            deploy.json:21:30: error: `much` is no size: expected a whole number and `b`, `k`, `m`, `g` or `t`
             deploy.json:21:52: error: at least 1 is needed
             deploy.json:21:67: error: it has to be more than nothing
             deploy.json:22:26: error: `files` is no limit: known are core, cpu, data, fsize, locks, memlock, msgqueue, nice, nofile, nproc, rss, rtprio, rttime, sigpending, stack

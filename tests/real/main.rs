@@ -12,6 +12,7 @@ mod docker_connect;
 mod dockerfile_buildkit;
 mod dockerfile_oracle;
 mod embedded_build;
+mod embedded_commands;
 mod embedded_files;
 mod embedded_registry;
 mod engine_build;

@@ -1,7 +1,7 @@
 //! The engine itself: what a pipeline asks, answered from the store, and built on threads of its own.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -35,8 +35,19 @@ pub struct Options {
     pub program: PathBuf,
     /// The client that images are pulled and pushed by.
     pub registry: Registry,
+    /// Whether nothing may be pulled.
+    pub offline: bool,
     /// Whether `RUN --security=insecure` gets what it wants.
     pub allow_insecure: bool,
+}
+
+/// Opens a store with layers in the form that is likely here; what the sandbox finds out has the last word.
+///
+/// # Errors
+/// When its folder can't be made or written to.
+pub fn open_store(folder: &Path) -> anyhow::Result<Store> {
+    let is_root = nix::unistd::geteuid().is_root() && knows_all_users();
+    Store::open(folder, if is_root { Overlay::Trusted } else { Overlay::User })
 }
 
 /// The engine that needs no daemon.
@@ -44,6 +55,7 @@ pub struct Options {
 pub struct EmbeddedEngine {
     store: Store,
     registry: Arc<Registry>,
+    offline: bool,
     allow_insecure: bool,
     program: PathBuf,
     /// Found out when something is to be run: a look at names costs nothing of that.
@@ -59,19 +71,31 @@ impl EmbeddedEngine {
     /// # Errors
     /// When its folder can't be made or written to.
     pub fn open(options: Options) -> anyhow::Result<Self> {
-        let Options { store, program, registry, allow_insecure } = options;
-        // The likely form of layers; the sandbox has the last word.
-        let is_root = nix::unistd::geteuid().is_root() && knows_all_users();
-        let overlay = if is_root { Overlay::Trusted } else { Overlay::User };
+        let Options { store, program, registry, offline, allow_insecure } = options;
         Ok(Self {
-            store: Store::open(&store, overlay)?,
+            store: open_store(&store)?,
             registry: Arc::new(registry),
+            offline,
             allow_insecure,
             program,
             sandbox: OnceLock::new(),
             busy: Busy::default(),
             running: Mutex::default(),
         })
+    }
+
+    /// Where its images are.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The image with an id.
+    ///
+    /// # Errors
+    /// When the store does not have it, or can't be read.
+    pub fn image_of(&self, id: &ImageId) -> Result<Image, Error> {
+        let manifest = self.store.by_id(id).map_err(refused)?;
+        self.image(manifest.ok_or_else(|| Error::Refused(anyhow::anyhow!("the store has no image {}", id.short())))?)
     }
 
     /// What this machine lets us do.
@@ -100,6 +124,10 @@ impl EmbeddedEngine {
     async fn base(&self, reference: &Reference, platform: &Platform, events: &dyn Sink) -> Result<Image, Error> {
         if let Some(image) = self.named(reference)? {
             return Ok(image);
+        }
+        if self.offline {
+            let error = anyhow::anyhow!("`{reference}` is not in the store, and no registry may be asked");
+            return Err(Error::Refused(error));
         }
         events.send(Event::Note(format!("{reference}: it is pulled")));
         let pulled = images::pull(&self.registry, &self.store, reference, platform, &|_| {}).await;
@@ -161,7 +189,7 @@ impl EmbeddedEngine {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let sandbox = self.sandbox()?.clone();
         let tools = Tools {
-            store: self.store.in_form(sandbox.overlay()).map_err(Fault::Machine)?,
+            store: self.store.in_form(sandbox.overlay()),
             sandbox,
             registry: Arc::clone(&self.registry),
             runtime: Handle::current(),
@@ -252,9 +280,7 @@ impl Engine for EmbeddedEngine {
         if spec.is_empty() {
             return Ok(TestVerdict { results: Vec::new(), kept: None });
         }
-        let gone = || Error::Refused(anyhow::anyhow!("the store has no image {}", image.id.short()));
-        let manifest = self.store.by_id(&image.id).map_err(refused)?.ok_or_else(gone)?;
-        let (stored, name, spec) = (self.image(manifest)?, image.image.clone(), spec.clone());
+        let (stored, name, spec) = (self.image_of(&image.id)?, image.image.clone(), spec.clone());
         let what = format!("test {name}");
         let tested = self.on_a_thread(&what, events, move |tools| test::run(tools, &name, &stored, &spec, timeout));
         tested.await.map_err(|fault| fault.explain(&format!("testing `{}`", image.image), timeout))
@@ -272,9 +298,7 @@ impl Engine for EmbeddedEngine {
     }
 
     async fn tag(&self, id: &ImageId, reference: &Reference) -> Result<(), Error> {
-        let manifest = self.store.by_id(id).map_err(refused)?;
-        let gone = || Error::Refused(anyhow::anyhow!("the store has no image {}", id.short()));
-        self.store.name(reference, manifest.ok_or_else(gone)?).map_err(refused)
+        self.store.name(reference, self.image_of(id)?.manifest).map_err(refused)
     }
 
     async fn untag(&self, reference: &Reference) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 pub mod beneath;
 mod build;
 mod canvas;
+mod compare;
 mod engine;
 pub mod images;
 pub mod layer;
@@ -13,4 +14,5 @@ pub mod store;
 mod test;
 mod view;
 
-pub use engine::{EmbeddedEngine, Options};
+pub use compare::{Change, Difference, compare};
+pub use engine::{EmbeddedEngine, Options, open_store};

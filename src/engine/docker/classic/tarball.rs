@@ -6,50 +6,15 @@ use std::sync::Arc;
 
 use prost::bytes::Bytes;
 use tar::{Builder, EntryType, Header};
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::trouble::Trouble;
+use crate::docker;
 use crate::engine::context::{Context, Entry, Kind, change_behind};
-
-/// Bytes that are sent at once.
-const CHUNK: usize = 64 * 1024;
-/// How many chunks wait for the connection: what bounds the memory that a context of any size takes.
-const CHUNKS_WAITING: usize = 8;
 
 /// The tar of a context. A file that changed ends it with an error, which `trouble` is told of.
 pub(super) fn stream(context: Arc<Context>, trouble: Trouble) -> ReceiverStream<io::Result<Bytes>> {
-    let (chunks, outgoing) = mpsc::channel(CHUNKS_WAITING);
-    // It can't be aborted, and ends when the stream is dropped.
-    tokio::task::spawn_blocking(move || {
-        let pipe = Pipe { chunks: chunks.clone(), waiting: Vec::with_capacity(CHUNK) };
-        if let Err(error) = write(&context, pipe, &trouble) {
-            // There may be nobody left to hear it.
-            let _heard = chunks.blocking_send(Err(error));
-        }
-    });
-    ReceiverStream::new(outgoing)
-}
-
-/// Writes what is sent to a channel.
-struct Pipe {
-    chunks: mpsc::Sender<io::Result<Bytes>>,
-    waiting: Vec<u8>,
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.waiting.extend_from_slice(bytes);
-        if self.waiting.len() >= CHUNK {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let chunk = std::mem::replace(&mut self.waiting, Vec::with_capacity(CHUNK));
-        self.chunks.blocking_send(Ok(chunk.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
+    docker::body(move |out| write(&context, out, &trouble))
 }
 
 fn write(context: &Context, out: impl Write, trouble: &Trouble) -> io::Result<()> {
@@ -67,7 +32,7 @@ fn write(context: &Context, out: impl Write, trouble: &Trouble) -> io::Result<()
             });
         }
     }
-    tar.into_inner()?.flush()
+    tar.into_inner().map(drop)
 }
 
 /// Tells errors of reading from those of writing.

@@ -18,6 +18,7 @@ use crate::model::{Digest, ImageDigest, Platform, Reference};
 use crate::registry;
 
 const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+const INDEX_FILE: &str = "index.json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The annotation of an entry's name (OCI image layout specification, "index.json file").
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -60,6 +61,23 @@ struct EntryPlatform {
     variant: Option<String>,
 }
 
+/// Whether images can be put into a folder, as [`write_oci`] does.
+///
+/// # Errors
+/// When it holds something and is no layout, or can't be looked at.
+pub fn check_layout(folder: &Path) -> anyhow::Result<()> {
+    let in_context = || format!("looking into `{}`", folder.display());
+    if folder.join(INDEX_FILE).try_exists().with_context(in_context)?
+        || !folder.try_exists().with_context(in_context)?
+    {
+        return Ok(());
+    }
+    if fs::read_dir(folder).with_context(in_context)?.next().is_some() {
+        bail!("`{}` holds something, and no OCI layout", folder.display());
+    }
+    Ok(())
+}
+
 /// Puts images into a folder in the OCI image layout, which is made where it is not there. Of what is in it already,
 /// an image of the same name is replaced, and all else stays.
 ///
@@ -68,11 +86,9 @@ struct EntryPlatform {
 pub fn write_oci(store: &Store, images: &[Named], folder: &Path) -> anyhow::Result<()> {
     let in_context = || format!("writing images to `{}`", folder.display());
     let blobs = folder.join("blobs/sha256");
-    let index_file = folder.join("index.json");
+    check_layout(folder)?;
+    let index_file = folder.join(INDEX_FILE);
     let is_new = !index_file.try_exists().with_context(in_context)?;
-    if is_new && folder.is_dir() && fs::read_dir(folder).with_context(in_context)?.next().is_some() {
-        bail!("`{}` holds something, and no OCI layout", folder.display());
-    }
     fs::create_dir_all(&blobs).with_context(in_context)?;
     let mut index = if is_new {
         Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests: Vec::new() }
@@ -129,7 +145,7 @@ pub fn write_docker_archive(store: &Store, images: &[Named], to: &mut dyn Write)
     let entries = images.iter().map(|named| entry_of(store, named)).collect::<anyhow::Result<_>>()?;
     let index = Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests: entries };
     let texts = [
-        ("index.json", serde_json::to_vec(&index)?),
+        (INDEX_FILE, serde_json::to_vec(&index)?),
         ("manifest.json", serde_json::to_vec(&list)?),
         ("oci-layout", LAYOUT.as_bytes().to_vec()),
     ];
@@ -237,7 +253,7 @@ pub enum Chosen<'a> {
 /// When the folder is no layout, does not have the image, or a blob is not what its digest says.
 pub fn load_oci(store: &Store, folder: &Path, chosen: Chosen<'_>, platform: &Platform) -> anyhow::Result<Image> {
     let in_context = || format!("reading the OCI layout `{}`", folder.display());
-    let index = read_at_most(&folder.join("index.json")).with_context(in_context)?;
+    let index = read_at_most(&folder.join(INDEX_FILE)).with_context(in_context)?;
     let entries = entries_of(&index).with_context(in_context)?;
     let is_chosen = |entry: &&Entry| match chosen {
         Chosen::Only => true,

@@ -8,7 +8,7 @@ mod registry;
 use anyhow::{Context as _, bail};
 
 pub use config::{ContainerConfig, Empty, Healthcheck, History, ImageConfig};
-pub use layout::{Chosen, Named, load_oci, write_docker_archive, write_oci};
+pub use layout::{Chosen, Named, check_layout, load_oci, write_docker_archive, write_oci};
 use manifest::{Descriptor, Manifest};
 pub use registry::{Moved, pull, push};
 

@@ -106,7 +106,7 @@ fn is_of_an_image(name: &[u8]) -> bool {
     name == b"security.capability" || name.starts_with(b"user.") && !ours
 }
 
-fn shown(path: &[u8]) -> String {
+pub(in crate::engine::embedded) fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).escape_default().to_string()
 }
 

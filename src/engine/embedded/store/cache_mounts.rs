@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
-use super::Store;
+use super::{MOUNTS, Store};
 
 /// A folder that is in use.
 #[derive(Debug)]
@@ -67,14 +67,27 @@ impl Store {
         unreachable!("one process can't hold every lock that there can be")
     }
 
+    /// The file that is locked by who has a cache to itself; its time says when the cache was used last.
+    pub(super) fn mark_of_cache_mount(&self, name: &str) -> PathBuf {
+        self.part("locks").join(format!("mount-{name}"))
+    }
+
     fn cache_mount_lock(&self, name: &str) -> anyhow::Result<File> {
-        File::create(self.part("locks").join(format!("mount-{name}"))).context("making a lock")
+        let mark = self.mark_of_cache_mount(name);
+        File::options().create(true).write(true).truncate(false).open(mark).context("making a lock")
     }
 
     fn open_cache_mount(&self, name: &str, lock: Option<File>) -> anyhow::Result<CacheMount> {
-        let folders = self.part("mounts");
-        let folder = folders.join(name);
-        fs::create_dir_all(&folders).context("making the folder of cache mounts")?;
+        let folder = self.part(MOUNTS).join(name);
+        let lock = match lock {
+            Some(lock) => Some(lock),
+            None => {
+                self.cache_mount_lock(name)?;
+                None
+            }
+        };
+        // Said first: what is there after it stays.
+        self.uses(&self.mark_of_cache_mount(name))?;
         let is_new = match fs::create_dir(&folder) {
             Ok(()) => true,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,

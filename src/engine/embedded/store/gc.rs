@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use super::super::beneath;
 use super::super::images::parts_of;
 use super::usage::{GcLock, live_since};
-use super::{Scratch, Store, absent_is_none, short};
+use super::{LAYERS, MOUNTS, Scratch, Store, absent_is_none, short};
 use crate::model::{Digest, ImageDigest};
 
 /// How much a store may keep.
@@ -22,14 +22,14 @@ use crate::model::{Digest, ImageDigest};
 pub struct GcLimits {
     /// What was not used for so long goes.
     pub unused_for: Option<Duration>,
-    /// So many bytes of blobs and unpacked layers may stay; what was not used for longest goes first.
+    /// So many bytes of blobs, unpacked layers and cache mounts may stay; what was not used for longest goes first.
     pub bytes: Option<u64>,
 }
 
 /// What a collection did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// Bytes of blobs and unpacked layers that were removed.
+    /// Bytes of blobs, unpacked layers and cache mounts that were removed.
     pub removed: u64,
     /// Bytes that stayed.
     pub kept: u64,
@@ -37,7 +37,7 @@ pub struct Collected {
     pub names: Vec<String>,
 }
 
-/// A blob, or the folder of a layer.
+/// A blob, the folder of a layer or that of a cache mount.
 #[derive(Debug, Clone)]
 struct Item {
     used: SystemTime,
@@ -86,12 +86,14 @@ impl Store {
             let named = run.blobs_of_names(&names)?;
             run.remove_where(&mut folders, |_, item| item.used < too_old)?;
             run.remove_where(&mut blobs, |name, item| item.used < too_old && !named.contains(name))?;
+            run.drop_old_files(&self.part("locks"), too_old)?;
         }
         if let Some(bytes) = limits.bytes {
             run.shrink(bytes, &mut folders, &mut blobs, names)?;
         }
         run.drop_ids_of_none(&blobs)?;
         run.done.kept = size_of(&folders) + size_of(&blobs);
+        run.done.names.sort();
         Ok(run.done)
     }
 }
@@ -235,14 +237,20 @@ impl Collection<'_> {
         Ok(blobs)
     }
 
+    /// What can be made again: layers as folders in any form, and cache mounts.
     fn folders(&self) -> anyhow::Result<BTreeMap<String, Item>> {
         let mut folders = BTreeMap::new();
-        for (name, path, found) in entries(&self.store.layers)? {
-            let mark = self.store.part("locks").join(&name);
-            let marked = absent_is_none(fs::metadata(&mark))?;
-            let used = marked.unwrap_or(found).modified()?;
-            let size = size_below(&path)?;
-            folders.insert(name, Item { used, path, mark, size });
+        for part in LAYERS.into_iter().chain([MOUNTS]) {
+            for (name, path, found) in entries(&self.store.part(part))? {
+                let mark = match part {
+                    MOUNTS => self.store.mark_of_cache_mount(&name),
+                    _ => self.store.part("locks").join(&name),
+                };
+                let marked = absent_is_none(fs::metadata(&mark))?;
+                let used = marked.unwrap_or(found).modified()?;
+                let size = size_below(&path)?;
+                folders.insert(format!("{part}/{name}"), Item { used, path, mark, size });
+            }
         }
         Ok(folders)
     }

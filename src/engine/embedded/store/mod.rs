@@ -8,8 +8,10 @@
 //! names/HEX             what names stand for; ids/HEX: the manifests of configurations
 //! origins/HEX           in which repositories of registries a blob is
 //! cache/HEX             what builds remember
+//! mounts/HEX            the folders of cache mounts
 //! scratch/NAME          what is being made; locked by who makes it
-//! locks/HEX             held while a layer is unpacked; its time says when the layer was used last
+//! locks/HEX             held while a layer is unpacked; its time says when the layer was used last. `locks/mount-HEX`
+//!                       the same of cache mounts
 //! ```
 //!
 //! Everything is made under another name and renamed when it is whole, so that nobody sees half of it, whoever is
@@ -42,6 +44,11 @@ use super::beneath;
 use super::layer::{Layer, Limits, Overlay, apply};
 use crate::model::Digest;
 
+/// Where layers are as folders: of root, of user namespaces, of those with one user.
+const LAYERS: [&str; 3] = ["layers", "layers-user", "layers-single"];
+/// Where cache mounts are.
+const MOUNTS: &str = "mounts";
+
 /// A folder of blobs, layers and names. Copies share it.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -71,31 +78,28 @@ impl Store {
         // Mounts and unpacked links need a path without links in it.
         let folder = fs::canonicalize(folder).with_context(in_context)?;
         let parts = ["blobs/sha256", "names", "ids", "origins", "cache", "scratch", "locks"];
-        for part in parts {
+        for part in parts.into_iter().chain(LAYERS).chain([MOUNTS]) {
             fs::create_dir_all(folder.join(part)).with_context(in_context)?;
         }
         scratch::sweep(&folder.join("scratch")).with_context(in_context)?;
         let unfinished = Scratch::new(&folder.join("scratch")).with_context(in_context)?;
         let since = usage::begin(unfinished.path()).with_context(in_context)?;
-        Self::with_layers(Arc::new(Inner { folder, unfinished, since }), overlay)
+        Ok(Self::with_layers(Arc::new(Inner { folder, unfinished, since }), overlay))
     }
 
     /// The same store with layers in another form.
-    ///
-    /// # Errors
-    /// When their folder can't be made.
-    pub fn in_form(&self, overlay: Overlay) -> anyhow::Result<Self> {
-        if overlay == self.overlay { Ok(self.clone()) } else { Self::with_layers(Arc::clone(&self.inner), overlay) }
+    pub fn in_form(&self, overlay: Overlay) -> Self {
+        if overlay == self.overlay { self.clone() } else { Self::with_layers(Arc::clone(&self.inner), overlay) }
     }
 
-    fn with_layers(inner: Arc<Inner>, overlay: Overlay) -> anyhow::Result<Self> {
+    fn with_layers(inner: Arc<Inner>, overlay: Overlay) -> Self {
+        let [of_root, of_users, of_one] = LAYERS;
         let layers = inner.folder.join(match overlay {
-            Overlay::Trusted => "layers",
-            Overlay::User if beneath::knows_one_user_only() => "layers-single",
-            Overlay::User => "layers-user",
+            Overlay::Trusted => of_root,
+            Overlay::User if beneath::knows_one_user_only() => of_one,
+            Overlay::User => of_users,
         });
-        fs::create_dir_all(&layers).with_context(|| format!("making `{}`", layers.display()))?;
-        Ok(Self { inner, overlay, layers })
+        Self { inner, overlay, layers }
     }
 
     /// The form of the layers.

@@ -1,0 +1,166 @@
+//! What `build --output` and `build --load` do: images as files, and into another engine.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Context as _;
+
+use super::build::Built;
+use super::whole_file::{self, Readers};
+use super::{Refusal, Settings, connect};
+use crate::docker;
+use crate::engine::AnyEngine;
+use crate::engine::embedded::EmbeddedEngine;
+use crate::engine::embedded::images::{self, Named};
+use crate::event::{Event, Sink};
+use crate::model::ImageName;
+use crate::ui::words;
+
+/// Where images are put besides the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Output {
+    /// A folder in the OCI image layout.
+    Oci(PathBuf),
+    /// A file as `docker save` writes it.
+    DockerArchive(PathBuf),
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':').filter(|(_, path)| !path.is_empty()) {
+            Some(("oci", folder)) => Ok(Self::Oci(folder.into())),
+            Some(("docker-archive", file)) => Ok(Self::DockerArchive(file.into())),
+            Some(_) | None => Err("expected `oci:DIR` or `docker-archive:FILE`".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Oci(folder) => write!(f, "oci:{}", folder.display()),
+            Self::DockerArchive(file) => write!(f, "docker-archive:{}", file.display()),
+        }
+    }
+}
+
+/// What `build` and `ci github build` are asked.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct ExportArgs {
+    /// Put the chosen images there too: `oci:DIR`, a folder in the OCI image layout, or `docker-archive:FILE`, as `docker
+    /// save` writes it (embedded engine). May be said several times.
+    #[arg(long, value_name = "KIND:PATH", value_delimiter = ',', env = "WINDLASS_OUTPUT")]
+    output: Vec<Output>,
+    /// Load the chosen images into the Docker or Podman that answers, where the embedded engine built them.
+    #[arg(long, env = "WINDLASS_LOAD", value_parser = clap::builder::BoolishValueParser::new())]
+    load: bool,
+}
+
+/// What can't be put anywhere is known before anything is built.
+pub(super) fn check(args: &ExportArgs, engine: &AnyEngine, settings: &Settings) -> anyhow::Result<()> {
+    for output in &args.output {
+        if !matches!(engine, AnyEngine::Embedded(_)) {
+            let message = format!("`--output {output}` needs the embedded engine");
+            return Err(Refusal::usage_with_hint(message, "add `--engine embedded`").into());
+        }
+        match output {
+            Output::Oci(folder) => images::check_layout(&settings.root.join(folder))
+                .map_err(|error| Refusal::usage(format!("`--output {output}`: {error:#}")))?,
+            Output::DockerArchive(file) => {
+                let file = settings.root.join(file);
+                let refuse = |why: &str| Refusal::usage(format!("`--output {output}`: {why}"));
+                if file.is_dir() {
+                    return Err(refuse("it is a folder").into());
+                }
+                if !file.parent().is_some_and(Path::is_dir) {
+                    return Err(refuse("its folder is not there").into());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts the chosen images where they are asked for, under the names that they have on the engine.
+pub(super) async fn export(
+    args: &ExportArgs,
+    built: &Built,
+    chosen: &BTreeSet<ImageName>,
+    engine: &AnyEngine,
+    settings: &Settings,
+    events: &dyn Sink,
+) -> anyhow::Result<()> {
+    // Images that another engine built are there already.
+    let AnyEngine::Embedded(engine) = engine else { return Ok(()) };
+    if args.output.is_empty() && !args.load {
+        return Ok(());
+    }
+    let images = named(built, chosen, engine, events).await?;
+    let what = words::images(images.len());
+    for output in &args.output {
+        match output {
+            Output::Oci(folder) => images::write_oci(engine.store(), &images, &settings.root.join(folder))?,
+            Output::DockerArchive(file) => {
+                let in_context = || format!("writing `{}`", file.display());
+                whole_file::write_with(&settings.root.join(file), Readers::All, |file| {
+                    let mut file = io::BufWriter::with_capacity(1 << 20, file);
+                    images::write_docker_archive(engine.store(), &images, &mut file)?;
+                    anyhow::Ok(file.flush()?)
+                })
+                .with_context(in_context)?;
+            }
+        }
+        events.send(Event::Note(format!("{what} written to {output}")));
+    }
+    if args.load {
+        let (address, other) = connect::docker(settings, connect::ANSWERS_WITHIN).await?;
+        let store = engine.store().clone();
+        let archive =
+            docker::body(move |out| images::write_docker_archive(&store, &images, out).map_err(io::Error::other));
+        docker::load(&other, archive).await.with_context(|| format!("loading images into {address}"))?;
+        events.send(Event::Note(format!("{what} loaded into {address}")));
+    }
+    Ok(())
+}
+
+/// The images, pulled where only the registry has them.
+async fn named(
+    built: &Built,
+    chosen: &BTreeSet<ImageName>,
+    engine: &EmbeddedEngine,
+    events: &dyn Sink,
+) -> anyhow::Result<Vec<Named>> {
+    use crate::engine::Engine as _;
+    let mut named = Vec::new();
+    for image in built.plan.images.iter().map(|planned| &planned.image).filter(|image| chosen.contains(&image.name)) {
+        let made = built.report.made.get(&image.name).context("an image of a green build was not made")?;
+        if !made.local {
+            engine.pull(&image.content, events).await?;
+        }
+        // With `--no-promote` its channel names what was promoted before.
+        let is_latest = engine.find(&image.latest_reference()).await?.is_some_and(|latest| latest.id == made.id);
+        let name = if is_latest { image.latest_reference() } else { image.content.clone() };
+        named.push(Named { image: engine.image_of(&made.id)?, name: Some(name) });
+    }
+    Ok(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_a_kind_and_a_path() {
+        for text in ["oci:out", "docker-archive:a:b.tar"] {
+            assert_eq!(text.parse::<Output>().unwrap().to_string(), text);
+        }
+        for text in ["out", "oci:", "tar:out", "oci"] {
+            assert!(text.parse::<Output>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What is done with images that were built without a daemon: put into files and another engine, built once more and
+//! compared, removed.
+
+use std::process::Command;
+
+use expect_test::expect;
+
+use crate::parts;
+use crate::project::{Project, Said, docker};
+
+/// An image `base` of busybox, and one made from it by a command.
+fn project(name: &'static str, command: &str) -> Project {
+    let project = Project::with_base(name);
+    let from = format!("FROM {}/base\nRUN {command}\n", project.registry());
+    project.write("app/Dockerfile", &from);
+    project
+}
+
+fn embedded(project: &Project, args: &[&str]) -> Said {
+    let store = project.state().join("store");
+    let mut command = project.command(args);
+    command.args(["--engine", "embedded", "--quiet", "--offline", "--store"]).arg(store);
+    crate::project::said(&command.output().unwrap())
+}
+
+fn ok(project: &Project, args: &[&str]) -> String {
+    let said = embedded(project, args);
+    assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.stdout, said.stderr);
+    said.stdout
+}
+
+fn skopeo(args: &[&str]) -> String {
+    let output = Command::new("skopeo").arg("--insecure-policy").args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn images_are_put_where_they_are_asked_for() {
+    let project = project("embeddedout", "echo there >/said");
+    let folder = project.state();
+    let layout = format!("oci:{}", folder.join("layout").display());
+    let archive = format!("docker-archive:{}", folder.join("images.tar").display());
+    ok(
+        &project,
+        &["build", "app", "--output", &layout, "--output", &archive, "--load", "--host", &parts::docker_host()],
+    );
+    // The chosen one alone, whatever it is made from.
+    let name = format!("{}/app:latest", project.registry());
+    let inspected =
+        |image: &str| -> serde_json::Value { serde_json::from_str(&skopeo(&["inspect", "--config", image])).unwrap() };
+    let of_layout = inspected(&format!("{layout}:{name}"));
+    assert_eq!(of_layout, inspected(&format!("{archive}:{name}")));
+    assert_eq!(docker(&["run", "--rm", &name, "cat", "/said"]), "there");
+    let id = docker(&["image", "inspect", "--format", "{{.Id}}", &name]);
+    project.remove_images();
+    docker(&["load", "--input", folder.join("images.tar").to_str().unwrap()]);
+    assert_eq!(docker(&["image", "inspect", "--format", "{{.Id}}", &name]), id);
+    project.remove_images();
+    let index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("layout/index.json")).unwrap()).unwrap();
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 1, "{index}");
+    // Nothing is built, and the same comes out.
+    let before = std::fs::read(folder.join("images.tar")).unwrap();
+    ok(&project, &["build", "app", "--output", &layout, "--output", &archive]);
+    assert_eq!(std::fs::read(folder.join("images.tar")).unwrap(), before);
+}
+
+#[test]
+fn an_output_that_can_not_be_is_refused_before_anything_is_built() {
+    let project = project("embeddednot", "false");
+    let refused = |args: &[&str]| {
+        let said = embedded(&project, args);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        said.stderr.replace(&project.path("").display().to_string(), "DIR/")
+    };
+    let texts = [
+        refused(&["build", "--output", "oci:."]),
+        refused(&["build", "--output", "docker-archive:none/images.tar"]),
+        refused(&["build", "--output", "docker-archive:app"]),
+    ];
+    expect![[r#"
+        error: `--output oci:.`: `DIR/.` holds something, and no OCI layout
+        error: `--output docker-archive:none/images.tar`: its folder is not there
+        error: `--output docker-archive:app`: it is a folder
+    "#]]
+    .assert_eq(&texts.concat());
+    let said = project.run(&["build", "--quiet", "--offline", "--output", "oci:out"]);
+    assert_eq!(said.code, Some(2));
+    expect![[r#"
+        error: `--output oci:out` needs the embedded engine
+        hint: add `--engine embedded`
+    "#]]
+    .assert_eq(&said.stderr);
+}
+
+#[test]
+fn what_comes_out_the_same_is_told_from_what_does_not() {
+    let random = "head -c 8 /dev/urandom >/random; mkdir /var; touch /var/$(head -c 4 /dev/urandom | od -A n -t x4)";
+    let project = project("embeddedagain", &random.replace("-t x4", "-t x4 | tr -d ' '"));
+    ok(&project, &["build"]);
+    expect![[r#"
+        base  same
+
+        1 image came out the same
+    "#]]
+    .assert_eq(&ok(&project, &["verify", "base"]));
+    let said = embedded(&project, &["verify"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    // The random names, which are eight digits long.
+    let shown = |line: &str| match line.split_once(" var/") {
+        Some((start, name)) if name.len() == 8 => format!("{} var/NAME", start.trim_end()),
+        _ => line.to_owned(),
+    };
+    let mut lines: Vec<String> = said.stdout.lines().skip(1).map(shown).collect();
+    // Which of the two names comes first is up to chance.
+    lines[3..5].sort_unstable();
+    expect![[r#"
+        app   differs
+          layer 3, RUN head -c 8 /dev/urandom >/random; mkdir /var; touch /var/$(head -c 4 /dev/urandom | od -A n -t x4 | tr -d ' ')
+            changed  random (content)
+            added var/NAME
+            removed var/NAME
+
+        1 of 2 images differ"#]]
+    .assert_eq(&lines.join("\n"));
+    project.write("app/Dockerfile", &format!("FROM {}/base\n", project.registry()));
+    let said = embedded(&project, &["verify", "app"]);
+    assert_eq!(said.code, Some(2));
+    expect![[r#"
+        error: there is no image `app` of these sources to compare with
+        hint: `windlass build` it first, or go to the commit that it was built from
+    "#]]
+    .assert_eq(&said.stderr);
+}
+
+#[test]
+fn the_store_is_bounded_and_what_went_is_built_again() {
+    let project = project("embeddedgc", "echo there >/said");
+    ok(&project, &["build"]);
+    let digests = |project: &Project| ok(project, &["build", "--format", "json"]);
+    let before = digests(&project);
+    assert!(ok(&project, &["gc"]).starts_with("removed 0 B, kept "));
+    let said = ok(&project, &["gc", "--unused-for", "0s", "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["kept"], 0, "{said}");
+    assert!(said["removed"].as_u64() > Some(1_000_000), "{said}");
+    let name = format!("{}/app:latest", project.registry());
+    assert!(said["untagged"].as_array().unwrap().contains(&name.into()), "{said}");
+    assert_eq!(digests(&project).replace("built", "unchanged"), before.replace("built", "unchanged"));
+    let said = embedded(&project, &["gc", "--max-size", "some"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+}
+
+#[test]
+fn what_the_embedded_engine_can_not_do_is_said() {
+    let project = project("embeddedcan", "true");
+    project.write("other/Dockerfile", "FROM nowhere.example/thing\n");
+    let said = embedded(&project, &["build", "other"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let (_, error) = said.stderr.split_once("error: ").unwrap();
+    expect![[r#"
+        `other` failed: `nowhere.example/thing` is not in the store, and no registry may be asked
+          --> other/Dockerfile
+    "#]]
+    .assert_eq(error);
+    project.write("deploy.json", r#"{"version": 1, "project": "x", "serial": 1, "images": {}, "containers": {}}"#);
+    for args in [&["apply", "deploy.json"][..], &["status"], &["rollback"]] {
+        let said = embedded(&project, args);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.stderr.starts_with("error: the embedded engine builds and tests, and runs no containers\n"));
+    }
+}
