@@ -9,6 +9,7 @@ mod apply_world;
 mod bad_input;
 mod bad_input_chosen;
 mod bad_input_files;
+mod bad_manifests;
 mod config;
 mod config_cli;
 mod dockerfile;
