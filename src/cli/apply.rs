@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
 use super::policy::PolicyArgs;
 use super::watch::{self, WatchArgs};
-use super::{Exit, Refusal, Settings};
+use super::{Exit, Refusal, Settings, dockerup};
 use crate::apply::undo::{self, Outcome};
 use crate::apply::{Emptying, History};
 use crate::manifest::Manifest;
+use crate::model::ProjectName;
 
 /// What `windlass apply` is asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -16,6 +17,12 @@ pub(super) struct ApplyArgs {
     /// The deploy manifest; `-` reads it from standard input.
     #[arg(value_name = "MANIFEST", default_value = "deploy.json", env = "WINDLASS_MANIFEST")]
     manifest: PathBuf,
+    /// Take the containers from dockerup's files instead: `dockerup.conf` and `containers.d` in this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "manifest")]
+    dockerup: Option<PathBuf>,
+    /// The project that dockerup's containers become.
+    #[arg(long, value_name = "NAME", requires = "dockerup", default_value = "dockerup")]
+    project: ProjectName,
     /// Tell what would be done, and do nothing.
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -46,22 +53,33 @@ pub(super) struct ApplyArgs {
 
 /// Brings the host to a manifest, once or again and again.
 pub(super) fn run(args: &ApplyArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    if !args.watch.watch {
-        return once(args, &deploy::read_manifest(&args.manifest, settings)?, settings);
+    let said = args.dockerup.as_ref().map(|folder| dockerup::said(folder, settings)).transpose()?.unwrap_or_default();
+    let settings = &match said.remote {
+        Some(address) if !settings.host_is_named => Settings { hosts: vec![address], ..settings.clone() },
+        _ => settings.clone(),
+    };
+    if !args.watch.watch && (!said.server || args.dry_run) {
+        return once(args, &read(args, settings)?, settings);
     }
-    if args.manifest == Path::new("-") {
+    if args.dockerup.is_none() && args.manifest == Path::new("-") {
         return Err(Refusal::usage("standard input can't be read again: `--watch` needs a file").into());
     }
     let (args_of_all, settings_of_all) = (args.clone(), settings.clone());
-    watch::run(&args.watch, args.host, settings, move || {
-        match deploy::read_manifest(&args_of_all.manifest, &settings_of_all) {
-            Ok(manifest) => {
-                let outcome = once(&args_of_all, &manifest, &settings_of_all);
-                (Some(manifest.project), outcome)
-            }
-            Err(error) => (None, Err(error)),
+    let interval = said.interval;
+    watch::run(&args.watch, interval, args.host, settings, move || match read(&args_of_all, &settings_of_all) {
+        Ok(manifest) => {
+            let outcome = once(&args_of_all, &manifest, &settings_of_all);
+            (Some(manifest.project), outcome)
         }
+        Err(error) => (None, Err(error)),
     })
+}
+
+/// What is wanted, wherever it is written.
+fn read(args: &ApplyArgs, settings: &Settings) -> anyhow::Result<Manifest> {
+    let Some(folder) = &args.dockerup else { return deploy::read_manifest(&args.manifest, settings) };
+    let (settings, state) = deploy::host(&args.state, args.host, settings)?;
+    dockerup::manifest(folder, &args.project, &state, &settings)
 }
 
 fn once(args: &ApplyArgs, manifest: &Manifest, settings: &Settings) -> anyhow::Result<Exit> {
@@ -69,6 +87,9 @@ fn once(args: &ApplyArgs, manifest: &Manifest, settings: &Settings) -> anyhow::R
     let history = History::new(state, &manifest.project);
     if (args.skip_bad || args.watch.watch) && history.last_outcome(manifest)?.is_some_and(Outcome::is_bad) {
         return keep(args, settings, state, manifest.serial, &history);
+    }
+    if args.dockerup.is_some() && !args.dry_run {
+        dockerup::make_log_folders(manifest)?;
     }
     let exit_code = if args.exit_code { ExitCode::Changes } else { ExitCode::Success };
     let deployment = Deployment {

@@ -10,6 +10,7 @@ mod connect;
 mod container_files;
 mod containers;
 mod deploy;
+mod dockerup;
 mod doctor;
 mod environment;
 mod exit;
@@ -89,6 +90,8 @@ enum Command {
     Build(build::BuildArgs),
     /// Make this host run what a deploy manifest says.
     Apply(apply::ApplyArgs),
+    /// Print what another tool's files say, as a windlass.yaml.
+    Import(dockerup::ImportArgs),
     /// Go back to a manifest that this host ran before.
     Rollback(rollback::RollbackArgs),
     /// Show what is wanted on this host against what runs.
@@ -162,6 +165,7 @@ fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<Exit> {
         Command::Lock(args) => lock::run(&args, settings),
         Command::Graph(args) => graph::run(&args, settings),
         Command::Apply(args) => apply::run(&args, settings),
+        Command::Import(args) => dockerup::import(&args, settings),
         Command::Rollback(args) => rollback::run(&args, settings),
         Command::Status(args) => status::run(&args, settings),
         Command::History(args) => history::run(&args, settings),

@@ -16,10 +16,13 @@ pub(super) struct WatchArgs {
     /// network. SIGHUP makes it look at once, SIGTERM and Ctrl-C end it.
     #[arg(long, conflicts_with_all = ["dry_run", "allow_older"])]
     pub(super) watch: bool,
-    /// How long is waited from one look to the next, up to a tenth more or less.
-    #[arg(long, value_name = "TIME", default_value = "60s", env = "WINDLASS_INTERVAL", value_parser = parse_duration)]
-    interval: Duration,
+    /// How long is waited from one look to the next, up to a tenth more or less [default: 60s].
+    #[arg(long, value_name = "TIME", env = "WINDLASS_INTERVAL", value_parser = parse_duration)]
+    interval: Option<Duration>,
 }
+
+/// How long is waited from one look to the next where nothing is said.
+const INTERVAL: Duration = Duration::from_secs(60);
 
 /// What is waited for after something happened, so that what happens together is one thing. Arbitrary.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -27,9 +30,10 @@ const TOGETHER: Duration = Duration::from_millis(200);
 /// How long is waited at most after something went wrong. Arbitrary; what is known to be bad is not tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// Does it again and again until somebody wants it to stop. What goes wrong is told once, until something else does.
+/// Does it again and again until somebody wants it to stop; every `interval` where the command line says nothing. What goes wrong is told once, until something else does.
 pub(super) fn run(
     args: &WatchArgs,
+    interval: Option<Duration>,
     host: HostArgs,
     settings: &Settings,
     once: impl Fn() -> (Option<ProjectName>, anyhow::Result<Exit>) + Clone + Send + 'static,
@@ -58,7 +62,8 @@ pub(super) fn run(
             }
             // What is wrong already would wake it without end; what was in the way may be gone soon.
             let project = project.filter(|_| went_well);
-            let interval = if went_well { args.interval } else { args.interval.min(AGAIN) };
+            let interval = args.interval.or(interval).unwrap_or(INTERVAL);
+            let interval = if went_well { interval } else { interval.min(AGAIN) };
             // Each arm only waits.
             tokio::select! {
                 biased;

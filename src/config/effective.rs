@@ -150,6 +150,16 @@ fn command(test: &CommandTest) -> Node {
     map(keys)
 }
 
+/// A windlass.yaml that has a project's name and these containers, and nothing else.
+pub fn deploy_text(project: &str, entries: &BTreeMap<String, ContainerEntry>) -> String {
+    let keys = [
+        entry("version", number(VERSION)),
+        entry("project", text(project)),
+        entry("deploy", map([entry("containers", named(entries, container))])),
+    ];
+    map(keys).to_yaml()
+}
+
 fn containers(deploy: &Deploy) -> Node {
     let mut keys = Vec::new();
     unless_empty(&mut keys, "containers", named(deploy.entries(), container));

@@ -16,7 +16,7 @@ mod value;
 pub mod yaml;
 
 pub use deploy::Deploy;
-pub use effective::effective;
+pub use effective::{deploy_text, effective};
 pub use file::parse;
 pub use git::GitSource;
 pub use lock::{LOCK_VERSION, Lock, LockedBase};

@@ -55,7 +55,7 @@ pub(super) struct ImageEntry {
 }
 
 /// A container as it is written in a deploy manifest and below `deploy.containers` of windlass.yaml.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerEntry {
     /// The name of an image of the project, or a reference to one from elsewhere (in a manifest with its digest).

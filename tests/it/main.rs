@@ -18,6 +18,7 @@ mod dockerfile_pin;
 mod dockerfile_properties;
 mod dockerfile_size;
 mod dockerfile_testdata;
+mod dockerup;
 mod embedded_hostile;
 mod embedded_layers;
 mod embedded_store;

@@ -3,6 +3,7 @@
 
 mod availability;
 mod bad_news;
+mod dockerup;
 mod faults;
 mod keys;
 mod lab;
