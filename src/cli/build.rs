@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::bases::{Bases, Settled};
+use super::caches::CacheArgs;
 use super::connect::Allowed;
 use super::deploy::StateArgs;
 use super::export::ExportArgs;
@@ -12,7 +13,7 @@ use super::last_build::{self, LastBuild};
 use super::project::{self, Project};
 use super::secrets::Masked;
 use super::{
-    Exit, Refusal, Settings, bases, block_on, connect, containers, export, interrupted, lookups, manifest_file,
+    Exit, Refusal, Settings, bases, block_on, caches, connect, containers, export, interrupted, lookups, manifest_file,
     secrets, until_interrupted,
 };
 use crate::diag::Diagnostic;
@@ -52,6 +53,8 @@ pub(super) struct BuildArgs {
     pub(super) manifest: Option<PathBuf>,
     #[command(flatten)]
     pub(super) export: ExportArgs,
+    #[command(flatten)]
+    pub(super) caches: CacheArgs,
     /// The manifest's serial [default: the CI's run number, else one more than the former manifest's].
     #[arg(long, value_name = "N", env = "WINDLASS_SERIAL")]
     pub(super) serial: Option<u64>,
@@ -142,6 +145,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     let chosen = &resolved.chosen.clone();
     let run = async |engine: &AnyEngine| {
         export::check(&args.export, engine, settings)?;
+        caches::read(&args.caches, engine, settings, &*reporter).await?;
         let registry = lookups::registry(settings, &reporter)?;
         let Settled { resolved, containers: digests } =
             bases::settle(resolved, &run_by, lock.as_ref(), Some(engine), registry.as_ref()).await?;
@@ -171,6 +175,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
             events: &Masked::new(&*reporter, &secrets),
         };
         let report = pipeline::drive(&run).await;
+        caches::write(&args.caches, engine, settings, &*reporter).await?;
         let mut built = Built { plan, report, record: Record::default(), manifest: None };
         if built.report.all_green() {
             export::export(&args.export, &built, chosen, engine, settings, &*reporter).await?;

@@ -7,6 +7,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Subcommand, ValueEnum};
 
 use super::build::{self, BuildArgs, Built, Format};
+use super::caches::CacheArgs;
 use super::deploy::StateArgs;
 use super::export::ExportArgs;
 use super::jobs;
@@ -53,6 +54,8 @@ struct GithubArgs {
     allow_insecure: bool,
     #[command(flatten)]
     export: ExportArgs,
+    #[command(flatten)]
+    caches: CacheArgs,
     /// Pack the images of the output `matrix` into at most so many jobs that run at once.
     #[arg(long, value_name = "N", env = "WINDLASS_SHARDS")]
     shards: Option<NonZeroUsize>,
@@ -119,6 +122,7 @@ fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settin
         no_promote,
         allow_insecure,
         export,
+        caches,
         shards: _,
         state,
         manifest,
@@ -132,6 +136,7 @@ fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settin
         no_cache: false,
         allow_insecure: *allow_insecure,
         export: export.clone(),
+        caches: caches.clone(),
         manifest: manifest.clone(),
         serial: None,
         format: Format::Text,

@@ -3,6 +3,7 @@
 mod apply;
 mod bases;
 mod build;
+mod caches;
 mod ci;
 mod completions;
 mod config;

@@ -171,3 +171,73 @@ fn what_the_embedded_engine_can_not_do_is_said() {
         assert!(said.stderr.starts_with("error: the embedded engine builds and tests, and runs no containers\n"));
     }
 }
+
+/// Builds with a store of its own, as on another machine, and tells the ids of the images with what was said.
+fn built_on(machine: &str, project: &Project, args: &[&str]) -> (String, String) {
+    let store = project.state().join(machine);
+    let mut command = project.command(&["build", "--format", "json", "--engine", "embedded", "--store"]);
+    command.arg(store).arg("--state-dir").arg(project.state().join(format!("{machine}-state"))).args(args);
+    let said = crate::project::said(&command.output().unwrap());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let ids: Vec<String> = json["images"].as_array().unwrap().iter().map(|image| image["id"].to_string()).collect();
+    assert_eq!(ids.len(), 2, "{json}");
+    (ids.concat(), said.stderr)
+}
+
+const RANDOM: &str = "head -c 8 /dev/urandom >/random";
+
+#[test]
+fn a_cache_carries_steps_from_one_machine_to_another() {
+    let project = project("embeddedcache", RANDOM);
+    let folder = format!("dir:{}", project.state().join("cache").display());
+    let name = format!("registry:{}/cache:main", project.registry());
+    let (first, said) = built_on("one", &project, &["--cache-from", &name, "--cache-to", &format!("{folder},{name}")]);
+    assert!(said.contains(&format!("the cache `{name}` is not there yet")), "{said}");
+    assert!(said.contains(&format!("the cache `{name}` has 3 steps")), "{said}");
+    assert_eq!(built_on("two", &project, &["--cache-from", &folder]).0, first);
+    let (again, said) = built_on("three", &project, &["--cache-from", &name, "--cache-to", &folder]);
+    assert_eq!(again, first);
+    assert!(said.contains("/random (cached)"), "{said}");
+    assert_ne!(built_on("four", &project, &[]).0, first);
+    assert_ne!(built_on("five", &project, &["--cache-from", &name, "--no-cache"]).0, first);
+    // What nobody used this time stays for another.
+    project.write("app/Dockerfile", &format!("FROM {}/base\nRUN {RANDOM}; true\n", project.registry()));
+    let (_, said) = built_on("six", &project, &["--cache-to", &name]);
+    assert!(said.contains(&format!("the cache `{name}` has 4 steps")), "{said}");
+    project.write("app/Dockerfile", &format!("FROM {}/base\nRUN {RANDOM}\n", project.registry()));
+    let base = |ids: &str| ids[..ids.len() / 2].to_owned();
+    let (again, _) = built_on("seven", &project, &["--cache-from", &name]);
+    assert_eq!(base(&again), base(&first));
+    assert_eq!(again, first);
+}
+
+#[test]
+fn a_cache_that_is_of_no_use_stops_no_build() {
+    let project = project("embeddednouse", RANDOM);
+    let cache = project.state().join("cache");
+    let folder = format!("dir:{}", cache.display());
+    let (first, _) = built_on("one", &project, &["--cache-to", &folder, "--push"]);
+    let image = format!("registry:{}/app:latest", project.registry());
+    let (_, said) = built_on("two", &project, &["--force", "--cache-from", &image, "--cache-from", "dir:app"]);
+    assert!(said.contains(&format!("a cache is not used: reading the cache `{image}`: it is an image, and no cache")));
+    assert!(said.contains("app` holds something, and no OCI layout"), "{said}");
+    for entry in std::fs::read_dir(cache.join("blobs/sha256")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        if bytes[0] != b'{' {
+            bytes[20] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    let (again, said) = built_on("three", &project, &["--force", "--cache-from", &folder]);
+    assert_ne!(again, first);
+    assert!(said.contains("a layer of the cache is of no use: the blob `sha256:"), "{said}");
+    let said = project.run(&["build", "--offline", "--quiet", "--cache-to", "dir:cache"]);
+    assert_eq!(said.code, Some(2));
+    expect![[r#"
+        error: the cache `dir:cache` needs the embedded engine
+        hint: add `--engine embedded`
+    "#]]
+    .assert_eq(&said.stderr);
+}

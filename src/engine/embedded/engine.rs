@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::build::{self, Busy, Fault, Job, Tools};
+use super::carried::{CachePlace, Carried};
 use super::images::{self, Image};
 use super::layer::Overlay;
 use super::sandbox::{Sandbox, Stop, knows_all_users};
@@ -61,6 +62,7 @@ pub struct EmbeddedEngine {
     /// Found out when something is to be run: a look at names costs nothing of that.
     sandbox: OnceLock<anyhow::Result<Sandbox>>,
     busy: Busy,
+    carried: Arc<Carried>,
     /// The threads that build.
     running: Mutex<Vec<(Stop, JoinHandle<()>)>>,
 }
@@ -80,6 +82,7 @@ impl EmbeddedEngine {
             program,
             sandbox: OnceLock::new(),
             busy: Busy::default(),
+            carried: Arc::default(),
             running: Mutex::default(),
         })
     }
@@ -87,6 +90,23 @@ impl EmbeddedEngine {
     /// Where its images are.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Has builds use what the steps in a cache came to, after what earlier builds here did; tells whether there is one.
+    ///
+    /// # Errors
+    /// When it can't be read, or is something else.
+    pub async fn read_cache(&self, place: &CachePlace) -> anyhow::Result<bool> {
+        self.carried.read(&self.registry, &self.store, place).await
+    }
+
+    /// Puts what the steps of this engine's builds came to into a cache; what is there stays as long as builds that write
+    /// it have a use for it. Tells how many steps it has then.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub async fn write_cache(&self, place: &CachePlace) -> anyhow::Result<usize> {
+        self.carried.write(&self.registry, &self.store, place).await
     }
 
     /// The image with an id.
@@ -197,6 +217,7 @@ impl EmbeddedEngine {
             events: sender,
             allow_insecure: self.allow_insecure,
             busy: Arc::clone(&self.busy),
+            carried: Arc::clone(&self.carried),
         };
         let thread = std::thread::Builder::new().name(name.to_owned());
         let thread = thread.spawn(move || {

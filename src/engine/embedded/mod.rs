@@ -3,6 +3,7 @@
 pub mod beneath;
 mod build;
 mod canvas;
+mod carried;
 mod compare;
 mod engine;
 pub mod images;
@@ -14,5 +15,6 @@ pub mod store;
 mod test;
 mod view;
 
+pub use carried::CachePlace;
 pub use compare::{Change, Difference, compare};
 pub use engine::{EmbeddedEngine, Options, open_store};

@@ -28,6 +28,7 @@ use tokio::sync::mpsc::Sender;
 pub(super) use self::fault::Fault;
 use self::key::Key;
 use self::stage::{Done, Place, State};
+use super::carried::Carried;
 use super::images::{self, Image};
 use super::layer::{self, Layer};
 use super::sandbox::{Sandbox, Stop};
@@ -72,6 +73,7 @@ pub(super) struct Tools {
     pub(super) allow_insecure: bool,
     /// The instructions that are being carried out, each by one at a time: who comes second finds it done.
     pub(super) busy: Busy,
+    pub(super) carried: Arc<Carried>,
 }
 
 impl Tools {
@@ -236,6 +238,7 @@ impl Work<'_> {
         if !self.job.no_cache
             && let Some(layer) = self.remembered(key).map_err(Fault::Machine)?
         {
+            self.carried.meet(*key, layer.clone());
             self.tell(place, true);
             return Ok(layer);
         }
@@ -243,11 +246,29 @@ impl Work<'_> {
         let layer = work()?;
         let value = serde_json::to_vec(&layer).map_err(|error| Fault::Machine(error.into()))?;
         self.store.remember(key, &value).map_err(Fault::Machine)?;
+        self.carried.meet(*key, layer.clone());
         Ok(layer)
     }
 
-    /// What an instruction came to, where that is known and its layer is still there.
+    /// What an instruction came to, where that is known and its layer is there: here, else in a cache from elsewhere.
     fn remembered(&self, key: &Digest) -> anyhow::Result<Option<Option<Layer>>> {
+        if let Some(known) = self.remembered_here(key)? {
+            return Ok(Some(known));
+        }
+        let Some((layer, at)) = self.carried.find(key) else { return Ok(None) };
+        if let Some(layer) = &layer {
+            let fetched = self.runtime.block_on(images::fetch_layer(&self.registry, &self.store, &at, layer));
+            if let Err(error) = fetched {
+                // The step can be done all the same.
+                self.send(Event::Warning(format!("a layer of the cache is of no use: {error:#}")));
+                return Ok(None);
+            }
+        }
+        self.store.remember(key, &serde_json::to_vec(&layer)?)?;
+        Ok(Some(layer))
+    }
+
+    fn remembered_here(&self, key: &Digest) -> anyhow::Result<Option<Option<Layer>>> {
         let Some(value) = self.store.cached(key)? else { return Ok(None) };
         // What another version wrote is not understood, and made anew.
         let Ok(layer) = serde_json::from_slice::<Option<Layer>>(&value) else { return Ok(None) };

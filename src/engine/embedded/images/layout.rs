@@ -12,13 +12,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::layer::{Layer, MediaType, Uncompressed, header_of_file};
 use super::super::store::Store;
-use super::manifest::{Descriptor, Manifest};
+use super::manifest::{Descriptor, MANIFEST, Manifest};
 use super::{Image, load};
 use crate::model::{Digest, ImageDigest, Platform, Reference};
 use crate::registry;
 
 const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
-const INDEX_FILE: &str = "index.json";
+pub(super) const INDEX_FILE: &str = "index.json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The annotation of an entry's name (OCI image layout specification, "index.json file").
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -97,12 +97,7 @@ pub fn write_oci(store: &Store, images: &[Named], folder: &Path) -> anyhow::Resu
             .with_context(|| format!("`{}` is no index", index_file.display()))?
     };
     for (digest, size) in blobs_of(store, images)? {
-        let path = blobs.join(digest.hex());
-        if !fs::metadata(&path).is_ok_and(|there| there.len() == size) {
-            let unfinished = blobs.join(format!(".{}", digest.hex()));
-            fs::copy(store.blob_path(&digest), &unfinished).with_context(in_context)?;
-            fs::rename(unfinished, path).with_context(in_context)?;
-        }
+        put_blob(store, folder, &digest, size).with_context(in_context)?;
     }
     for named in images {
         let name = named.name.as_ref().map(written_out);
@@ -113,10 +108,40 @@ pub fn write_oci(store: &Store, images: &[Named], folder: &Path) -> anyhow::Resu
         index.manifests.retain(|entry| !is_same(entry));
         index.manifests.push(entry_of(store, named)?);
     }
-    fs::write(folder.join("oci-layout"), LAYOUT).with_context(in_context)?;
+    save_index(folder, &index).with_context(in_context)
+}
+
+/// Copies a blob of the store into a layout that does not have it yet.
+pub(super) fn put_blob(store: &Store, folder: &Path, digest: &Digest, size: u64) -> anyhow::Result<()> {
+    let path = folder.join(blob_name(digest));
+    if !fs::metadata(&path).is_ok_and(|there| there.len() == size) {
+        let unfinished = path.with_file_name(format!(".{}", digest.hex()));
+        fs::copy(store.blob_path(digest), &unfinished)?;
+        fs::rename(unfinished, path)?;
+    }
+    Ok(())
+}
+
+/// Makes a manifest without a name the only one of a layout.
+pub(super) fn write_index(folder: &Path, manifest: Digest, size: usize) -> anyhow::Result<()> {
+    let entry = serde_json::json!({ "mediaType": MANIFEST, "digest": manifest.to_string(), "size": size });
+    let index = Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests: vec![entry] };
+    save_index(folder, &index)
+}
+
+fn save_index(folder: &Path, index: &Index) -> anyhow::Result<()> {
+    fs::write(folder.join("oci-layout"), LAYOUT)?;
     let unfinished = folder.join(".index.json");
-    fs::write(&unfinished, serde_json::to_vec(&index)?).with_context(in_context)?;
-    fs::rename(unfinished, index_file).with_context(in_context)
+    fs::write(&unfinished, serde_json::to_vec(index)?)?;
+    Ok(fs::rename(unfinished, folder.join(INDEX_FILE))?)
+}
+
+/// The manifest of a layout that has only one.
+pub(super) fn only_manifest(folder: &Path) -> anyhow::Result<Digest> {
+    match entries_of(&read_at_most(&folder.join(INDEX_FILE))?)?.as_slice() {
+        [entry] => Ok(*entry.digest.parse::<ImageDigest>()?.digest()),
+        entries => bail!("it has {} images", entries.len()),
+    }
 }
 
 /// Writes images as an archive that `docker load` reads (20.10 and later), `podman load`, and whoever reads an OCI
@@ -183,7 +208,7 @@ fn put_file(to: &mut dyn Write, name: &str, size: u64, from: &mut dyn Read) -> a
     Ok(to.write_all(&[0; 512][..usize::try_from(padding).expect("it is less than 512")])?)
 }
 
-fn blob_name(digest: &Digest) -> String {
+pub(super) fn blob_name(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
@@ -276,11 +301,11 @@ pub fn load_oci(store: &Store, folder: &Path, chosen: Chosen<'_>, platform: &Pla
 
 /// Copies an image, or that of an index for the platform, and tells the digest of its manifest.
 fn take(store: &Store, folder: &Path, digest: ImageDigest, platform: &Platform) -> anyhow::Result<ImageDigest> {
-    let bytes = read_blob(folder, &digest)?;
+    let bytes = read_blob(folder, digest.digest())?;
     let Ok(manifest) = Manifest::read(&bytes) else {
         let entries = entries_of(&bytes)?;
         let inner = choose(entries.iter(), platform)?.with_context(|| format!("it has no image for {platform}"))?;
-        let bytes = read_blob(folder, &inner)?;
+        let bytes = read_blob(folder, inner.digest())?;
         return take_image(store, folder, inner, &bytes, &Manifest::read(&bytes)?);
     };
     take_image(store, folder, digest, &bytes, &manifest)
@@ -294,21 +319,26 @@ fn take_image(
     manifest: &Manifest,
 ) -> anyhow::Result<ImageDigest> {
     for Descriptor { digest, size, .. } in manifest.layers.iter().chain([&manifest.config]) {
-        if store.has(digest, *size)? {
-            continue;
-        }
-        let mut from = File::open(folder.join(blob_name(digest))).with_context(|| format!("the blob `{digest}`"))?;
-        let mut blob = store.new_blob()?;
-        let mut hashed = Hashed { to: blob.file(), hash: Sha256::new() };
-        io::copy(&mut Read::by_ref(&mut from).take(size.saturating_add(1)), &mut hashed)?;
-        if Digest::from_bytes(hashed.hash.finalize().into()) != *digest {
-            bail!("the blob `{digest}` is not what its name says");
-        }
-        store.keep_blob(blob, digest)?;
+        take_blob(store, folder, digest, *size)?;
     }
     store.put_blob(bytes)?;
     store.set_id(&crate::model::ImageId::new(manifest.config.digest), digest)?;
     Ok(digest)
+}
+
+/// Copies a blob of a layout into the store, where it is not there yet.
+pub(super) fn take_blob(store: &Store, folder: &Path, digest: &Digest, size: u64) -> anyhow::Result<()> {
+    if store.has(digest, size)? {
+        return Ok(());
+    }
+    let mut from = File::open(folder.join(blob_name(digest))).with_context(|| format!("the blob `{digest}`"))?;
+    let mut blob = store.new_blob()?;
+    let mut hashed = Hashed { to: blob.file(), hash: Sha256::new() };
+    io::copy(&mut Read::by_ref(&mut from).take(size.saturating_add(1)), &mut hashed)?;
+    if Digest::from_bytes(hashed.hash.finalize().into()) != *digest {
+        bail!("the blob `{digest}` is not what its name says");
+    }
+    store.keep_blob(blob, digest)
 }
 
 struct Hashed<'a> {
@@ -346,10 +376,9 @@ fn choose<'a>(entries: impl Iterator<Item = &'a Entry>, platform: &Platform) -> 
     Ok(registry::choose(&platforms, platform))
 }
 
-fn read_blob(folder: &Path, digest: &ImageDigest) -> anyhow::Result<Vec<u8>> {
-    let bytes =
-        read_at_most(&folder.join(blob_name(digest.digest()))).with_context(|| format!("the blob `{digest}`"))?;
-    if Sha256::digest(&bytes).as_slice() != digest.digest().as_bytes() {
+pub(super) fn read_blob(folder: &Path, digest: &Digest) -> anyhow::Result<Vec<u8>> {
+    let bytes = read_at_most(&folder.join(blob_name(digest))).with_context(|| format!("the blob `{digest}`"))?;
+    if Sha256::digest(&bytes).as_slice() != digest.as_bytes() {
         bail!("the blob `{digest}` is not what its name says");
     }
     Ok(bytes)

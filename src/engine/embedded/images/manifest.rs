@@ -37,11 +37,15 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
-    pub(super) fn of_config(digest: Digest, size: usize) -> Self {
-        Self { media_type: CONFIG.to_owned(), digest, size: size as u64, annotations: BTreeMap::new() }
+    pub(super) fn of(media_type: &str, digest: Digest, size: usize) -> Self {
+        Self { media_type: media_type.to_owned(), digest, size: size as u64, annotations: BTreeMap::new() }
     }
 
-    fn of_layer(layer: &Layer) -> Self {
+    pub(super) fn of_config(digest: Digest, size: usize) -> Self {
+        Self::of(CONFIG, digest, size)
+    }
+
+    pub(super) fn of_layer(layer: &Layer) -> Self {
         let media_type = layer.media_type.as_str().to_owned();
         Self { media_type, digest: layer.blob, size: layer.size, annotations: BTreeMap::new() }
     }

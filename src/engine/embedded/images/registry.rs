@@ -88,16 +88,39 @@ pub async fn push(
     reference: &Reference,
     told: &(dyn Fn(Moved) + Send + Sync),
 ) -> anyhow::Result<ImageDigest> {
-    let in_context = || format!("pushing `{reference}`");
-    let bytes =
-        store.blob(image.manifest.digest())?.context("its manifest is not in the store").with_context(in_context)?;
-    let manifest = Manifest::read(&bytes).with_context(in_context)?;
+    let bytes = store.blob(image.manifest.digest())?.context("its manifest is not in the store");
+    let bytes = bytes.with_context(|| format!("pushing `{reference}`"))?;
+    send(registry, store, &bytes, reference, Missing::IsWrong, told).await
+}
+
+/// What it means that a blob is not in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It can't be sent.
+    IsWrong,
+    /// The repository has it.
+    IsThere,
+}
+
+/// Puts a manifest with its blobs where a reference says.
+pub(super) async fn send(
+    registry: &Registry,
+    store: &Store,
+    bytes: &[u8],
+    reference: &Reference,
+    missing: Missing,
+    told: &(dyn Fn(Moved) + Send + Sync),
+) -> anyhow::Result<ImageDigest> {
+    let manifest = Manifest::read(bytes).with_context(|| format!("pushing `{reference}`"))?;
     let repository = reference.repository();
     let blobs: BTreeMap<Digest, &Descriptor> =
         manifest.layers.iter().chain([&manifest.config]).map(|blob| (blob.digest, blob)).collect();
     let uploads = blobs.into_values().map(|blob| async {
         let path = store.blob_path(&blob.digest);
         if !store.has(&blob.digest, blob.size)? {
+            if missing == Missing::IsThere {
+                return Ok(());
+            }
             bail!("pushing `{reference}`: the blob `{}` is not in the store", blob.digest);
         }
         let others = store.origins(&blob.digest)?;
@@ -108,10 +131,11 @@ pub async fn push(
     });
     let uploads: Vec<_> = uploads.collect();
     stream::iter(uploads).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-    Ok(registry.put_manifest(reference, manifest.written_type(), &bytes).await?)
+    Ok(registry.put_manifest(reference, manifest.written_type(), bytes).await?)
 }
 
-async fn fetch(
+/// Brings a blob into the store.
+pub(super) async fn fetch(
     registry: &Registry,
     store: &Store,
     repository: &Repository,
