@@ -3,7 +3,8 @@
 /// Writes a text so that quotes, `$`, `}`, escapes and control characters in it can't be taken for syntax.
 pub(super) fn quote_into(canonical: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.find(['"', '\\', '$', '}', '\n', '\r', '\t']) {
+    let is_syntax = |byte| matches!(byte, b'"' | b'\\' | b'$' | b'}' | b'\n' | b'\r' | b'\t');
+    while let Some(at) = rest.bytes().position(is_syntax) {
         canonical.push_str(&rest[..at]);
         canonical.push('\\');
         canonical.push(match rest.as_bytes()[at] {

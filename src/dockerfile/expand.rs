@@ -93,7 +93,14 @@ pub(super) fn expand(text: &str, reading: Reading, scope: &Scope) -> Result<Expa
         depth: 0,
     };
     let mut words = reading.in_words.then(Words::default);
-    let buffer = lexer.until(None, reading.keep_escapes, words.as_mut())?;
+    let buffer = match text.contains(['$', '<', '\'', '"', reading.escape]) {
+        true => lexer.until(None, reading.keep_escapes, words.as_mut())?,
+        // Most texts are, and need not be looked at letter by letter.
+        false => {
+            words.iter_mut().for_each(|words| words.push(text));
+            Buffer::known(text)
+        }
+    };
     Ok(Expansion {
         text: buffer.text,
         canonical: buffer.canonical,

@@ -78,7 +78,7 @@ pub(super) fn globals(dockerfile: &Dockerfile, inputs: &ResolveInputs<'_>) -> BT
 pub(super) fn bases(resolver: &mut Resolver<'_>) -> Vec<Option<From>> {
     let mut earlier = Names::default();
     let stages = &resolver.dockerfile.stages;
-    let scope = resolver.globals.clone();
+    let scope = std::mem::take(&mut resolver.globals);
     let declared = Declared::of(resolver);
     let mut bases = Vec::with_capacity(stages.len());
     for (index, stage) in stages.iter().enumerate() {
@@ -88,6 +88,7 @@ pub(super) fn bases(resolver: &mut Resolver<'_>) -> Vec<Option<From>> {
             earlier.add(stage, index);
         }
     }
+    resolver.globals = scope;
     bases
 }
 
@@ -121,7 +122,7 @@ fn from(
     declared: &Declared<'_>,
 ) -> Option<From> {
     let expansion = resolver.expand(&stage.base, scope)?;
-    warn_of_unset(resolver, &stage.base, &expansion, declared);
+    warn_of_unset(resolver, &stage.base, &expansion, scope, declared);
     let reference = expansion.text.clone();
     let base = match earlier.find(&reference) {
         _ if reference == "scratch" => Base::Scratch,
@@ -192,7 +193,7 @@ fn add_platform(
     from: &mut From,
 ) -> Option<()> {
     let expansion = resolver.expand(word, scope)?;
-    warn_of_unset(resolver, word, &expansion, declared);
+    warn_of_unset(resolver, word, &expansion, scope, declared);
     let Some(platform) = platform::read(&expansion.text, resolver.inputs.build_platform) else {
         let (message, hint) = match expansion.text.as_str() {
             _ if !expansion.unset.is_empty() => (needs(word, &expansion), give(&expansion.unset, declared)),
@@ -224,12 +225,18 @@ fn warn_of_case(resolver: &mut Resolver<'_>, stage: &Stage, index: usize) {
 }
 
 /// Warns of variables that nothing defines before the first `FROM`.
-fn warn_of_unset(resolver: &mut Resolver<'_>, word: &Word, expansion: &Expansion, declared: &Declared<'_>) {
+fn warn_of_unset(
+    resolver: &mut Resolver<'_>,
+    word: &Word,
+    expansion: &Expansion,
+    scope: &Scope,
+    declared: &Declared<'_>,
+) {
     if resolver.problems.has_all_warnings() {
         return;
     }
     for name in expansion.unset.iter().filter(|name| !declared.globally.contains(name.as_str())) {
-        let near = suggestion(name, resolver.globals.values.keys().map(String::as_str));
+        let near = suggestion(name, scope.values.keys().map(String::as_str));
         let is_in_stage = declared.in_stages.contains(name.as_str());
         let late = || is_in_stage.then(|| format!("only an `ARG {name}` before the first FROM is seen here"));
         resolver.problems.warning(word.span, format!("variable `{name}` is not defined"), "", near.or_else(late));

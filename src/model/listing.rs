@@ -48,8 +48,18 @@ impl Listing {
     /// Puts entries in order, the first where two have one path, and adds the directories that they need: an exception
     /// to `.dockerignore` may lie in a folder that is ignored itself.
     pub fn new(mut entries: Vec<(TreePath, Sight)>) -> Self {
-        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-        entries.dedup_by(|(later, _), (earlier, _)| later == earlier);
+        if !entries.is_sorted_by(|(one, _), (other, _)| one < other) {
+            entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+            entries.dedup_by(|(later, _), (earlier, _)| later == earlier);
+        }
+        let folder_is_there = |pair: &[(TreePath, Sight)]| {
+            let (last, folder) = (pair[0].0.as_str(), pair[1].0.folders().last());
+            folder.is_none_or(|folder| last == folder || is_below(last, folder))
+        };
+        let first_is_top = entries.first().is_none_or(|(path, _)| path.folders().next().is_none());
+        if first_is_top && entries.windows(2).all(folder_is_there) {
+            return Self::of_all(entries);
+        }
         let mut all: Vec<(TreePath, Sight)> = Vec::with_capacity(entries.len());
         for (path, sight) in entries {
             let last = all.last().map_or("", |(last, _)| last.as_str());

@@ -37,10 +37,17 @@ impl TreePath {
 pub(super) fn walk_order(one: &str, other: &str) -> Ordering {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     let key = |byte: u8| if byte == b'/' { 0 } else { byte };
-    match one.iter().zip(other).position(|(a, b)| a != b) {
+    match first_difference(one, other) {
         Some(i) => key(one[i]).cmp(&key(other[i])),
         None => one.len().cmp(&other.len()),
     }
+}
+
+/// Where two texts differ first; nowhere where one begins with the other.
+fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
+    // Paths of one folder begin alike, and eight bytes are compared as fast as one.
+    let same = one.chunks_exact(8).zip(other.chunks_exact(8)).take_while(|(a, b)| a == b).count() * 8;
+    one[same..].iter().zip(&other[same..]).position(|(a, b)| a != b).map(|place| same + place)
 }
 
 impl Ord for TreePath {

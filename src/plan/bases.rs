@@ -125,6 +125,7 @@ impl Resolved {
     /// The same with what stands behind the names of others' images: it counts, and is built on where it is pinned.
     #[must_use]
     pub fn with_bases(mut self, known: &BTreeMap<Reference, KnownBase>) -> Self {
+        let mut any_is_new = false;
         for image in &mut self.images {
             let mut is_new = false;
             for (base, id) in image.fingerprint.bases.iter_mut().filter(|(_, id)| id.is_none()) {
@@ -133,6 +134,7 @@ impl Resolved {
             }
             if is_new {
                 name(image);
+                any_is_new = true;
             }
             for reference in &mut image.references {
                 if let PinTo::External { name, digest } = &mut reference.to
@@ -142,7 +144,9 @@ impl Resolved {
                 }
             }
         }
-        chain(&mut self.images);
+        if any_is_new {
+            chain(&mut self.images);
+        }
         self
     }
 }

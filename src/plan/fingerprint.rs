@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use crate::config::NamedContext;
 use crate::hash::{self, BaseId, Fingerprint, InputHash, Trees};
 use crate::model::{ContentHash, Digest, ImageName, Reference, Repository, Tag, TestSpec};
@@ -10,7 +12,7 @@ use super::draft::Draft;
 use super::image::Image;
 use super::visible::ImageTrees;
 
-/// The fingerprint of an image as far as it is its own: parents are added by [`chain`].
+/// The fingerprint of an image as far as it is its own, without parents.
 pub(super) fn own(
     draft: &Draft,
     bases: &BTreeSet<Reference>,
@@ -49,16 +51,37 @@ fn named_images(draft: &Draft) -> impl Iterator<Item = (String, InputHash)> {
     })
 }
 
-/// Gives every image the content hashes of its parents, and what follows from its own. Parents come first.
+/// So many images are hashed by one thread at least: neighbours mostly share folders, which a thread hashes once.
+pub(super) const BLOCK: usize = 64;
+
+/// The content hashes of images that others are made from.
+#[derive(Default)]
+pub(super) struct Hashes(BTreeMap<ImageName, ContentHash>);
+
+impl Hashes {
+    /// Those of an image's parents.
+    pub(super) fn of(&self, parents: &BTreeSet<ImageName>) -> BTreeMap<ImageName, ContentHash> {
+        parents.iter().filter_map(|parent| Some((parent.clone(), *self.0.get(parent)?))).collect()
+    }
+
+    /// Notes those of a layer.
+    pub(super) fn add(&mut self, layer: &[Box<Image>]) {
+        self.0.extend(layer.iter().map(|image| (image.name.clone(), image.content_hash)));
+    }
+}
+
+/// Gives every image the content hashes of its parents, and what follows from its own. Parents are in layers before.
 pub(super) fn chain(images: &mut [Box<Image>]) {
-    let mut hashes: BTreeMap<ImageName, ContentHash> = BTreeMap::new();
-    for image in images {
-        let parents = image.parents.iter().filter_map(|parent| Some((parent.clone(), *hashes.get(parent)?))).collect();
-        if image.fingerprint.parents != parents {
-            image.fingerprint.parents = parents;
-            name(image);
-        }
-        hashes.insert(image.name.clone(), image.content_hash);
+    let mut hashes = Hashes::default();
+    for layer in images.chunk_by_mut(|one, other| one.layer == other.layer) {
+        layer.par_iter_mut().with_min_len(BLOCK).for_each(|image| {
+            let parents = hashes.of(&image.parents);
+            if image.fingerprint.parents != parents {
+                image.fingerprint.parents = parents;
+                name(image);
+            }
+        });
+        hashes.add(layer);
     }
 }
 

@@ -8,20 +8,17 @@ use rayon::prelude::*;
 use crate::config::SecretFrom;
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceText};
 use crate::graph::{self, Cycle, Dependencies};
-use crate::hash::Trees;
+use crate::hash::{Fingerprint, Trees};
 use crate::model::{ImageName, Nodes, ProjectName, Repository, RepositoryPrefix};
 
 use super::draft::{Draft, Folder, Inputs, declare, drafts};
-use super::fingerprint::{chain, names, own};
+use super::fingerprint::{BLOCK, Hashes, names, own};
 use super::image::{GitOrigin, Image, NamedFolder, Outline, Resolved, SecretSource, SecretValue};
 use super::meaning::{Meaning, Reader};
 use super::names::Names;
 use super::prefix;
 use super::visible::{ImageTrees, Visible};
 use super::wanted::{self, Wanted};
-
-/// So many images are hashed by one thread at least: neighbours mostly share folders, which a thread hashes once.
-const BLOCK: usize = 64;
 
 /// Images whose Dockerfiles are understood, before any of their contexts was looked at.
 #[derive(Debug)]
@@ -187,32 +184,24 @@ impl Visible {
     /// # Errors
     /// Images whose repository can't have their name.
     pub fn resolve_rest(self, nodes: &[Arc<Nodes>]) -> Result<Resolved, Diagnostics> {
-        let mut all_trees = self.trees(nodes);
+        let trees = self.trees(nodes);
         let mut broken: BTreeSet<ImageName> = self.broken().keys().cloned().collect();
-        let Understood {
-            project,
-            config: _,
-            build_args: _,
-            mut images,
-            layers,
-            mut chosen,
-            prefix,
-            notes,
-            mut warnings,
-        } = self.understood;
+        let Understood { project, config: _, build_args: _, images, layers, mut chosen, prefix, notes, mut warnings } =
+            self.understood;
+        let mut images: BTreeMap<ImageName, _> =
+            images.into_iter().zip(trees).map(|((name, image), trees)| (name, (image, trees))).collect();
         let (mut whole, mut errors) = (Vec::with_capacity(images.len()), Vec::new());
         for (layer, names) in layers.iter().enumerate() {
             for name in names {
-                let Some(understood) = images.remove(name) else { continue };
+                let Some((understood, trees)) = images.remove(name) else { continue };
                 if understood.meaning.edges.iter().any(|edge| broken.contains(&edge.parent)) {
                     broken.insert(name.clone());
                 }
                 if broken.contains(name) {
                     continue;
                 }
-                let trees = all_trees.remove(name).expect("every image was looked at");
                 match prefix.repository(name) {
-                    Ok(repository) => whole.push((layer, repository, understood, trees)),
+                    Ok(repository) => whole.push(Whole { layer, repository, image: understood, trees }),
                     Err(error) => errors.push(Diagnostic::error(error.to_string())),
                 }
             }
@@ -221,14 +210,8 @@ impl Visible {
             warnings.extend(errors);
             return Err(Diagnostics(warnings));
         }
-        let hash = |hashed: &mut Trees, (layer, repository, image, trees)| {
-            Box::new(hashed_image(image, trees, layer, repository, hashed))
-        };
-        let mut resolved: Vec<Box<Image>> =
-            whole.into_par_iter().with_min_len(BLOCK).map_init(Trees::default, hash).collect();
-        chain(&mut resolved);
         chosen.retain(|name| !broken.contains(name));
-        Ok(Resolved { project, images: resolved, chosen, notes, warnings })
+        Ok(Resolved { project, images: hashed(whole), chosen, notes, warnings })
     }
 }
 
@@ -253,15 +236,39 @@ fn circle(cycle: &Cycle<ImageName>, meanings: &BTreeMap<ImageName, Meaning>) -> 
     diagnostic
 }
 
-/// One image, its fingerprint without parents yet.
-fn hashed_image(
-    UnderstoodImage { draft, meaning, wants }: UnderstoodImage,
-    trees: ImageTrees,
+/// An image of which everything is known but its hashes.
+struct Whole {
     layer: usize,
     repository: Repository,
-    hashed: &mut Trees,
+    image: UnderstoodImage,
+    trees: ImageTrees,
+}
+
+/// Hashes images, one layer after another: first what is their own, which takes most of the time.
+fn hashed(images: Vec<Whole>) -> Vec<Box<Image>> {
+    let own = |hashed: &mut Trees, Whole { image: UnderstoodImage { draft, meaning, .. }, trees, .. }: &Whole| {
+        own(draft, &meaning.bases, trees, hashed)
+    };
+    let own: Vec<Fingerprint> = images.par_iter().with_min_len(BLOCK).map_init(Trees::default, own).collect();
+    let (mut resolved, mut hashes) = (Vec::with_capacity(images.len()), Hashes::default());
+    let mut rest = images.into_iter().zip(own).peekable();
+    while let Some(layer) = rest.peek().map(|(image, _)| image.layer) {
+        let of_layer: Vec<_> = std::iter::from_fn(|| rest.next_if(|(image, _)| image.layer == layer)).collect();
+        let image = |(image, own)| Box::new(hashed_image(image, own, &hashes));
+        let of_layer: Vec<Box<Image>> = of_layer.into_par_iter().with_min_len(BLOCK).map(image).collect();
+        hashes.add(&of_layer);
+        resolved.extend(of_layer);
+    }
+    resolved
+}
+
+/// One image, whose parents are hashed.
+fn hashed_image(
+    Whole { layer, repository, image, trees }: Whole,
+    mut fingerprint: Fingerprint,
+    hashes: &Hashes,
 ) -> Image {
-    let fingerprint = own(&draft, &meaning.bases, &trees, hashed);
+    let UnderstoodImage { draft, meaning, wants } = image;
     let Draft { inputs, args, declared: _, syntax, instructions: _, stages: _, resolved } = *draft;
     let Meaning { references, edges, bases: _ } = meaning;
     let ImageTrees { context, mut named, injected } = trees;
@@ -270,6 +277,8 @@ fn hashed_image(
         (name, NamedFolder { root: folder.root, tree })
     };
     let config = inputs.config;
+    let parents = edges.iter().map(|edge| edge.parent.clone()).collect();
+    fingerprint.parents = hashes.of(&parents);
     let content_hash = fingerprint.content_hash();
     let (content, tested) = names(&repository, &content_hash, &inputs.test);
     Image {
@@ -307,7 +316,7 @@ fn hashed_image(
             reference: git.reference.value.clone(),
             commit,
         }),
-        parents: edges.iter().map(|edge| edge.parent.clone()).collect(),
+        parents,
         edges,
         fingerprint,
         content_hash,

@@ -70,11 +70,13 @@ impl Understood {
     /// # Errors
     /// Words that choose nothing.
     pub fn choose(mut self, choice: Choice<'_>) -> Result<Self, Diagnostics> {
+        if let Choice::Words([]) = choice {
+            return Ok(self);
+        }
         let images: Vec<Outline<'_>> = self.outlines().collect();
         let parents: Dependencies<ImageName> =
             images.iter().map(|image| (image.name.clone(), parents(image))).collect();
         let chosen = match choice {
-            Choice::Words([]) => return Ok(self),
             Choice::Words(words) => by_words(words, &images, &parents)?,
             Choice::Names(names) => names.iter().filter(|name| parents.contains_key(name)).cloned().collect(),
         };

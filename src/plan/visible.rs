@@ -18,8 +18,8 @@ use super::wanted::Wanted;
 #[derive(Debug)]
 pub struct Visible {
     pub(super) understood: Understood,
-    /// Of every image.
-    picks: BTreeMap<ImageName, Picks>,
+    /// Of every image, in the order of their names.
+    picks: Vec<Picks>,
     /// Of every listing what any image sees of it.
     wanted: Vec<Ranges>,
     problems: Problems,
@@ -75,7 +75,6 @@ impl Understood {
                 warnings.push(Diagnostic::warning(message).at(&self.config, file.path.span, ""));
             }
         }
-        let picks = self.images.keys().cloned().zip(picks).collect();
         self.warnings.extend(warnings);
         let wanted = ranges.into_iter().map(Ranges::from_iter).collect();
         Visible { understood: self, picks, wanted, problems }
@@ -228,20 +227,21 @@ impl Visible {
         &self.wanted
     }
 
-    /// Takes what every image sees out of what was read: of each listing the wanted places, closed up.
-    pub(super) fn trees(&self, nodes: &[Arc<Nodes>]) -> BTreeMap<ImageName, ImageTrees> {
+    /// Takes what every image sees out of what was read: of each listing the wanted places, closed up. The images are in
+    /// the order of their names.
+    pub(super) fn trees(&self, nodes: &[Arc<Nodes>]) -> Vec<ImageTrees> {
         let closed_up: Vec<_> = self.wanted.iter().map(Ranges::closed_up).collect();
         let tree = |folder: &Folder, picked: &Picked| {
             let closed_up = |ranges: &Ranges| ranges.iter().map(&closed_up[folder.listing]).collect::<Ranges>();
             Tree::part_of(&nodes[folder.listing], closed_up(&picked.places), &closed_up(&picked.modeless))
         };
-        let trees = |(name, Picks { own, named }): (&ImageName, &Picks)| {
-            let inputs = &self.understood.images[name].draft.inputs;
+        let trees = |(image, Picks { own, named }): (&UnderstoodImage, &Picks)| {
+            let inputs = &image.draft.inputs;
             let named =
                 named.iter().map(|(name, picked)| (name.clone(), tree(&inputs.named_contexts[name], picked))).collect();
             let injected = inputs.injected.iter().filter(|file| own.injected.contains(&file.path)).cloned().collect();
-            (name.clone(), ImageTrees { context: tree(&inputs.context, own), named, injected })
+            ImageTrees { context: tree(&inputs.context, own), named, injected }
         };
-        self.picks.iter().map(trees).collect()
+        self.understood.images.values().zip(&self.picks).map(trees).collect()
     }
 }

@@ -88,6 +88,11 @@ impl Entries {
         self.entries.iter().map(|entry| (self.name(entry), &entry.2))
     }
 
+    /// The entry at a place in that order.
+    pub(super) fn get(&self, place: usize) -> Option<(&OsStr, &Kind)> {
+        self.entries.get(place).map(|entry| (self.name(entry), &entry.2))
+    }
+
     /// What the entry of this name is.
     pub(super) fn find(&self, name: &str) -> Option<&Kind> {
         let found = self.entries.binary_search_by(|entry| self.name(entry).cmp(OsStr::new(name)));

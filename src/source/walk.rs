@@ -7,20 +7,28 @@ use std::path::{Path, PathBuf};
 use crate::diag::Diagnostic;
 use crate::model::{Listing, MatchedAbove, Refusal, Sight, TreePath};
 
-use super::folders::{Folder, Kind};
+use super::folders::{Entries, Folder, Kind};
 use super::ignore_file::IgnoreFile;
 use super::text::cannot_read;
 
 /// Lists the folder `root`, which the user knows as `shown` (empty: the project's root).
 pub(super) fn walk(root: &Path, top: &Folder, shown: &str, ignore: &IgnoreFile) -> Listing {
-    let mut walk =
-        Walk { root, shown, ignore, entries: Vec::new(), refused: Vec::new(), root_refused: None, folders: Vec::new() };
-    walk.folders.push(Pending { folder: top, path: String::new(), hidden: false, ancestors: MatchedAbove::default() });
-    while let Some(pending) = walk.folders.pop() {
-        walk.folder(&pending);
+    let mut walk = Walk { root, shown, ignore, entries: Vec::new(), refused: Vec::new(), root_refused: None };
+    // A call for each folder would not do: they may lie in one another deeper than a stack is.
+    let mut open = Vec::from_iter(walk.open(top, String::new(), false, MatchedAbove::default()));
+    while let Some(folder) = open.last_mut() {
+        match folder.entries.get(folder.next) {
+            Some((name, kind)) => {
+                folder.next += 1;
+                let below = walk.entry(folder, name, kind);
+                open.extend(below);
+            }
+            None => drop(open.pop()),
+        }
     }
     match walk.root_refused {
         Some(refused) => Listing::refused(refused),
+        None if walk.refused.is_empty() => Listing::new(walk.entries),
         // The first of two entries with one path holds.
         None => Listing::new(walk.refused.into_iter().chain(walk.entries).collect()),
     }
@@ -35,33 +43,35 @@ struct Walk<'a> {
     refused: Vec<(TreePath, Sight)>,
     /// Why the root can't be listed.
     root_refused: Option<Refusal>,
-    folders: Vec<Pending<'a>>,
 }
 
-/// A folder to look into.
-struct Pending<'a> {
-    folder: &'a Folder,
+/// A folder that is looked into.
+struct Open<'a> {
+    entries: &'a Entries,
+    /// The place of the entry that is looked at next.
+    next: usize,
     /// Relative to the root; empty for the root.
     path: String,
-    /// Whether it is ignored, and only looked into for exceptions.
-    hidden: bool,
     ancestors: MatchedAbove,
 }
 
 impl<'a> Walk<'a> {
-    fn folder(&mut self, pending: &Pending<'a>) {
-        match pending.folder.entries(&self.path(&pending.path)) {
-            Ok(entries) => entries.iter().for_each(|(name, kind)| self.entry(pending, name, kind)),
-            Err(_) if pending.hidden => {}
-            Err(e) => self.refuse(cannot_read(&self.show(&pending.path), &e.error()), &pending.path),
+    /// Looks into a folder; one that is `hidden` is ignored, and only looked into for exceptions.
+    fn open(&mut self, folder: &'a Folder, path: String, hidden: bool, ancestors: MatchedAbove) -> Option<Open<'a>> {
+        match folder.entries(&self.path(&path)) {
+            Ok(entries) => return Some(Open { entries, next: 0, path, ancestors }),
+            Err(_) if hidden => {}
+            Err(e) => self.refuse(cannot_read(&self.show(&path), &e.error()), &path),
         }
+        None
     }
 
     fn path(&self, below: &str) -> PathBuf {
         if below.is_empty() { self.root.to_owned() } else { self.root.join(below) }
     }
 
-    fn entry(&mut self, folder: &Pending<'a>, name: &OsStr, kind: &'a Kind) {
+    /// Notes an entry; a folder is looked into at once, so that what is in it comes behind it.
+    fn entry(&mut self, folder: &Open<'a>, name: &OsStr, kind: &'a Kind) -> Option<Open<'a>> {
         let Some(path) = join(&folder.path, name) else {
             let lossy = name.to_string_lossy().into_owned();
             let lossy = if folder.path.is_empty() { lossy } else { format!("{}/{lossy}", folder.path) };
@@ -73,19 +83,21 @@ impl<'a> Walk<'a> {
                     &lossy.replace('\u{fffd}', "?"),
                 );
             }
-            return;
+            return None;
         };
         if let Kind::Folder(below) = kind {
             let (hidden, ancestors) = self.ignore.hides_folder(path.as_str(), &folder.ancestors);
-            if !hidden || self.ignore.has_exceptions_below(path.as_str()) {
-                self.folders.push(Pending { folder: below, path: path.as_str().to_owned(), hidden, ancestors });
-            }
+            let is_looked_into = !hidden || self.ignore.has_exceptions_below(path.as_str());
+            let looked_into = is_looked_into.then(|| path.as_str().to_owned());
             if !hidden {
                 self.entries.push((path, Sight::Directory));
             }
-        } else if !self.ignore.hides(path.as_str(), &folder.ancestors) {
+            return self.open(below, looked_into?, hidden, ancestors);
+        }
+        if !self.ignore.hides(path.as_str(), &folder.ancestors) {
             self.leaf(path, kind);
         }
+        None
     }
 
     fn leaf(&mut self, path: TreePath, kind: &Kind) {
