@@ -227,6 +227,26 @@ impl Visible {
         &self.wanted
     }
 
+    /// The instruction that takes an entry of a context, that of the first image that does. `number` is that of the
+    /// listing.
+    pub fn taker(&self, number: usize, listing: &Listing, path: &TreePath) -> Option<Location> {
+        let place = listing.find(path.as_str())?;
+        self.understood.images.values().find_map(|UnderstoodImage { draft, wants, .. }| {
+            let inputs = &draft.inputs;
+            let named = wants.named.iter().map(|(name, wanted)| (&inputs.named_contexts[name], wanted));
+            let all = std::iter::once((&inputs.context, &wants.own)).chain(named);
+            all.filter(|(folder, _)| folder.listing == number).find_map(|(_, wanted)| match wanted {
+                Wanted::Whole(why) => why.location().cloned(),
+                Wanted::Sources(sources) => {
+                    let takes = |source: &&_| {
+                        pick(listing, &BTreeSet::new(), std::slice::from_ref(*source)).places.contains(place)
+                    };
+                    sources.iter().find(takes).map(|source| Location::new(&inputs.dockerfile, source.span))
+                }
+            })
+        })
+    }
+
     /// Takes what every image sees out of what was read: of each listing the wanted places, closed up. The images are in
     /// the order of their names.
     pub(super) fn trees(&self, nodes: &[Arc<Nodes>]) -> Vec<ImageTrees> {

@@ -62,6 +62,27 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
+/// A file of a context that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadFile {
+    /// The number of the context among the requests.
+    pub context: usize,
+    /// Where it is in the context.
+    pub path: TreePath,
+    /// What is wrong, without a place.
+    pub error: Diagnostic,
+}
+
+/// Files of contexts can't be read: each once, and never none.
+#[derive(Debug)]
+pub struct Unread(pub Vec<UnreadFile>);
+
+impl From<Unread> for Diagnostics {
+    fn from(Unread(files): Unread) -> Self {
+        Self(files.into_iter().map(|file| file.error).collect())
+    }
+}
+
 /// Reads of each listing what is wanted of it. What a file holds is learnt once, however many contexts hold it: of git's
 /// index where it is as git saw it last, else by reading it. `repositories` are those that are open already.
 ///
@@ -73,7 +94,7 @@ pub fn load_contexts(
     requests: &[ContextRequest],
     listings: Vec<Listing>,
     wanted: &[Ranges],
-) -> Result<Loaded, Diagnostics> {
+) -> Result<Loaded, Unread> {
     let parts: Vec<Part<'_>> = requests
         .par_iter()
         .zip(listings)
@@ -84,18 +105,21 @@ pub fn load_contexts(
     repositories.open(parts.par_iter().map(in_folder).reduce(Marks::default, Marks::and));
     repositories.ask_conversions(parts.iter().flat_map(Part::files));
     let load = |part: Part<'_>| folders.with(&part.request.root.clone(), |top| part.load(top, &repositories));
-    let (mut nodes, mut diagnostics) = (Vec::with_capacity(parts.len()), Vec::new());
-    for (loaded, errors) in parts.into_par_iter().map(load).collect::<Vec<_>>() {
+    let (mut nodes, mut unread) = (Vec::with_capacity(parts.len()), Vec::new());
+    for (context, (loaded, errors)) in parts.into_par_iter().map(load).collect::<Vec<_>>().into_iter().enumerate() {
         nodes.push(Arc::new(loaded));
-        diagnostics.extend(errors);
+        unread.extend(errors.into_iter().map(|(path, error)| UnreadFile { context, path, error }));
     }
-    if diagnostics.is_empty() {
+    if unread.is_empty() {
         return Ok(Loaded { nodes, notes: repositories.notes });
     }
-    diagnostics.sort_by(|a, b| a.message.cmp(&b.message));
-    diagnostics.dedup();
-    Err(Diagnostics(diagnostics))
+    unread.sort_by(|a, b| a.error.message.cmp(&b.error.message));
+    unread.dedup_by(|later, earlier| later.error == earlier.error);
+    Err(Unread(unread))
 }
+
+/// What came of reading an entry.
+type Read = Result<(TreePath, Node), Box<(TreePath, Diagnostic)>>;
 
 /// What is wanted of a context.
 struct Part<'a> {
@@ -133,22 +157,25 @@ impl Part<'_> {
     }
 
     /// Learns what the files contain.
-    fn load(self, top: &Folder, repositories: &Repositories) -> (Nodes, Vec<Diagnostic>) {
+    fn load(self, top: &Folder, repositories: &Repositories) -> (Nodes, Vec<(TreePath, Diagnostic)>) {
         let Self { request, entries } = self;
         let reading = || Reading { request, top, near: None, digests: Digests::new(repositories), repositories };
-        let read = entries.into_par_iter().with_min_len(BLOCK).map_init(reading, |reading, (path, sight)| {
-            let node = reading.node(&path, sight)?;
-            Ok((path, node))
-        });
-        let (mut nodes, mut diagnostics) = (Vec::new(), Vec::new());
-        for node in read.collect::<Vec<Result<(TreePath, Node), Box<Diagnostic>>>>() {
+        let read =
+            entries.into_par_iter().with_min_len(BLOCK).map_init(reading, |reading, (path, sight)| {
+                match reading.node(&path, sight) {
+                    Ok(node) => Ok((path, node)),
+                    Err(error) => Err(Box::new((path, *error))),
+                }
+            });
+        let read: Vec<Read> = read.collect();
+        let (mut nodes, mut unread) = (Vec::with_capacity(read.len()), Vec::new());
+        for node in read {
             match node {
                 Ok(node) => nodes.push(node),
-                Err(error) => diagnostics.push(*error),
+                Err(error) => unread.push(*error),
             }
         }
-        nodes.shrink_to_fit();
-        (nodes, diagnostics)
+        (nodes, unread)
     }
 }
 

@@ -19,7 +19,7 @@ mod text;
 mod walk;
 
 pub use checkout::{Checkout, Commit, CommitError, check_out};
-pub use context::{ContextRequest, Loaded, list_contexts, load_contexts};
+pub use context::{ContextRequest, Loaded, Unread, UnreadFile, list_contexts, load_contexts};
 pub use discover::{Declared, Discovered, Found, discover};
 pub use folders::Folders;
 pub use git::GitError;

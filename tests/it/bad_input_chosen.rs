@@ -174,8 +174,12 @@ fn all_that_is_wrong_with_chosen_images_is_said_at_once() {
               = hint: paths are seen from the context's folder, wherever the Dockerfile lies
 
             error: `model/weights.bin` is a pointer of git-lfs, not the file itself
-             |
-             = hint: `git lfs pull` fetches the files that pointers stand for
+             --> model/Dockerfile:2:6
+              |
+            2 | COPY weights.bin /
+              |      ^^^^^^^^^^^
+              |
+              = hint: `git lfs pull` fetches the files that pointers stand for
             ---
             exit 2
         "#]],
@@ -213,8 +217,12 @@ fn all_that_is_wrong_with_chosen_images_is_said_at_once() {
               = hint: paths are seen from the context's folder, wherever the Dockerfile lies
 
             error: `model/weights.bin` is a pointer of git-lfs, not the file itself
-             |
-             = hint: `git lfs pull` fetches the files that pointers stand for
+             --> model/Dockerfile:2:6
+              |
+            2 | COPY weights.bin /
+              |      ^^^^^^^^^^^
+              |
+              = hint: `git lfs pull` fetches the files that pointers stand for
             ---
             exit 2
         "#]],

@@ -56,8 +56,12 @@ fn a_folder_without_permission_is_an_error_of_the_images_that_copy_it() {
           = hint: if the image does not need it, add a line `locked` to the context's .dockerignore
 
         error: `a/secret` may not be read: permission denied
-         |
-         = hint: if the image does not need it, add a line `secret` to the context's .dockerignore
+         --> a/Dockerfile:2:6
+          |
+        2 | COPY . /
+          |      ^
+          |
+          = hint: if the image does not need it, add a line `secret` to the context's .dockerignore
     "#]]
     .assert_eq(errors);
     assert!(others.starts_with("exit 0\n"), "{others}");
@@ -74,8 +78,12 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
     expect![[r#"
         exit 2
         error: `kernel/ostype` changes while it is read
-         |
-         = hint: if the image does not need it, add a line `ostype` to the context's .dockerignore
+         --> a/Dockerfile:2:20
+          |
+        2 | COPY --from=kernel ostype /
+          |                    ^^^^^^
+          |
+          = hint: if the image does not need it, add a line `ostype` to the context's .dockerignore
     "#]]
     .assert_eq(&plan(&[], root, &[]));
 }

@@ -53,7 +53,7 @@ fn load(root: &Path) -> Result<Loaded, String> {
     let wanted = [Ranges::from(0..listings[0].entries().len())];
     let said = |d: &windlass::diag::Diagnostic| format!("{d}\n  hint: {}\n", d.hint.as_deref().unwrap_or_default());
     load_contexts(&folders, Repositories::default(), &requests, listings, &wanted)
-        .map_err(|errors| errors.0.iter().map(said).collect())
+        .map_err(|errors| errors.0.iter().map(|unread| said(&unread.error)).collect())
 }
 
 /// The files, each with the id of its content as it was learnt.

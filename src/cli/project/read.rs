@@ -10,11 +10,12 @@ use rayon::prelude::*;
 use super::find::{Home, ImageSource};
 use crate::cli::Settings;
 use crate::config::{self, Config, FileConfig, FileFrom, GitSource, NamedContext, ProjectPath, TestConfig};
-use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
+use crate::diag::{Diagnostic, Diagnostics, Location, SourceText, Span};
 use crate::model::{GitCommit, GitPin, ImageName, InjectedFile, Listing, TestSpec, TreePath};
 use crate::plan::{Folder, ImageInputs, Resolved, Understood, Visible};
 use crate::source::{
-    ContextRequest, Folders, Loaded, Repositories, list_contexts, load_contexts, read_bytes, read_text,
+    ContextRequest, Folders, Loaded, Repositories, Unread, UnreadFile, list_contexts, load_contexts, read_bytes,
+    read_text,
 };
 
 /// The images as they are read, before any of their contexts is looked at.
@@ -135,7 +136,23 @@ fn seen(
     }
     let visible = understood.look(&listings);
     let loaded = load_contexts(&folders, repositories, &requests, listings, visible.wanted());
+    let loaded = loaded.map_err(|unread| placed(unread, &visible, &folders, &requests));
     Ok((visible, loaded))
+}
+
+/// Says of files that can't be read which instruction takes them. Their contexts are listed once more for that, which
+/// costs little, as no folder is.
+fn placed(Unread(files): Unread, visible: &Visible, folders: &Folders, requests: &[ContextRequest]) -> Diagnostics {
+    let mut listings: BTreeMap<usize, Option<Listing>> = BTreeMap::new();
+    let placed = files.into_iter().map(|UnreadFile { context, path, error }| {
+        let list = || list_contexts(folders, &requests[context..=context]).ok()?.pop();
+        let listing = listings.entry(context).or_insert_with(list);
+        match listing.as_ref().and_then(|listing| visible.taker(context, listing, &path)) {
+            Some(Location { source, span }) => error.at(&source, span, ""),
+            None => error,
+        }
+    });
+    Diagnostics(placed.collect())
 }
 
 struct Reader<'a> {
