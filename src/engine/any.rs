@@ -49,6 +49,10 @@ impl Engine for AnyEngine {
         ask!(self, test(image, spec, timeout, events))
     }
 
+    async fn has_no_names(&self) -> Result<bool, Error> {
+        ask!(self, has_no_names())
+    }
+
     async fn find(&self, reference: &Reference) -> Result<Option<StoredImage>, Error> {
         ask!(self, find(reference))
     }

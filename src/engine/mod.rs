@@ -167,6 +167,11 @@ pub trait Engine: Send + Sync {
         events: &dyn Sink,
     ) -> impl Future<Output = Result<TestVerdict, Error>> + Send;
 
+    /// Whether nothing has a name yet, so that none need be looked up.
+    fn has_no_names(&self) -> impl Future<Output = Result<bool, Error>> + Send {
+        std::future::ready(Ok(false))
+    }
+
     /// Looks an image up by a name or digest, without asking a registry.
     fn find(&self, reference: &Reference) -> impl Future<Output = Result<Option<StoredImage>, Error>> + Send;
 

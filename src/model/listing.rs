@@ -20,7 +20,7 @@ pub enum Sight {
         target: String,
     },
     /// What no image can hold, or may not be looked at: who wants it is told why, and nobody else.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
 }
 
 /// Why something can't be part of an image.

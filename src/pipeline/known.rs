@@ -29,6 +29,11 @@ pub async fn look_up<E: Engine>(
     engine: Option<&E>,
     registry: Option<&Registry>,
 ) -> Result<Known, LookupError> {
+    let engine = match engine {
+        // On a machine that has built nothing yet ten thousand questions have one answer.
+        Some(engine) if engine.has_no_names().await? => None,
+        engine => engine,
+    };
     let look_up = async |lookup: Lookup| {
         let known = one(&lookup, engine, registry).await?;
         Ok((lookup.image, known))

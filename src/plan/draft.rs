@@ -74,7 +74,8 @@ pub(super) struct Draft {
     pub(super) instructions: (InputHash, InputHash),
     /// The names of the stages that are reached.
     pub(super) stages: Vec<String>,
-    /// What it means, without stages and triggers: they take most of the room, and nobody asks for them again.
+    /// What it means, without stages and triggers, which take most of the room, and without sources once it is known
+    /// what is wanted of them: nobody asks for them again.
     pub(super) resolved: dockerfile::Resolved,
 }
 

@@ -43,7 +43,12 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Understands all references of an image.
     pub(super) fn read(&mut self, draft: &Draft) -> Meaning {
-        let mut meaning = Meaning::default();
+        let n_edges = draft.resolved.edges.len();
+        let mut meaning = Meaning {
+            references: Vec::with_capacity(n_edges),
+            edges: Vec::with_capacity(n_edges),
+            bases: BTreeSet::new(),
+        };
         for edge in &draft.resolved.edges {
             self.reference(draft, edge, &mut meaning);
         }

@@ -112,7 +112,7 @@ impl<'a> Pick<'a> {
             .refused
             .iter()
             .filter_map(|(place, number)| match &entries[*place].1 {
-                Sight::Refused(refusal) => Some((refusal.clone(), *number)),
+                Sight::Refused(refusal) => Some((Refusal::clone(refusal), *number)),
                 Sight::Directory | Sight::File | Sight::Symlink { .. } => None,
             })
             .chain(refused.take())

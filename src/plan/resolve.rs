@@ -90,15 +90,14 @@ pub fn understand(inputs: Inputs<'_>) -> Result<Understood, Diagnostics> {
         unknown: BTreeMap::new(),
         diagnostics: &mut diagnostics,
     };
-    let meanings: BTreeMap<ImageName, Meaning> =
-        drafts.iter().map(|draft| (draft.inputs.name.clone(), reader.read(draft))).collect();
+    let meanings: Vec<Meaning> = drafts.iter().map(|draft| reader.read(draft)).collect();
     reader.warn_of_unknown();
     reader.warn_of_others();
     notes.extend(reader.notes());
-    let layers = match graph::layers(&dependencies(&meanings)) {
+    let layers = match graph::layers(&dependencies(&drafts, &meanings)) {
         Ok(layers) => layers,
         Err(cycle) => {
-            diagnostics.push(circle(&cycle, &meanings));
+            diagnostics.push(circle(&cycle, &drafts, &meanings));
             Vec::new()
         }
     };
@@ -153,21 +152,19 @@ impl Understood {
 }
 
 /// Says of every image what it wants of its contexts.
-fn with_wants(
-    drafts: Vec<Box<Draft>>,
-    mut meanings: BTreeMap<ImageName, Meaning>,
-) -> BTreeMap<ImageName, UnderstoodImage> {
+fn with_wants(drafts: Vec<Box<Draft>>, meanings: Vec<Meaning>) -> BTreeMap<ImageName, UnderstoodImage> {
     let leaving: BTreeSet<ImageName> =
         drafts.iter().filter(|d| d.resolved.triggers_read).map(|d| d.inputs.name.clone()).collect();
-    let image = |draft: Box<Draft>| {
-        let meaning = meanings.remove(&draft.inputs.name).expect("every image was read");
+    let image = |(mut draft, meaning): (Box<Draft>, Meaning)| {
         let own = wanted::of_own_context(&draft, &meaning, |parent| leaving.contains(parent));
         let is_used = |name: &&String| draft.resolved.edges.iter().any(|edge| edge.reference == **name);
         let named = draft.inputs.named_contexts.keys().filter(is_used);
         let named = named.map(|name| (name.clone(), wanted::of_named_context(&draft, name))).collect();
+        // What is wanted of them is known now.
+        draft.resolved.sources = Vec::new();
         (draft.inputs.name.clone(), UnderstoodImage { draft, meaning, wants: Wants { own, named } })
     };
-    drafts.into_iter().map(image).collect()
+    drafts.into_par_iter().zip(meanings).map(image).collect::<Vec<_>>().into_iter().collect()
 }
 
 impl Visible {
@@ -215,16 +212,17 @@ impl Visible {
     }
 }
 
-fn dependencies(meanings: &BTreeMap<ImageName, Meaning>) -> Dependencies<ImageName> {
+fn dependencies(drafts: &[Box<Draft>], meanings: &[Meaning]) -> Dependencies<ImageName> {
     let parents = |meaning: &Meaning| meaning.edges.iter().map(|edge| edge.parent.clone()).collect();
-    meanings.iter().map(|(name, meaning)| (name.clone(), parents(meaning))).collect()
+    drafts.iter().zip(meanings).map(|(draft, meaning)| (draft.inputs.name.clone(), parents(meaning))).collect()
 }
 
 /// A circle with the line that makes each of its steps.
-fn circle(cycle: &Cycle<ImageName>, meanings: &BTreeMap<ImageName, Meaning>) -> Diagnostic {
+fn circle(cycle: &Cycle<ImageName>, drafts: &[Box<Draft>], meanings: &[Meaning]) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(format!("images are made from one another in a circle: {cycle}"));
     for (image, parent) in cycle.edges() {
-        let edge = meanings[image].edges.iter().find(|edge| edge.parent == *parent);
+        let of_image = drafts.iter().zip(meanings).find(|(draft, _)| draft.inputs.name == *image);
+        let edge = of_image.and_then(|(_, meaning)| meaning.edges.iter().find(|edge| edge.parent == *parent));
         let edge = edge.expect("an edge of the graph stands somewhere");
         let (source, span) = (&edge.location.source, edge.location.span);
         let label = format!("`{image}` is made from `{parent}` here");

@@ -139,7 +139,12 @@ fn of_sources(draft: &Draft, context: Option<&str>) -> Wanted {
             let location = Location::new(&draft.inputs.dockerfile, span);
             Wanted::Whole(WhyWhole::UnknownSource { path: path.clone(), location })
         }
-        None => Wanted::Sources(sources().cloned().collect()),
+        None => {
+            // Thousands of these are kept, so that room for more would be much.
+            let mut wanted = Vec::with_capacity(sources().count());
+            wanted.extend(sources().cloned());
+            Wanted::Sources(wanted)
+        }
     }
 }
 

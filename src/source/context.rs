@@ -200,7 +200,8 @@ impl Reading<'_> {
             Sight::Directory => Ok(Node::Directory),
             Sight::Symlink { target } => Ok(Node::Symlink { target }),
             Sight::File => self.digest(path).map_err(|error| Box::new(no_digest(&shown(), path.as_str(), &error))),
-            Sight::Refused(Refusal { message, hint }) => {
+            Sight::Refused(refusal) => {
+                let Refusal { message, hint } = *refusal;
                 Err(Box::new(Diagnostic { hint, ..Diagnostic::error(message) }))
             }
         }

@@ -28,9 +28,13 @@ pub(super) fn walk(root: &Path, top: &Folder, shown: &str, ignore: &IgnoreFile) 
     }
     match walk.root_refused {
         Some(refused) => Listing::refused(refused),
-        None if walk.refused.is_empty() => Listing::new(walk.entries),
-        // The first of two entries with one path holds.
-        None => Listing::new(walk.refused.into_iter().chain(walk.entries).collect()),
+        None => {
+            // The first of two entries with one path holds. Room for more is not kept: there are thousands of listings.
+            let mut all = Vec::with_capacity(walk.refused.len() + walk.entries.len());
+            all.extend(walk.refused);
+            all.extend(walk.entries);
+            Listing::new(all)
+        }
     }
 }
 
@@ -132,7 +136,7 @@ impl<'a> Walk<'a> {
         match path.parse::<TreePath>() {
             Ok(place) => {
                 let Diagnostic { message, hint, .. } = with_ignore_hint(diagnostic, path);
-                self.refused.push((place, Sight::Refused(Refusal { message, hint })));
+                self.refused.push((place, Sight::Refused(Box::new(Refusal { message, hint }))));
             }
             Err(_) => self.root_refused = Some(Refusal { message: diagnostic.message, hint: diagnostic.hint }),
         }

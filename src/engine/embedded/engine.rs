@@ -307,6 +307,10 @@ impl Engine for EmbeddedEngine {
         tested.await.map_err(|fault| fault.explain(&format!("testing `{}`", image.image), timeout))
     }
 
+    async fn has_no_names(&self) -> Result<bool, Error> {
+        self.store.has_no_names().map_err(|error| Error::Refused(error.context("reading the store")))
+    }
+
     async fn find(&self, reference: &Reference) -> Result<Option<StoredImage>, Error> {
         let Some(image) = self.named(reference)? else { return Ok(None) };
         let in_registry = reference.repository().with_digest(image.manifest);

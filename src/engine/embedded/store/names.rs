@@ -34,6 +34,16 @@ impl Store {
         }
     }
 
+    /// Whether nothing has a name.
+    ///
+    /// # Errors
+    /// When that can't be told.
+    pub fn has_no_names(&self) -> anyhow::Result<bool> {
+        let names = self.part("names");
+        let mut entries = fs::read_dir(&names).with_context(|| format!("listing `{}`", names.display()))?;
+        Ok(entries.next().is_none())
+    }
+
     /// The manifest that a name stands for, or that a reference names by its digest; nothing where there is none.
     ///
     /// # Errors
