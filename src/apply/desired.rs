@@ -265,6 +265,7 @@ impl SpecHash {
         entry.update = None;
         entry.replicas = None;
         entry.signals.clear();
+        entry.hosts_file.clear();
         let entry = serde_json::to_string(&entry).expect("texts, numbers and maps by text are valid JSON");
         let mut hash = Sha256::new();
         for part in ["windlass container", HASH_VERSION, &identity, &entry] {

@@ -9,6 +9,7 @@ mod docker_host;
 mod execute;
 mod history;
 mod host;
+mod hosts_file;
 mod lock;
 mod progress;
 mod simulated;
@@ -23,6 +24,7 @@ pub use docker_host::DockerHost;
 pub use execute::{Error, Former, StepFailure, converge, execute};
 pub use history::{History, host_folder};
 pub use host::{Host, HostError};
+pub use hosts_file::{host_names, with_block};
 pub use lock::{Lock, LockError};
 pub use simulated::{Behaviour, Fault, SimulatedContainer, SimulatedHost, World};
 pub use state::{

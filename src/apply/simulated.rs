@@ -229,6 +229,7 @@ impl World {
             created: self.now(),
             started: None,
             aliases: (*network == *creation.project.as_str()).then(|| creation.aliases.clone()),
+            address: None,
             ports: creation.spec.ports.clone(),
             keep: creation.spec.keep,
             stop_grace: creation.spec.stop_grace,

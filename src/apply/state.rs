@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -72,6 +73,8 @@ pub struct ObservedContainer {
     pub started: Option<Timestamp>,
     /// Its names on the project's network; none where it is not connected.
     pub aliases: Option<BTreeSet<String>>,
+    /// Its address on the project's network; none where it has none now.
+    pub address: Option<IpAddr>,
     /// The ports of the host that it claims when it runs.
     pub ports: BTreeSet<PortBinding>,
     /// Whether it stays when it leaves its manifest.

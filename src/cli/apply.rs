@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
+use super::hosts_file::HostsFileArgs;
 use super::policy::PolicyArgs;
 use super::watch::{self, WatchArgs};
 use super::{Exit, Refusal, Settings, dockerup};
@@ -47,6 +48,8 @@ pub(super) struct ApplyArgs {
     state: StateArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    hosts_file: HostsFileArgs,
     #[command(flatten)]
     watch: WatchArgs,
 }
@@ -100,6 +103,7 @@ fn once(args: &ApplyArgs, manifest: &Manifest, settings: &Settings) -> anyhow::R
         format: args.format,
         host: args.host,
         policy: &args.policy,
+        hosts_file: &args.hosts_file,
         tells_of_nothing: !args.watch.watch,
     };
     deploy::deploy(&deployment, settings, |entries| {
@@ -122,6 +126,7 @@ fn keep(args: &ApplyArgs, settings: &Settings, state: &Path, bad: u64, history: 
         format: args.format,
         host: args.host,
         policy: &args.policy,
+        hosts_file: &args.hosts_file,
         tells_of_nothing: !args.watch.watch,
     };
     deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))?;

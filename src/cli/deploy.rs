@@ -1,5 +1,6 @@
 //! What the commands that look after a host share: which host, which manifest, which history, which exit code.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -9,6 +10,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
+use super::hosts_file::HostsFileArgs;
 use super::policy::PolicyArgs;
 use super::settings::EngineChoice;
 use super::{
@@ -170,6 +172,7 @@ pub(super) struct Deployment<'a> {
     pub(super) format: Format,
     pub(super) host: HostArgs,
     pub(super) policy: &'a PolicyArgs,
+    pub(super) hosts_file: &'a HostsFileArgs,
     /// Whether it is told that nothing was to be done.
     pub(super) tells_of_nothing: bool,
 }
@@ -189,7 +192,7 @@ pub(super) fn deploy(
     settings: &Settings,
     check: impl FnOnce(&[Entry]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let Deployment { manifest, state, emptying, dry_run, format, host, policy, tells_of_nothing } = deployment;
+    let Deployment { manifest, state, emptying, dry_run, format, host, policy, hosts_file, tells_of_nothing } = deployment;
     policy.check(manifest)?;
     let desired = desired(manifest, settings)?;
     if let Some(exit_code) = dry_run {
@@ -219,12 +222,24 @@ pub(super) fn deploy(
         let mut stop = pin!(told.map(drop));
         let host = tokio::select! {
             host = connect::host(settings, host.engine_timeout) => host?,
-            () = &mut stop => return Ok(Err(apply::Error::Stopped { is_undone: true })),
+            () = &mut stop => return Ok((Err(apply::Error::Stopped { is_undone: true }), None)),
         };
-        Ok(apply::converge(&host, &desired, *emptying, &reporter, stop).await)
+        let outcome = apply::converge(&host, &desired, *emptying, &reporter, stop).await;
+        let is_found = desired.containers.values().any(|wanted| !wanted.spec.hosts_file.is_empty());
+        let names = match is_found {
+            // What the engine does not tell now, the next run tells.
+            true => host.observe(&desired).await.ok().map(|observed| apply::host_names(&desired, &observed)),
+            false => Some(BTreeMap::new()),
+        };
+        Ok((outcome, names))
     }));
     reporter.end();
-    let (outcome, stopped) = outcome?;
+    let ((outcome, names), stopped) = outcome?;
+    if let Some(names) = names
+        && hosts_file.update(&desired.project, &names)?
+    {
+        ui::notes(&[format!("`{}` says where its containers are", hosts_file.path().display())], &settings.ui);
+    }
     if let Some(recorded) = recorded_outcome(&outcome) {
         history.record(manifest, now(), recorded).context("what was done on the host can't be remembered")?;
     }

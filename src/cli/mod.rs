@@ -19,6 +19,7 @@ mod export;
 mod gc;
 mod graph;
 mod history;
+mod hosts_file;
 mod init;
 mod jobs;
 mod last_build;

@@ -1,6 +1,7 @@
 //! `windlass rollback`.
 
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
+use super::hosts_file::HostsFileArgs;
 use super::policy::PolicyArgs;
 use super::{Exit, Refusal, Settings};
 use crate::apply::undo::{self, Entry};
@@ -28,6 +29,8 @@ pub(super) struct RollbackArgs {
     state: StateArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    hosts_file: HostsFileArgs,
 }
 
 /// Brings the host back to a manifest that it ran before.
@@ -46,6 +49,7 @@ pub(super) fn run(args: &RollbackArgs, settings: &Settings) -> anyhow::Result<Ex
         format: args.format,
         host: args.host,
         policy: &args.policy,
+        hosts_file: &args.hosts_file,
         tells_of_nothing: true,
     };
     deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))

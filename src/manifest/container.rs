@@ -52,6 +52,8 @@ pub struct ContainerSpec {
     pub volumes: BTreeMap<String, Mount>,
     /// Further names on the project's network.
     pub aliases: BTreeSet<String>,
+    /// Names by which the host itself finds it.
+    pub hosts_file: BTreeSet<String>,
     /// Containers that this one talks to, by the name that it knows them by.
     pub links: BTreeMap<String, ContainerName>,
     /// What it shares with others.

@@ -118,6 +118,7 @@ fn alone_on_its_network(problems: &mut Problems, network: &NetworkMode, entry: &
     refuse("ports", !entry.ports.is_empty());
     refuse("aliases", !entry.aliases.is_empty());
     refuse("links", !entry.links.is_empty());
+    refuse("hosts_file", !entry.hosts_file.is_empty());
     if matches!(network, NetworkMode::Container(_)) {
         refuse("hostname", entry.hostname.is_some());
         refuse("dns", !entry.dns.is_empty());

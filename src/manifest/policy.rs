@@ -28,7 +28,7 @@ struct PolicyFile {
 }
 
 /// The beginnings of what can be allowed by name.
-const KINDS: [&str; 4] = ["bind:/", "cap:", "device:/dev/", "security_opt:"];
+const KINDS: [&str; 5] = ["bind:/", "cap:", "device:/dev/", "hosts_file:", "security_opt:"];
 
 impl Policy {
     /// Reads a policy.
@@ -67,7 +67,7 @@ impl Policy {
         let powers = allow.values().flatten().filter(|power| !is_power(power)).map(|power| {
             Diagnostic::error(format!("`{power}` can't be allowed"))
                 .at(source, place(power), "")
-                .hint("expected `privileged`, `pid:host`, `ipc:host`, `network:host`, `cap:NAME`, `device:/dev/…`, `security_opt:…` or `bind:/…`")
+                .hint("expected `privileged`, `pid:host`, `ipc:host`, `network:host`, `cap:NAME`, `device:/dev/…`, `hosts_file:NAME`, `security_opt:…` or `bind:/…`")
         });
         let wrong: Vec<Diagnostic> = patterns.chain(powers).collect();
         if wrong.is_empty() { Ok(Self { allow }) } else { Err(Diagnostics(wrong)) }

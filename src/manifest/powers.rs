@@ -173,6 +173,7 @@ pub fn powers_wanted(spec: &ContainerSpec) -> BTreeSet<String> {
     wanted.extend(devices.iter().map(|device| format!("device:{}", device.host)));
     let weaker = security_opt.iter().filter(|option| *option != "no-new-privileges");
     wanted.extend(weaker.map(|option| format!("security_opt:{option}")));
+    wanted.extend(spec.hosts_file.iter().map(|name| format!("hosts_file:{name}")));
     wanted.extend(pid.map(|Namespace::Host| "pid:host".to_owned()));
     wanted.extend((spec.joins.network == NetworkMode::Host).then(|| "network:host".to_owned()));
     wanted.extend(ipc.map(|Namespace::Host| "ipc:host".to_owned()));

@@ -31,6 +31,7 @@ pub(super) fn check(problems: &mut Problems, specs: &Specs) {
     ports_are_claimed_once(problems, specs);
     names_mean_one_container(problems, specs);
     host_names_are_not_found_too_soon(problems, specs);
+    the_host_finds_one_by_a_name(problems, specs);
     what_shall_complete_can(problems, specs);
     if let Err(cycle) = graph::layers(&container_dependencies(specs)) {
         let (first, _) = cycle.edges().next().expect("a cycle has an edge");
@@ -132,6 +133,18 @@ fn runs_beside_its_successor(spec: &ContainerSpec) -> bool {
             Some(Order::StopFirst) => false,
             None => !is_alone,
         }
+}
+
+fn the_host_finds_one_by_a_name(problems: &mut Problems, specs: &Specs) {
+    let mut owners: BTreeMap<&String, &ContainerName> = BTreeMap::new();
+    for (name, spec) in specs {
+        for said in &spec.hosts_file {
+            if let Some(other) = owners.insert(said, name) {
+                let message = format!("`{said}` is `{other}` to the host already");
+                problems.within(name.as_str(), |problems| problems.value("hosts_file", message, None));
+            }
+        }
+    }
 }
 
 fn what_shall_complete_can(problems: &mut Problems, specs: &Specs) {

@@ -79,6 +79,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         network_mode: _,
         signals: _,
         aliases,
+        hosts_file,
         links,
         depends_on,
         healthcheck,
@@ -165,7 +166,8 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         env_file: items(problems, "env_file", env_file, |path| super::files::beside(path).map_err(Wrong::from)),
         labels: labels.clone(),
         volumes: mounts(problems, volumes),
-        aliases: network_aliases(problems, aliases),
+        aliases: host_names(problems, "aliases", aliases),
+        hosts_file: host_names(problems, "hosts_file", hosts_file),
         links: container_links(problems, known, links),
         joins: super::joins::read(problems, known, entry),
         depends_on: dependencies(problems, known, depends_on),
@@ -284,11 +286,11 @@ fn mounts(problems: &mut Problems, texts: &[String]) -> BTreeMap<String, Mount> 
     all
 }
 
-fn network_aliases(problems: &mut Problems, texts: &[String]) -> BTreeSet<String> {
+fn host_names(problems: &mut Problems, key: &str, texts: &[String]) -> BTreeSet<String> {
     let read = |text: &str| {
         if is_host_name(text) { Ok(text.to_owned()) } else { Err(format!("`{text}` is no host name").into()) }
     };
-    items(problems, "aliases", texts, read).into_iter().collect()
+    items(problems, key, texts, read).into_iter().collect()
 }
 
 fn container_links(problems: &mut Problems, known: &Known<'_>, texts: &[String]) -> BTreeMap<String, ContainerName> {

@@ -116,6 +116,9 @@ pub struct ContainerEntry {
     /// Further names of the container on the project's network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// Names by which the host itself finds it: `apply` keeps them in `/etc/hosts`. The host has to allow each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts_file: Vec<String>,
     /// Containers that this one talks to, `name` or `name:alias`: they are started before it, have the alias on the
     /// project's network, and this one is restarted when they are replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

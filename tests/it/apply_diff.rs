@@ -47,6 +47,7 @@ fn read_host(text: &str) -> HostState {
             created: second(if flags.contains("new") { 3 } else { 1 }),
             started: Some(second(if flags.contains("new") { 4 } else { 2 })),
             aliases: Some(together.containers[&container].aliases.clone()),
+            address: None,
             ports: spec.ports.clone(),
             keep: false,
             stop_grace: spec.stop_grace,

@@ -68,6 +68,7 @@ pub(crate) fn plain_spec(version: u8) -> ContainerSpec {
         ports: BTreeSet::new(),
         volumes: BTreeMap::new(),
         aliases: BTreeSet::new(),
+        hosts_file: BTreeSet::new(),
         links: BTreeMap::new(),
         joins: Joins::default(),
         depends_on: BTreeMap::new(),

@@ -291,7 +291,7 @@ fn everything_wrong_is_told_at_once() {
     "update": {"order": "start-first", "healthy_for": "1 s", "timeout": "0s", "probe": {"http": "web/x", "tcp": 1, "timeout": "1"}}
   },
   "probed": {"image": "api", "replicas": 0, "update": {"probe": {"http": "80 /x"}}},
-  "tried": {"image": "api", "replicas": 2, "ports": ["90:90"], "network_mode": "container:db", "hostname": "x", "aliases": ["y"], "update": {"batch": 0, "probe": {"command": []}}},
+  "tried": {"image": "api", "replicas": 2, "ports": ["90:90"], "network_mode": "container:db", "hosts_file": ["a b", "x.test"], "hostname": "x", "aliases": ["y"], "update": {"batch": 0, "probe": {"command": []}}},
   "asked": {"image": "api", "replicas": 101, "network_mode": "hosts", "volumes_from": ["db:x", "nobody", "db", "db:ro"], "signals": {"x": "SIGHUP", "db": "HUP"}, "cpu_shares": 1, "env_file": ["../x", "/etc/passwd"], "update": {"probe": {"tcp": 65536}}},
   "db": {"image": "nothing", "healthcheck": {}, "restart": "on-failure:x"}
 }"#,
@@ -348,10 +348,12 @@ fn everything_wrong_is_told_at_once() {
             deploy.json:27:41: error: only one of them could have `127.0.0.1:90/tcp`
               hint: publish no fixed port of the host
             deploy.json:27:53: error: it says nothing where `network_mode` is `container:db`
-            deploy.json:27:108: error: it says nothing where `network_mode` is `container:db`
-            deploy.json:27:124: error: it says nothing where `network_mode` is `container:db`
-            deploy.json:27:151: error: at least 1 is needed
-            deploy.json:27:175: error: the command is empty
+            deploy.json:27:110: error: it says nothing where `network_mode` is `container:db`
+            deploy.json:27:111: error: `a b` is no host name
+            deploy.json:27:141: error: it says nothing where `network_mode` is `container:db`
+            deploy.json:27:157: error: it says nothing where `network_mode` is `container:db`
+            deploy.json:27:184: error: at least 1 is needed
+            deploy.json:27:208: error: the command is empty
             deploy.json:28:41: error: there can be 1 to 100 of a container
             deploy.json:28:62: error: `hosts` is no network mode: expected `none`, `host` or `container:NAME`
             deploy.json:28:88: error: `x` is no way to mount volumes: expected `ro` or `rw`
@@ -462,7 +464,7 @@ fn misspelt_keys_and_words_are_suggested() {
         &with_containers(r#"{"web": {"image": "api", "qqqqqq": 1}}"#),
         expect![[r#"
             deploy.json:3:40: error: unknown key `qqqqqq`
-              hint: known are image, command, entrypoint, hostname, user, working_dir, env, env_file, labels, ports, volumes, volumes_from, network_mode, signals, aliases, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, cpu_shares, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, files, logging, privileged, cap_add, devices, security_opt, pid, ipc, keep, replicas, update
+              hint: known are image, command, entrypoint, hostname, user, working_dir, env, env_file, labels, ports, volumes, volumes_from, network_mode, signals, aliases, hosts_file, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, cpu_shares, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, files, logging, privileged, cap_add, devices, security_opt, pid, ipc, keep, replicas, update
         "#]],
     );
     check(

@@ -18,6 +18,8 @@ fn what_a_container_wants_has_a_name() {
         agent cap:NET_ADMIN
         agent device:/dev/fuse
         agent device:/dev/sda
+        agent hosts_file:agent
+        agent hosts_file:agent.test
         agent ipc:host
         agent pid:host
         agent privileged

@@ -78,6 +78,7 @@ const PURE: &[&str] = &[
     "src/apply/diff",
     "src/apply/desired",
     "src/apply/gc",
+    "src/apply/hosts_file",
     "src/apply/progress",
     "src/apply/state",
     "src/apply/status",

@@ -34,6 +34,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
         ports,
         volumes: _,
         aliases: _,
+        hosts_file: _,
         links: _,
         joins,
         depends_on: _,
@@ -268,6 +269,7 @@ mod tests {
             ]
             .into(),
             aliases: Default::default(),
+            hosts_file: Default::default(),
             links: Default::default(),
             joins: Joins { volumes_from: [("data".parse().unwrap(), true)].into(), ..Joins::default() },
             depends_on: Default::default(),

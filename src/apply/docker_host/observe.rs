@@ -71,6 +71,7 @@ pub(super) fn observed(
             true => Some(BTreeSet::new()),
             false => aliases(found, &desired.network(), network_id, wanted),
         },
+        address: address(found, &desired.network()),
         ports: found.host_config.as_ref().map(ports).unwrap_or_default(),
         keep: label(LABEL_KEEP).is_some(),
         stop_grace: grace.unwrap_or(DEFAULT_STOP_GRACE),
@@ -136,6 +137,12 @@ fn aliases(
         is_id(alias) || (Some(alias) == hostname && !wanted.is_some_and(|wanted| wanted.contains(alias)))
     };
     Some(endpoint.aliases.iter().flatten().filter(|alias| !is_added(alias)).cloned().collect())
+}
+
+/// The address on a network.
+fn address(found: &ContainerInspectResponse, network: &str) -> Option<IpAddr> {
+    let endpoint = found.network_settings.as_ref()?.networks.as_ref()?.get(network)?;
+    endpoint.ip_address.as_ref()?.parse().ok()
 }
 
 /// The ports of the host that a container holds now; of one that does not run, none.

@@ -356,3 +356,52 @@ fn signals() {
     docker(&["stop", "--time", "5", &lab.name("web")]);
     assert_eq!(docker(&["logs", &lab.name("web")]), "heard");
 }
+
+#[test]
+fn hosts_file() {
+    let lab = Lab::new("key-hosts-file");
+    let (hosts, policy) = (lab.path("hosts"), lab.path("policy.json"));
+    let before = "127.0.0.1\tlocalhost\n# by hand\n";
+    fs::write(&hosts, before).unwrap();
+    fs::set_permissions(&hosts, fs::Permissions::from_mode(0o664)).unwrap();
+    fs::write(&policy, r#"{"version": 1, "allow": {"*/web": ["hosts_file:web.test", "hosts_file:www.test"]}}"#)
+        .unwrap();
+    let (hosts_arg, policy_arg) = (shown(&hosts), shown(&policy));
+    let args = ["apply", "--hosts-file", &hosts_arg, "--policy", &policy_arg];
+    let web = |names: &str| format!(r#""web": {{"image": "one", "stop_grace": "1s", "hosts_file": [{names}]}}"#);
+    lab.manifest(1, &web(r#""web.test", "bank.example""#));
+    let refused = lab.run(&args);
+    assert_eq!((refused.exit, fs::read_to_string(&hosts).unwrap().as_str()), (Some(2), before));
+    assert!(refused.stderr.contains("`web` wants `hosts_file:bank.example`"), "{refused:?}");
+    lab.manifest(1, &web(r#""web.test", "www.test""#));
+    let ran = lab.run(&args);
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    let address = || lab.inspect("web", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
+    let block = |address: &str| {
+        let project = &lab.project;
+        format!("# windlass {project}: begin\n{address} web.test\n{address} www.test\n# windlass {project}: end\n")
+    };
+    assert_eq!(fs::read_to_string(&hosts).unwrap(), format!("{before}{}", block(&address())));
+    assert_eq!(fs::metadata(&hosts).unwrap().permissions().mode() & 0o777, 0o664);
+    let written = fs::metadata(&hosts).unwrap().modified().unwrap();
+    assert_eq!(lab.run(&args).stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n");
+    assert_eq!(fs::metadata(&hosts).unwrap().modified().unwrap(), written, "it is written where it changes");
+    docker(&["rm", "--force", &lab.name("web")]);
+    docker(&["run", "--detach", "--name", &lab.name("taker"), "--network", &lab.project, lab.image("one")]);
+    let mended = lab.run(&args);
+    docker(&["rm", "--force", &lab.name("taker")]);
+    assert_eq!(mended.exit, Some(0), "{mended:?}");
+    assert_eq!(fs::read_to_string(&hosts).unwrap(), format!("{before}{}", block(&address())), "another address");
+    lab.manifest(2, r#""web": {"image": "one", "stop_grace": "1s"}"#);
+    assert_eq!((lab.run(&args).exit, fs::read_to_string(&hosts).unwrap().as_str()), (Some(0), before));
+}
+
+#[test]
+fn volumes_are_filled_from_the_image_while_they_are_empty() {
+    let lab = Lab::new("key-volumes-seed");
+    for (serial, image) in [(1, "one"), (2, "two")] {
+        lab.manifest(serial, &format!(r#""web": {{"image": "{image}", "stop_grace": "1s", "volumes": ["www:/www"]}}"#));
+        lab.apply();
+        assert_eq!(inside(&lab, "cat /www/version"), "one", "what is there stays: {image}");
+    }
+}
