@@ -91,8 +91,7 @@ impl<'a> Plan<'a> {
         let wanted = &self.desired.containers[name];
         let base = self.desired.engine_name(name);
         let hash = wanted.hash.to_string();
-        let of_that_name = self.observed.containers.iter().filter(|(_, observed)| observed.container == *name);
-        let mut others: Vec<Found<'a>> = of_that_name.collect();
+        let mut others: Vec<Found<'a>> = self.of_name.get(name).cloned().unwrap_or_default();
         let usable = |at: &usize| {
             let found = others[*at].1;
             found.spec == hash && found.run != RunState::Dead && self.joins_what_is_there(wanted, found)

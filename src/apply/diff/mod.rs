@@ -111,6 +111,8 @@ fn refuse_taken_ports(desired: &Desired, observed: &HostState, name: &ContainerN
 struct Plan<'a> {
     desired: &'a Desired,
     observed: &'a HostState,
+    /// The containers on the host by their names in a manifest.
+    of_name: BTreeMap<&'a ContainerName, Vec<container::Found<'a>>>,
     /// What is to be done so far.
     steps: Vec<Step>,
     /// What can be waited for at the very end, because nothing else waits for it.
@@ -131,9 +133,14 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn new(desired: &'a Desired, observed: &'a HostState) -> Self {
+        let mut of_name: BTreeMap<&ContainerName, Vec<container::Found<'a>>> = BTreeMap::new();
+        for found in &observed.containers {
+            of_name.entry(&found.1.container).or_default().push(found);
+        }
         Self {
             desired,
             observed,
+            of_name,
             steps: Vec::new(),
             waits: Vec::new(),
             leaving: Vec::new(),
