@@ -231,7 +231,9 @@ fn tell(events: &dyn Sink, step: &Step) {
     let Step { container, action, cause, undo: _, after: _ } = step;
     events.send(match container {
         Some(container) => {
-            Event::Applying { container: container.clone(), action: action.to_string(), cause: cause.to_string() }
+            let is_change = action.is_change();
+            let (action, cause) = (action.to_string(), cause.to_string());
+            Event::Applying { container: container.clone(), action, cause, is_change }
         }
         None => Event::Note(format!("{action}: {cause}")),
     });

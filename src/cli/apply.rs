@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::audit::NotifyArgs;
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
 use super::hosts_file::HostsFileArgs;
 use super::policy::PolicyArgs;
@@ -50,6 +51,8 @@ pub(super) struct ApplyArgs {
     policy: PolicyArgs,
     #[command(flatten)]
     hosts_file: HostsFileArgs,
+    #[command(flatten)]
+    notify: NotifyArgs,
     #[command(flatten)]
     watch: WatchArgs,
 }
@@ -104,6 +107,7 @@ fn once(args: &ApplyArgs, manifest: &Manifest, settings: &Settings) -> anyhow::R
         host: args.host,
         policy: &args.policy,
         hosts_file: &args.hosts_file,
+        notify: &args.notify,
         tells_of_nothing: !args.watch.watch,
     };
     deploy::deploy(&deployment, settings, |entries| {
@@ -127,6 +131,7 @@ fn keep(args: &ApplyArgs, settings: &Settings, state: &Path, bad: u64, history: 
         host: args.host,
         policy: &args.policy,
         hosts_file: &args.hosts_file,
+        notify: &args.notify,
         tells_of_nothing: !args.watch.watch,
     };
     deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))?;

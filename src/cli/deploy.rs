@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
+use super::audit::{Audit, NotifyArgs};
 use super::hosts_file::HostsFileArgs;
 use super::policy::PolicyArgs;
 use super::settings::EngineChoice;
@@ -173,6 +174,7 @@ pub(super) struct Deployment<'a> {
     pub(super) host: HostArgs,
     pub(super) policy: &'a PolicyArgs,
     pub(super) hosts_file: &'a HostsFileArgs,
+    pub(super) notify: &'a NotifyArgs,
     /// Whether it is told that nothing was to be done.
     pub(super) tells_of_nothing: bool,
 }
@@ -192,7 +194,8 @@ pub(super) fn deploy(
     settings: &Settings,
     check: impl FnOnce(&[Entry]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let Deployment { manifest, state, emptying, dry_run, format, host, policy, hosts_file, tells_of_nothing } = deployment;
+    let Deployment { manifest, state, emptying, dry_run, format, host, policy, hosts_file, notify, tells_of_nothing } =
+        deployment;
     policy.check(manifest)?;
     let desired = desired(manifest, settings)?;
     if let Some(exit_code) = dry_run {
@@ -218,13 +221,14 @@ pub(super) fn deploy(
         other => other,
     };
     let reporter = Reporter::new(&Ui { progress, ..settings.ui.clone() }, 0);
+    let audit = Audit::new(&reporter, &history, &desired.project, desired.serial);
     let outcome = block_on(until_stopped(settings, |told| async {
         let mut stop = pin!(told.map(drop));
         let host = tokio::select! {
             host = connect::host(settings, host.engine_timeout) => host?,
             () = &mut stop => return Ok((Err(apply::Error::Stopped { is_undone: true }), None)),
         };
-        let outcome = apply::converge(&host, &desired, *emptying, &reporter, stop).await;
+        let outcome = apply::converge(&host, &desired, *emptying, &audit, stop).await;
         let is_found = desired.containers.values().any(|wanted| !wanted.spec.hosts_file.is_empty());
         let names = match is_found {
             // What the engine does not tell now, the next run tells.
@@ -240,7 +244,11 @@ pub(super) fn deploy(
     {
         ui::notes(&[format!("`{}` says where its containers are", hosts_file.path().display())], &settings.ui);
     }
-    if let Some(recorded) = recorded_outcome(&outcome) {
+    let recorded = recorded_outcome(&outcome);
+    let (said, why) = (recorded.map_or("undone".to_owned(), |outcome| outcome.to_string()), outcome.as_ref().err());
+    let warnings = audit.ended(&said, why.map(ToString::to_string).as_deref(), notify, settings);
+    ui::warn(&warnings.into_iter().map(Diagnostic::warning).collect::<Vec<_>>(), &settings.ui);
+    if let Some(recorded) = recorded {
         history.record(manifest, now(), recorded).context("what was done on the host can't be remembered")?;
     }
     let steps = match (outcome, stopped) {

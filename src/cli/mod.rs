@@ -1,6 +1,7 @@
 //! The command line: flags, settings, one file a command, exit codes. Only here are the environment and the clock.
 
 mod apply;
+mod audit;
 mod bases;
 mod build;
 mod caches;

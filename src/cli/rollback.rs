@@ -1,5 +1,6 @@
 //! `windlass rollback`.
 
+use super::audit::NotifyArgs;
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
 use super::hosts_file::HostsFileArgs;
 use super::policy::PolicyArgs;
@@ -31,6 +32,8 @@ pub(super) struct RollbackArgs {
     policy: PolicyArgs,
     #[command(flatten)]
     hosts_file: HostsFileArgs,
+    #[command(flatten)]
+    notify: NotifyArgs,
 }
 
 /// Brings the host back to a manifest that it ran before.
@@ -50,6 +53,7 @@ pub(super) fn run(args: &RollbackArgs, settings: &Settings) -> anyhow::Result<Ex
         host: args.host,
         policy: &args.policy,
         hosts_file: &args.hosts_file,
+        notify: &args.notify,
         tells_of_nothing: true,
     };
     deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))

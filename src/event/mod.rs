@@ -137,6 +137,8 @@ pub enum Event {
         action: String,
         /// Why.
         cause: String,
+        /// Whether something on the host changes by it; else it is a wait.
+        is_change: bool,
     },
     /// A thing worth saying that fails nothing.
     Warning(String),

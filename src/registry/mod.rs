@@ -14,6 +14,7 @@ mod session;
 mod stream;
 mod text;
 mod transport;
+mod webhook;
 
 pub use blobs::Brought;
 pub use client::{Options, Registry, RemoteImage, RemoteManifests};

@@ -2,6 +2,7 @@
 
 pub mod apply_report;
 pub mod build_report;
+pub mod deed_json;
 mod diagnostics;
 pub mod gc_report;
 mod layout;

@@ -1,6 +1,7 @@
 //! `apply`, `rollback`, `status` and `history` on a real engine, through the program itself. What came of them is asked
 //! of Docker's own client.
 
+mod audit;
 mod availability;
 mod bad_news;
 mod dockerup;

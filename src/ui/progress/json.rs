@@ -190,7 +190,9 @@ fn wire(event: &Event) -> Fact<'_> {
             Fact::Promoted { image: image.as_str(), reference: reference.to_string(), to: to.to_string() }
         }
         Event::Retrying { what, why, attempt } => Fact::Retrying { what, why, attempt: *attempt },
-        Event::Applying { container, action, cause } => Fact::Applying { container: container.as_str(), action, cause },
+        Event::Applying { container, action, cause, is_change: _ } => {
+            Fact::Applying { container: container.as_str(), action, cause }
+        }
         Event::Warning(text) => Fact::Warning { text },
         Event::Note(text) => Fact::Note { text },
     }

@@ -51,7 +51,7 @@ pub(super) fn line(event: &Event, record: &Record, color: Color) -> Option<Strin
         Event::Pushed { image, reference, digest } => format!("{image} | pushed {reference}@{digest}"),
         Event::Promoted { image, reference, to } => format!("{image} | {reference} is now {}", &to.hex()[..12]),
         Event::Retrying { what, why, attempt } => format!("{what}: {why}; try {attempt}"),
-        Event::Applying { container, action, cause } => format!("{container} | {action} ({cause})"),
+        Event::Applying { container, action, cause, is_change: _ } => format!("{container} | {action} ({cause})"),
         Event::Warning(text) => format!("{}: {text}", paint("warning", Paint::Bad, color)),
         Event::Note(text) => format!("note: {text}"),
     };
