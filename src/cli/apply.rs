@@ -7,7 +7,7 @@ use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
 use super::hosts_file::HostsFileArgs;
 use super::policy::PolicyArgs;
 use super::watch::{self, WatchArgs};
-use super::{Exit, Refusal, Settings, dockerup};
+use super::{Exit, Refusal, Settings, dockerup, sources};
 use crate::apply::undo::{self, Outcome};
 use crate::apply::{Emptying, History};
 use crate::manifest::Manifest;
@@ -16,9 +16,10 @@ use crate::model::ProjectName;
 /// What `windlass apply` is asked.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ApplyArgs {
-    /// The deploy manifest; `-` reads it from standard input.
+    /// The deploy manifest, or several that are one together: a file, `-` for standard input, or an address with what is there,
+    /// `https://host/deploy.json#sha256:…`.
     #[arg(value_name = "MANIFEST", default_value = "deploy.json", env = "WINDLASS_MANIFEST")]
-    manifest: PathBuf,
+    manifest: Vec<String>,
     /// Take the containers from dockerup's files instead: `dockerup.conf` and `containers.d` in this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "manifest")]
     dockerup: Option<PathBuf>,
@@ -67,7 +68,7 @@ pub(super) fn run(args: &ApplyArgs, settings: &Settings) -> anyhow::Result<Exit>
     if !args.watch.watch && (!said.server || args.dry_run) {
         return once(args, &read(args, settings)?, settings);
     }
-    if args.dockerup.is_none() && args.manifest == Path::new("-") {
+    if args.dockerup.is_none() && args.manifest.iter().any(|source| source == "-") {
         return Err(Refusal::usage("standard input can't be read again: `--watch` needs a file").into());
     }
     let (args_of_all, settings_of_all) = (args.clone(), settings.clone());
@@ -83,7 +84,7 @@ pub(super) fn run(args: &ApplyArgs, settings: &Settings) -> anyhow::Result<Exit>
 
 /// What is wanted, wherever it is written.
 fn read(args: &ApplyArgs, settings: &Settings) -> anyhow::Result<Manifest> {
-    let Some(folder) = &args.dockerup else { return deploy::read_manifest(&args.manifest, settings) };
+    let Some(folder) = &args.dockerup else { return sources::read(&args.manifest, settings) };
     let (settings, state) = deploy::host(&args.state, args.host, settings)?;
     dockerup::manifest(folder, &args.project, &state, &settings)
 }

@@ -66,7 +66,7 @@ fn variables(text: &str) -> Result<BTreeMap<String, EnvValue>, (usize, String)> 
 
 /// The text of a file below a folder; symbolic links don't lead out of it.
 fn beside(folder: Option<&Path>, file: &str) -> Result<String, String> {
-    let folder = folder.ok_or_else(|| "a manifest from standard input has no files beside it".to_owned())?;
+    let folder = folder.ok_or_else(|| "a manifest that is no file has no files beside it".to_owned())?;
     let unread = |error: std::io::Error| format!("reading `{file}`: {error}");
     let found = fs::canonicalize(folder.join(file)).map_err(unread)?;
     if !found.starts_with(fs::canonicalize(folder).map_err(unread)?) {

@@ -1,7 +1,6 @@
 //! What the commands that look after a host share: which host, which manifest, which history, which exit code.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
@@ -14,12 +13,10 @@ use super::audit::{Audit, NotifyArgs};
 use super::hosts_file::HostsFileArgs;
 use super::policy::PolicyArgs;
 use super::settings::EngineChoice;
-use super::{
-    Environment, Exit, Refusal, Settings, block_on, connect, container_files, until_interrupted, until_stopped,
-};
+use super::{Environment, Exit, Refusal, Settings, block_on, connect, until_interrupted, until_stopped};
 use crate::apply::undo::{self, Entry, Outcome};
 use crate::apply::{self, Desired, DesiredError, Emptying, History, Host as _, HostError, Lock, LockError, Step};
-use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
+use crate::diag::{Diagnostic, SourceText};
 use crate::manifest::{self, Manifest};
 use crate::model::{ProjectName, parse_duration};
 use crate::ui::{self, Progress, Reporter, Ui, apply_report};
@@ -95,34 +92,6 @@ pub(super) enum Format {
     Text,
     /// One JSON object.
     Json,
-}
-
-/// Reads a manifest from a file below the root, or from standard input where the path is `-`.
-pub(super) fn read_manifest(path: &Path, settings: &Settings) -> anyhow::Result<Manifest> {
-    let is_stdin = path == Path::new("-");
-    let shown = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-    let mut bytes = Vec::new();
-    if is_stdin {
-        std::io::stdin().lock().read_to_end(&mut bytes).context("reading standard input")?;
-    } else {
-        bytes = match std::fs::read(settings.root.join(path)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let message = format!("there is no deploy manifest `{shown}`");
-                return Err(Refusal::usage_with_hint(message, "`windlass build` writes one; or name another").into());
-            }
-            read => read.with_context(|| format!("reading `{shown}`"))?,
-        };
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let readable = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
-        let source = SourceText::new(shown.clone(), readable);
-        let diagnostic = Diagnostic::error("the deploy manifest is not UTF-8").at(&source, Span::new(at, at), "");
-        Diagnostics(vec![diagnostic])
-    })?;
-    let path = settings.root.join(path);
-    let folder = path.parent().filter(|_| !is_stdin);
-    container_files::read(manifest::parse(&SourceText::new(shown, text))?, folder, &settings.environment)
 }
 
 /// The project that is meant: the one that is named, else the only one that has a history, else the one whose folder

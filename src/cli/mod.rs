@@ -38,6 +38,7 @@ mod rollback;
 mod schema;
 mod secrets;
 mod settings;
+mod sources;
 mod stale;
 mod status;
 mod threads;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::deploy::{self, Format, HostArgs, StateArgs};
-use super::{Exit, Refusal, Settings, block_on, connect, until_interrupted};
+use super::{Exit, Refusal, Settings, block_on, connect, sources, until_interrupted};
 use crate::apply::{self, History, Host as _, undo};
 use crate::manifest::Manifest;
 use crate::model::ProjectName;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Exit
 
 fn manifest(args: &StatusArgs, state: &Path, settings: &Settings) -> anyhow::Result<Manifest> {
     if let Some(path) = &args.manifest {
-        return deploy::read_manifest(path, settings);
+        return sources::read_one(&path.display().to_string(), settings);
     }
     let project = deploy::project(args.project.as_ref(), state, settings)?;
     let history = History::new(state, &project);

@@ -12,6 +12,7 @@ mod leftovers;
 mod probe;
 mod proxy;
 mod replicas;
+mod sources;
 mod watch;
 
 use std::fs;
