@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, utimensat};
 
 use super::sandbox::tree::make_whiteout;
-use super::view::{Found, View};
+use super::view::{Directory, Found, View};
 
 /// What something in a layer has besides its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +36,15 @@ pub(super) struct Canvas {
     /// The time that what is made anew gets, in seconds since 1970.
     epoch: i64,
     is_touched: bool,
+    /// The directory that something was put into last, as the layers below show it.
+    last: Option<Directory>,
 }
 
 impl Canvas {
     /// An empty layer in an empty folder.
     pub(super) fn new(folder: PathBuf, below: &View, epoch: u64) -> Self {
         let view = below.under(folder.clone());
-        Self { folder, view, epoch: i64::try_from(epoch).unwrap_or(i64::MAX), is_touched: false }
+        Self { folder, view, epoch: i64::try_from(epoch).unwrap_or(i64::MAX), is_touched: false, last: None }
     }
 
     /// Gives the root what it has below: the topmost layer's is the one that is seen.
@@ -124,7 +126,7 @@ impl Canvas {
     pub(super) fn symlink(&mut self, path: &Path, target: &Path, attributes: Attributes) -> anyhow::Result<()> {
         self.make_room(path)?;
         std::os::unix::fs::symlink(target, self.at(path)).with_context(|| format!("making `/{}`", path.display()))?;
-        self.finish(path, attributes)
+        self.set_attributes(path, attributes, true)
     }
 
     /// Gives a file of this layer one more name.
@@ -185,11 +187,14 @@ impl Canvas {
         Ok(())
     }
 
-    /// Gives what was made its attributes.
+    /// Gives what was made, and is no link, its attributes.
     pub(super) fn finish(&mut self, path: &Path, attributes: Attributes) -> anyhow::Result<()> {
+        self.set_attributes(path, attributes, false)
+    }
+
+    fn set_attributes(&self, path: &Path, attributes: Attributes, is_link: bool) -> anyhow::Result<()> {
         let Attributes { mode, owner, modified: (tv_sec, tv_nsec) } = attributes;
         let at = self.at(path);
-        let is_link = fs::symlink_metadata(&at)?.is_symlink();
         self.view
             .overlay()
             .set_owner(&at, owner)
@@ -210,17 +215,35 @@ impl Canvas {
 
     /// Takes what is at a path out of the way for something that is no directory.
     fn make_room(&mut self, path: &Path) -> anyhow::Result<()> {
-        self.bring_up_parent(path)?;
-        if self.view.look(path)?.is_some_and(|found| found.metadata.is_dir()) {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            anyhow::bail!("a file can't take the place of `/`");
+        };
+        if !self.last.as_ref().is_some_and(|last| last.path() == parent) {
+            self.bring_up(parent)?;
+            self.last = Some(self.view.directory(parent)?.below());
+        }
+        let at = self.at(path);
+        let is_folder = match fs::symlink_metadata(&at) {
+            Ok(own) if own.is_dir() => true,
+            // A whiteout too.
+            Ok(_) => fs::remove_file(&at).map(|()| false)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let below = self.last.as_ref().map(|last| last.look(name, self.view.overlay())).transpose()?.flatten();
+                below.is_some_and(|found| found.metadata.is_dir())
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if is_folder {
             anyhow::bail!("`/{}` is a directory, and a file can't take its place", path.display());
         }
-        self.remove_own(path)?;
         self.is_touched = true;
         Ok(())
     }
 
     /// Removes what this layer has at a path, a whiteout included; tells whether lower layers have something there.
     fn remove_own(&mut self, path: &Path) -> anyhow::Result<bool> {
+        // What the layers below show may change with it.
+        self.last = None;
         let at = self.at(path);
         match fs::symlink_metadata(&at) {
             Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&at)?,

@@ -2,21 +2,32 @@
 //! inside it, whatever they say.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::layer::Overlay;
 use super::links::{LINKS_AT_MOST, follow};
 use super::sandbox::tree::is_whiteout;
 
 /// Layers, one over the other.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct View {
     /// The topmost first.
     layers: Vec<PathBuf>,
     overlay: Overlay,
+    /// The directory that was looked into last; nothing where layers may change, as the one that is being written.
+    last: Option<Mutex<Directory>>,
+}
+
+/// A directory of a view: where each layer that shows there has it.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// The topmost first.
+    merged: Vec<PathBuf>,
 }
 
 /// Something in a view.
@@ -33,14 +44,15 @@ pub(super) struct Found {
 impl View {
     /// The file system of layers, the lowest first.
     pub(super) fn new(layers: &[PathBuf], overlay: Overlay) -> Self {
-        Self { layers: layers.iter().rev().cloned().collect(), overlay }
+        let root = Directory { path: PathBuf::new(), merged: layers.iter().rev().cloned().collect() };
+        Self { layers: root.merged.clone(), overlay, last: Some(Mutex::new(root)) }
     }
 
     /// The same with one more layer on top.
     #[must_use]
     pub(super) fn under(&self, top: PathBuf) -> Self {
         let layers = std::iter::once(top).chain(self.layers.iter().cloned()).collect();
-        Self { layers, overlay: self.overlay }
+        Self { layers, overlay: self.overlay, last: None }
     }
 
     /// How the layers are written.
@@ -53,7 +65,23 @@ impl View {
     /// # Errors
     /// When a layer can't be read.
     pub(super) fn look(&self, path: &Path) -> io::Result<Option<Found>> {
-        Ok(self.all(path)?.into_iter().next())
+        let (Some(last), Some(parent), Some(name)) = (&self.last, path.parent(), path.file_name()) else {
+            return Ok(self.all(path)?.into_iter().next());
+        };
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.path != parent {
+            *last = self.directory(parent)?;
+        }
+        last.look(name, self.overlay)
+    }
+
+    /// A directory, to look at many things in it; nothing is in one that is none.
+    ///
+    /// # Errors
+    /// When a layer can't be read.
+    pub(super) fn directory(&self, path: &Path) -> io::Result<Directory> {
+        let folders = self.all(path)?.into_iter().filter(|found| found.metadata.is_dir());
+        Ok(Directory { path: path.to_owned(), merged: folders.map(|found| found.at).collect() })
     }
 
     /// What each layer has at a path, the topmost first, as far down as it is seen: of a directory all that are merged,
@@ -157,6 +185,36 @@ impl View {
             Some(found) if found.metadata.is_file() && found.metadata.len() <= at_most => fs::read(&found.at).map(Some),
             _ => Ok(None),
         }
+    }
+}
+
+impl Directory {
+    /// Whose it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the layers below the topmost that has the directory show in it.
+    pub(super) fn below(mut self) -> Self {
+        self.merged.drain(..self.merged.len().min(1));
+        self
+    }
+
+    /// What has a name in it.
+    ///
+    /// # Errors
+    /// When a layer can't be read.
+    pub(super) fn look(&self, name: &OsStr, overlay: Overlay) -> io::Result<Option<Found>> {
+        for folder in &self.merged {
+            let at = folder.join(name);
+            let Some(metadata) = lstat(&at)? else { continue };
+            if is_whiteout(&at, &metadata) {
+                return Ok(None);
+            }
+            let owner = overlay.owner(&at, &metadata)?;
+            return Ok(Some(Found { at, metadata, owner }));
+        }
+        Ok(None)
     }
 }
 

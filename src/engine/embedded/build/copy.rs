@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::archive;
 use super::chosen::{Chosen, Item};
 use super::mode::Chmod;
-use super::origin::{Origin, Seen};
+use super::origin::{Files, OnDisk, Origin, Seen};
 use crate::engine::embedded::canvas::{Attributes, Canvas};
 
 /// Where something goes, and as what.
@@ -52,7 +52,7 @@ pub(super) fn copy(
             return archive::unpack(canvas, tar, &folder);
         }
     }
-    let mut copier = Copier { canvas, origin, target, linked: BTreeMap::new() };
+    let mut copier = Copier { canvas, origin, files: origin.reader(), target, linked: BTreeMap::new() };
     if matches!(first.seen, Seen::Directory) {
         let folder = copier.canvas.create_folders(target.path, target.maker())?;
         return below.iter().try_for_each(|item| copier.item(item, &folder.join(&item.below)));
@@ -96,6 +96,7 @@ fn place_of_file(canvas: &mut Canvas, name: &Path, target: &Target<'_>) -> anyho
 struct Copier<'c, 'o, 't> {
     canvas: &'c mut Canvas,
     origin: &'o Origin<'o>,
+    files: Files<'o>,
     target: &'t Target<'t>,
     /// Files with more names than one, by what they are on the disk: the first name that they got here.
     linked: BTreeMap<(u64, u64), PathBuf>,
@@ -107,7 +108,7 @@ impl Copier<'_, '_, '_> {
         match seen {
             Seen::Nothing => Ok(()),
             Seen::Directory => {
-                let attributes = self.target.changed(self.origin.attributes(from)?, true);
+                let (attributes, on_disk) = self.origin.attributes(from)?;
                 match self.canvas.view().look(place)? {
                     Some(found) if !found.metadata.is_dir() => {
                         anyhow::bail!("`/{}` is no directory, and one can't take its place", place.display())
@@ -115,48 +116,46 @@ impl Copier<'_, '_, '_> {
                     Some(_) if *is_on_the_way => return Ok(()),
                     _ => {}
                 }
-                self.canvas.set_folder(place, attributes)?;
-                self.extended(from, place)
+                self.canvas.set_folder(place, self.target.changed(attributes, true))?;
+                self.extended(on_disk.as_ref(), place)
             }
             Seen::File => self.file(from, place),
             Seen::Symlink(to) => {
-                let attributes = self.origin.attributes(from)?;
+                let (attributes, _) = self.origin.attributes(from)?;
                 let owner = self.target.owner.unwrap_or(attributes.owner);
                 self.canvas.symlink(place, to, Attributes { owner, ..attributes })
             }
             Seen::Special(metadata) => {
-                let attributes = self.target.changed(self.origin.attributes(from)?, false);
-                self.canvas.node(place, metadata, attributes)
+                let (attributes, _) = self.origin.attributes(from)?;
+                self.canvas.node(place, metadata, self.target.changed(attributes, false))
             }
         }
     }
 
     fn file(&mut self, from: &Path, place: &Path) -> anyhow::Result<()> {
-        let on_disk = self.origin.on_disk(from)?;
+        let (attributes, on_disk) = self.origin.attributes(from)?;
         let shared = on_disk.as_ref().and_then(|on_disk| on_disk.shared);
         if let Some(first) = shared.and_then(|shared| self.linked.get(&shared)) {
             return self.canvas.hard_link(place, first);
         }
         let mut file = self.canvas.create_file(place)?;
-        let mut files = self.origin.reader();
         match &on_disk {
             // The kernel copies from file to file, without a copy of ours between.
             Some(on_disk) => io::copy(&mut std::fs::File::open(&on_disk.path)?, &mut file),
-            None => io::copy(&mut files.open(from)?, &mut file),
+            None => io::copy(&mut self.files.open(from)?, &mut file),
         }
         .with_context(|| format!("copying `/{}`", from.display()))?;
         drop(file);
-        self.extended(from, place)?;
-        let attributes = self.target.changed(self.origin.attributes(from)?, false);
-        self.canvas.finish(place, attributes)?;
+        self.extended(on_disk.as_ref(), place)?;
+        self.canvas.finish(place, self.target.changed(attributes, false))?;
         if let Some(shared) = shared {
             self.linked.insert(shared, place.to_owned());
         }
         Ok(())
     }
 
-    fn extended(&mut self, from: &Path, place: &Path) -> anyhow::Result<()> {
-        if let Some(on_disk) = self.origin.on_disk(from)? {
+    fn extended(&mut self, from: Option<&OnDisk>, place: &Path) -> anyhow::Result<()> {
+        if let Some(on_disk) = from {
             self.canvas.copy_attributes(place, &on_disk.path)?;
         }
         Ok(())

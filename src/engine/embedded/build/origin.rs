@@ -8,6 +8,8 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use crate::engine::context::{Context, Entry, Kind, Reader};
 use crate::engine::embedded::canvas::Attributes;
 use crate::engine::embedded::view::View;
@@ -66,32 +68,24 @@ impl<'a> Origin<'a> {
         }
     }
 
-    pub(super) fn attributes(&self, path: &Path) -> anyhow::Result<Attributes> {
+    /// What something has besides its content, and where it lies on the disk; the latter not of a context.
+    pub(super) fn attributes(&self, path: &Path) -> anyhow::Result<(Attributes, Option<OnDisk>)> {
         Ok(match self {
             Self::Context(context) => {
                 let modified = (i64::try_from(context.mtime).unwrap_or(i64::MAX), 0);
-                match entry(context, path) {
+                let attributes = match entry(context, path) {
                     Some(entry) => Attributes { mode: entry.mode(), owner: entry.owner(), modified },
                     None => Attributes { mode: 0o755, owner: (0, 0), modified },
-                }
+                };
+                (attributes, None)
             }
-            Self::Layers(view) => match view.look(path)? {
-                Some(found) => Attributes::of(&found),
-                None => anyhow::bail!("`/{}` is not there", path.display()),
-            },
-        })
-    }
-
-    /// Where a file lies on the disk; nothing of a context.
-    pub(super) fn on_disk(&self, path: &Path) -> anyhow::Result<Option<OnDisk>> {
-        match self {
-            Self::Context(_) => Ok(None),
-            Self::Layers(view) => Ok(view.look(path)?.map(|found| {
-                let metadata = &found.metadata;
+            Self::Layers(view) => {
+                let found = view.look(path)?.with_context(|| format!("`/{}` is not there", path.display()))?;
+                let (attributes, metadata) = (Attributes::of(&found), &found.metadata);
                 let shared = (metadata.nlink() > 1).then(|| (metadata.dev(), metadata.ino()));
-                OnDisk { path: found.at, shared }
-            })),
-        }
+                (attributes, Some(OnDisk { path: found.at, shared }))
+            }
+        })
     }
 
     /// Something to read its files with.
