@@ -63,8 +63,6 @@ pub struct RunStep {
     pub network: Network,
     /// `--security`.
     pub security: Security,
-    /// Whether it asks for devices of the host.
-    pub wants_devices: bool,
 }
 
 /// A mount of `RUN`; what is not said is none.

@@ -182,7 +182,6 @@ impl<'a> Stepper<'a> {
             mounts: mounts.collect::<Result<_, _>>()?,
             network: run.network.unwrap_or(Network::Default),
             security: run.security.unwrap_or(Security::Sandbox),
-            wants_devices: !run.devices.is_empty(),
         })
     }
 

@@ -164,6 +164,29 @@ fn what_the_embedded_engine_can_not_do_is_said() {
           --> other/Dockerfile
     "#]]
     .assert_eq(error);
+    let refused = |image: &str| {
+        let said = embedded(&project, &["build", image]);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        said.stderr.split_once("error: ").unwrap().1.to_owned()
+    };
+    // The one without a command needs nothing of the machine.
+    let config = project.read("windlass.yaml");
+    let images = "images: { files: { platforms: [linux/wasm] }, runs: { platforms: [linux/wasm] } }\n";
+    project.write("windlass.yaml", &format!("{config}{images}"));
+    project.write("files/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    project.write("runs/Dockerfile", "FROM scratch\nCOPY Dockerfile /\nRUN [\"/thing\"]\n");
+    ok(&project, &["build", "files"]);
+    project.write("rights/Dockerfile", "FROM scratch\nCOPY nothing /\nRUN --security=insecure true\n");
+    project.write("rights/nothing", "");
+    expect![[r#"
+        `runs` failed: `RUN ["/thing"]`, line 3: this machine runs no programs for wasm
+          --> runs/Dockerfile
+        hint: have the kernel run them, as `apt-get install qemu-user-static` does on Debian
+        `rights` failed: `RUN --security=insecure true`, line 3: it asks for all rights
+          --> rights/Dockerfile
+        hint: allow it with `--allow-insecure`, where the Dockerfile is trusted with this machine
+    "#]]
+    .assert_eq(&[refused("runs"), refused("rights")].concat());
     project.write("deploy.json", r#"{"version": 1, "project": "x", "serial": 1, "images": {}, "containers": {}}"#);
     for args in [&["apply", "deploy.json"][..], &["status"], &["rollback"]] {
         let said = embedded(&project, args);

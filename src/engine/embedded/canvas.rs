@@ -218,7 +218,7 @@ impl Canvas {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             anyhow::bail!("a file can't take the place of `/`");
         };
-        if !self.last.as_ref().is_some_and(|last| last.path() == parent) {
+        if self.last.as_ref().is_none_or(|last| last.path() != parent) {
             self.bring_up(parent)?;
             self.last = Some(self.view.directory(parent)?.below());
         }

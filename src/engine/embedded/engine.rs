@@ -257,7 +257,7 @@ fn explain(error: anyhow::Error, what: String) -> Error {
 }
 
 /// The platform of the machine that builds, in the words of OCI.
-fn this_machine() -> Platform {
+pub(super) fn this_machine() -> Platform {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -7,11 +7,13 @@ use std::process::Command;
 use expect_test::{Expect, expect};
 use windlass::config::structure;
 use windlass::diag::SourceText;
+use windlass::engine::embedded::images::{Chosen, load_oci};
 use windlass::engine::{BuiltImage, Engine};
 use windlass::event::NoSink;
-use windlass::model::{Pattern, TestSpec};
+use windlass::model::{Pattern, Platform, TestSpec};
 
 use super::{LONG, build, check, docker, engine, testdata};
+use crate::conformance::Embedded;
 use crate::parts;
 
 fn parse(path: &Path) -> TestSpec {
@@ -31,6 +33,23 @@ async fn ours(image: &BuiltImage, file: &Path) -> Vec<String> {
     if let Some(kept) = &verdict.kept {
         docker(&["rm", "-fv", kept]);
     }
+    verdict.results.iter().map(|(name, failure)| verdict_line(name, failure.is_none())).collect()
+}
+
+/// What the engine says of a file that needs no daemon, of the same image.
+async fn embedded(name: &str, file: &Path) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    docker(&["save", "--output", &at("image.tar"), name]);
+    let (from, to) = (format!("docker-archive:{}", at("image.tar")), format!("oci:{}", at("layout")));
+    let copied = Command::new("skopeo").args(["--insecure-policy", "copy", "--quiet", &from, &to]).status().unwrap();
+    assert!(copied.success());
+    let Embedded { engine, .. } = &Embedded::new();
+    let platform = Platform::linux_amd64();
+    let image = load_oci(engine.store(), Path::new(&at("layout")), Chosen::Only, &platform).unwrap();
+    let image = BuiltImage { image: "image".parse().unwrap(), id: image.id };
+    let verdict = engine.test(&image, &parse(file), LONG, &NoSink).await.unwrap();
+    engine.clean_up().await.unwrap();
     verdict.results.iter().map(|(name, failure)| verdict_line(name, failure.is_none())).collect()
 }
 
@@ -57,6 +76,7 @@ async fn same_verdicts(file: &str, expected: Expect) {
     let file = testdata("verdicts").join(file);
     let ours = ours(&image, &file).await.join("\n");
     expected.assert_eq(&ours);
+    assert_eq!(embedded(&name, &file).await.join("\n"), ours, "{}", file.display());
     assert_eq!(ours, their_verdicts(&theirs(&name, &[&file])).join("\n"), "{}", file.display());
 }
 
@@ -325,6 +345,11 @@ async fn where_verdicts_differ_it_is_meant() {
     ] {
         let file = testdata(file);
         let ours = ours(&image, &file).await;
+        // It has no terminal to give.
+        let without: Vec<String> = embedded(&name, &file).await;
+        let differ: Vec<_> = without.iter().zip(&ours).filter(|(one, other)| one != other).collect();
+        assert!(differ.iter().all(|(_, ours)| ours.contains("a terminal")), "{differ:?}");
+        assert_eq!(without.len(), ours.len());
         let theirs = their_verdicts(&theirs(&name, &[&file]));
         assert_eq!(ours.len(), theirs.len());
         let both = ours.iter().zip(&theirs).filter(|(ours, theirs)| ours != theirs);

@@ -2,6 +2,7 @@
 //! called on a thread of its own.
 
 mod archive;
+mod beforehand;
 mod chosen;
 pub(super) mod config;
 mod copy;
@@ -92,6 +93,7 @@ pub(super) type Busy = Arc<Mutex<BTreeMap<Digest, Arc<Mutex<()>>>>>;
 /// # Errors
 /// What stands in the way; of several stages that fail, the first.
 pub(super) fn build(tools: &Tools, job: &Job) -> Result<Image, Fault> {
+    beforehand::check(tools, job)?;
     let contexts = BTreeSet::new();
     let inputs = ResolveInputs {
         args: &job.args,

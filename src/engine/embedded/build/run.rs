@@ -17,7 +17,6 @@ use crate::event::{Event, Stream};
 
 impl Work<'_> {
     pub(super) fn run(&self, state: &State, run: &RunStep, place: &Place) -> Result<Option<Layer>, Fault> {
-        self.check_rights(run, place)?;
         let argv = config::words(&state.config, &run.command);
         let mounts = self.mounts(state, run, place)?;
         let key = {
@@ -74,21 +73,6 @@ impl Work<'_> {
             };
             self.execute(&command, &lowers, &scratch.path().join("root"), place)
         })
-    }
-
-    fn check_rights(&self, run: &RunStep, place: &Place) -> Result<(), Fault> {
-        let refuse = |what: &str, hint: &str| Fault::Unsupported {
-            message: format!("`{}`, line {}: {what}", place.text, place.line),
-            hint: hint.to_owned(),
-        };
-        if run.wants_devices {
-            return Err(refuse("the embedded engine gives no devices to a command", "build it with `--engine docker`"));
-        }
-        if run.security == Security::Insecure && !self.allow_insecure {
-            let hint = "allow it with `--allow-insecure`, where the Dockerfile is trusted with this machine";
-            return Err(refuse("it asks for all rights", hint));
-        }
-        Ok(())
     }
 
     /// Runs a command to its end, and takes what it changed as a layer.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::config;
 use super::fault::Fault;
-use super::{Job, Work};
+use super::{Job, Work, beforehand};
 use crate::diag::{SourceText, Span};
-use crate::dockerfile::{Base, DEFAULT_PATH, Dockerfile, Instruction, ResolvedStage, Step, Variables, parse};
+use crate::dockerfile::{Base, Command, DEFAULT_PATH, Dockerfile, Instruction, ResolvedStage, Step, Variables, parse};
 use crate::engine::embedded::images::{History, ImageConfig};
 use crate::engine::embedded::layer::Layer;
 use crate::event::Event;
@@ -40,6 +40,10 @@ impl Work<'_> {
             let instruction = parsed.dockerfile.stages.first().and_then(|stage| stage.instructions.first());
             let wrong = || Fault::image(format!("the trigger `{trigger}` of the base image can't be read"), stage.line);
             let instruction = instruction.ok_or_else(wrong)?;
+            if let Command::Run(run) = &instruction.command {
+                let (dockerfile, line) = (&parsed.dockerfile, stage.line);
+                beforehand::check_run(run, self.allow_insecure, dockerfile, instruction, line)?;
+            }
             let written = Written { dockerfile: &parsed.dockerfile, instruction, line: stage.line };
             self.instruction(stage, &mut state, &written)?;
         }
