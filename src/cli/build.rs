@@ -144,7 +144,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     let reporter = Arc::new(Reporter::new(&settings.ui, resolved.images.len()));
     let chosen = &resolved.chosen.clone();
     let run = async |engine: &AnyEngine| {
-        export::check(&args.export, engine, settings)?;
+        export::check(&args.export, engine, settings).await?;
         caches::read(&args.caches, engine, settings, &*reporter).await?;
         let registry = lookups::registry(settings, &reporter)?;
         let Settled { resolved, containers: digests } =
@@ -178,7 +178,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
         caches::write(&args.caches, engine, settings, &*reporter).await?;
         let mut built = Built { plan, report, record: Record::default(), manifest: None };
         if built.report.all_green() {
-            export::export(&args.export, &built, chosen, engine, settings, &*reporter).await?;
+            export::export(args, &built, chosen, engine, settings, &*reporter).await?;
         }
         if let (true, Some(path)) = (built.report.all_green(), manifest_path) {
             let about = About {
@@ -194,7 +194,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
         }
         Ok(built)
     };
-    let allowed = Allowed { insecure: args.allow_insecure };
+    let allowed = Allowed { insecure: args.allow_insecure, no_trace: false };
     block_on(async {
         let engine = until_interrupted(settings, connect::engine(settings, allowed)).await?;
         let built = until_interrupted(settings, run(&engine)).await;

@@ -10,10 +10,10 @@ use crate::event::{Event, Sink};
 pub(super) struct CacheArgs {
     /// Use what the steps of builds came to that wrote a cache there: `registry:NAME`, or `dir:PATH` (embedded engine). May
     /// be said several times; one that is not there yet is none.
-    #[arg(long, value_name = "KIND:PLACE", value_delimiter = ',', env = "WINDLASS_CACHE_FROM")]
+    #[arg(long, value_name = "KIND:PLACE", env = "WINDLASS_CACHE_FROM")]
     cache_from: Vec<CachePlace>,
     /// Write what the steps of this build came to there, with their layers. May be said several times.
-    #[arg(long, value_name = "KIND:PLACE", value_delimiter = ',', env = "WINDLASS_CACHE_TO")]
+    #[arg(long, value_name = "KIND:PLACE", env = "WINDLASS_CACHE_TO")]
     cache_to: Vec<CachePlace>,
 }
 
@@ -45,6 +45,7 @@ pub(super) async fn write(
     let Some(engine) = embedded(args, engine)? else { return Ok(()) };
     for place in usable(&args.cache_to, settings, events) {
         events.send(match engine.write_cache(&place).await {
+            Ok(0) => Event::Note(format!("nothing was built that the cache `{place}` could have a use for")),
             Ok(n_steps) => Event::Note(format!("the cache `{place}` has {n_steps} steps")),
             Err(error) => Event::Warning(format!("the cache `{place}` is not written: {error:#}")),
         });

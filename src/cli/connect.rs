@@ -23,6 +23,8 @@ pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Allowed {
     /// `RUN --security=insecure`.
     pub(super) insecure: bool,
+    /// To leave no trace in the cache of later builds.
+    pub(super) no_trace: bool,
 }
 
 /// Connects to the first of the engine addresses where something answers, to build and test with; where none does and
@@ -76,14 +78,14 @@ pub(super) fn store(settings: &Settings) -> anyhow::Result<Store> {
     embedded::open_store(store_folder(settings)?)
 }
 
-fn store_folder(settings: &Settings) -> Result<&Path, Refusal> {
+pub(super) fn store_folder(settings: &Settings) -> Result<&Path, Refusal> {
     let nowhere =
         || Refusal::usage_with_hint("nobody says where the embedded engine keeps its images", "use `--store`");
     settings.store.as_deref().ok_or_else(nowhere)
 }
 
 /// The embedded engine, whoever else answers.
-pub(super) fn embedded(settings: &Settings, Allowed { insecure }: Allowed) -> anyhow::Result<AnyEngine> {
+pub(super) fn embedded(settings: &Settings, Allowed { insecure, no_trace }: Allowed) -> anyhow::Result<AnyEngine> {
     let store = store_folder(settings)?.to_owned();
     let registry = Registry::new(registry::Options::new(keychain(settings)?), |_| {});
     let options = embedded::Options {
@@ -91,6 +93,7 @@ pub(super) fn embedded(settings: &Settings, Allowed { insecure }: Allowed) -> an
         program: "/proc/self/exe".into(),
         registry,
         offline: settings.offline,
+        remembers: !no_trace,
         allow_insecure: insecure,
     };
     Ok(AnyEngine::Embedded(EmbeddedEngine::open(options)?))

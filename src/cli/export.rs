@@ -5,16 +5,19 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
-use super::build::Built;
+use super::build::{BuildArgs, Built};
 use super::whole_file::{self, Readers};
 use super::{Refusal, Settings, connect};
 use crate::docker;
 use crate::engine::AnyEngine;
 use crate::engine::embedded::EmbeddedEngine;
 use crate::engine::embedded::images::{self, Named};
+use crate::engine::embedded::store::Store;
 use crate::event::{Event, Sink};
 use crate::model::ImageName;
 use crate::ui::words;
@@ -54,7 +57,7 @@ impl fmt::Display for Output {
 pub(super) struct ExportArgs {
     /// Put the chosen images there too: `oci:DIR`, a folder in the OCI image layout, or `docker-archive:FILE`, as `docker
     /// save` writes it (embedded engine). May be said several times.
-    #[arg(long, value_name = "KIND:PATH", value_delimiter = ',', env = "WINDLASS_OUTPUT")]
+    #[arg(long, value_name = "KIND:PATH", env = "WINDLASS_OUTPUT")]
     output: Vec<Output>,
     /// Load the chosen images into the Docker or Podman that answers, where the embedded engine built them.
     #[arg(long, env = "WINDLASS_LOAD", value_parser = clap::builder::BoolishValueParser::new())]
@@ -62,7 +65,7 @@ pub(super) struct ExportArgs {
 }
 
 /// What can't be put anywhere is known before anything is built.
-pub(super) fn check(args: &ExportArgs, engine: &AnyEngine, settings: &Settings) -> anyhow::Result<()> {
+pub(super) async fn check(args: &ExportArgs, engine: &AnyEngine, settings: &Settings) -> anyhow::Result<()> {
     for output in &args.output {
         if !matches!(engine, AnyEngine::Embedded(_)) {
             let message = format!("`--output {output}` needs the embedded engine");
@@ -74,8 +77,8 @@ pub(super) fn check(args: &ExportArgs, engine: &AnyEngine, settings: &Settings) 
             Output::DockerArchive(file) => {
                 let file = settings.root.join(file);
                 let refuse = |why: &str| Refusal::usage(format!("`--output {output}`: {why}"));
-                if file.is_dir() {
-                    return Err(refuse("it is a folder").into());
+                if file.exists() && !file.is_file() {
+                    return Err(refuse("it is no regular file").into());
                 }
                 if !file.parent().is_some_and(Path::is_dir) {
                     return Err(refuse("its folder is not there").into());
@@ -83,12 +86,63 @@ pub(super) fn check(args: &ExportArgs, engine: &AnyEngine, settings: &Settings) 
             }
         }
     }
+    if args.load && matches!(engine, AnyEngine::Embedded(_)) {
+        connect::address(settings, connect::ANSWERS_WITHIN).await?;
+    }
     Ok(())
+}
+
+/// Says when somebody has stopped waiting.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Writes as long as somebody waits for it.
+struct WhileWaiting<W> {
+    to: W,
+    is_over: Arc<AtomicBool>,
+}
+
+impl<W: io::Write> io::Write for WhileWaiting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Not `Interrupted`, after which one tries again.
+        if self.is_over.load(Ordering::Relaxed) { Err(io::ErrorKind::BrokenPipe.into()) } else { self.to.write(bytes) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// Puts images into files, on a thread of its own that ends with who waits for it.
+async fn write_files(store: &Store, images: &[Named], output: &Output, settings: &Settings) -> anyhow::Result<()> {
+    let (store, images, output, root) = (store.clone(), images.to_vec(), output.clone(), settings.root.clone());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let _waiting = Waiting(Arc::clone(&is_over));
+    let writing = tokio::task::spawn_blocking(move || match output {
+        Output::Oci(folder) => images::write_oci(&store, &images, &root.join(folder)),
+        Output::DockerArchive(file) => {
+            let path = root.join(&file);
+            // A link stays one.
+            let path = if path.exists() { path.canonicalize()? } else { path };
+            whole_file::write_with(&path, Readers::All, |to| {
+                let mut to = WhileWaiting { to: io::BufWriter::with_capacity(1 << 20, to), is_over };
+                images::write_docker_archive(&store, &images, &mut to)?;
+                anyhow::Ok(to.flush()?)
+            })
+            .with_context(|| format!("writing `{}`", file.display()))
+        }
+    });
+    writing.await?
 }
 
 /// Puts the chosen images where they are asked for, under the names that they have on the engine.
 pub(super) async fn export(
-    args: &ExportArgs,
+    BuildArgs { export: args, no_promote, .. }: &BuildArgs,
     built: &Built,
     chosen: &BTreeSet<ImageName>,
     engine: &AnyEngine,
@@ -100,21 +154,10 @@ pub(super) async fn export(
     if args.output.is_empty() && !args.load {
         return Ok(());
     }
-    let images = named(built, chosen, engine, events).await?;
+    let images = named(built, chosen, *no_promote, engine, events).await?;
     let what = words::images(images.len());
     for output in &args.output {
-        match output {
-            Output::Oci(folder) => images::write_oci(engine.store(), &images, &settings.root.join(folder))?,
-            Output::DockerArchive(file) => {
-                let in_context = || format!("writing `{}`", file.display());
-                whole_file::write_with(&settings.root.join(file), Readers::All, |file| {
-                    let mut file = io::BufWriter::with_capacity(1 << 20, file);
-                    images::write_docker_archive(engine.store(), &images, &mut file)?;
-                    anyhow::Ok(file.flush()?)
-                })
-                .with_context(in_context)?;
-            }
-        }
+        write_files(engine.store(), &images, output, settings).await?;
         events.send(Event::Note(format!("{what} written to {output}")));
     }
     if args.load {
@@ -132,6 +175,7 @@ pub(super) async fn export(
 async fn named(
     built: &Built,
     chosen: &BTreeSet<ImageName>,
+    no_promote: bool,
     engine: &EmbeddedEngine,
     events: &dyn Sink,
 ) -> anyhow::Result<Vec<Named>> {
@@ -143,8 +187,7 @@ async fn named(
             engine.pull(&image.content, events).await?;
         }
         // With `--no-promote` its channel names what was promoted before.
-        let is_latest = engine.find(&image.latest_reference()).await?.is_some_and(|latest| latest.id == made.id);
-        let name = if is_latest { image.latest_reference() } else { image.content.clone() };
+        let name = if no_promote { image.content.clone() } else { image.latest_reference() };
         named.push(Named { image: engine.image_of(&made.id)?, name: Some(name) });
     }
     Ok(named)

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::deploy::Format;
 use super::{Exit, Settings, connect};
-use crate::engine::embedded::store::GcLimits;
+use crate::engine::embedded::store::{Collected, GcLimits};
 use crate::model::{parse_duration, parse_size};
 use crate::ui::{self, gc_report};
 
@@ -33,7 +33,10 @@ pub(super) struct GcArgs {
 pub(super) fn run(args: &GcArgs, settings: &Settings) -> anyhow::Result<Exit> {
     connect::enter_user_namespace()?;
     let limits = GcLimits { unused_for: Some(args.unused_for), bytes: args.max_size };
-    let collected = connect::store(settings)?.gc(&limits, now())?;
+    let collected = match connect::store_folder(settings)? {
+        folder if folder.exists() => connect::store(settings)?.gc(&limits, now())?,
+        _ => Collected::default(),
+    };
     let answer = match args.format {
         Format::Text => gc_report::text(&collected),
         Format::Json => gc_report::json(&collected),

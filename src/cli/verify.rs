@@ -28,8 +28,8 @@ Examples:
   windlass verify                         build every image once more, and compare it with what was built before
   windlass verify api                     only this one, on the images that it was made from";
 
-/// The name that an image has which is built to be compared.
-const TAG: &str = "windlass-verify";
+/// How the name begins that an image has which is built to be compared; the run follows.
+const TAG: &str = "windlass-verify-";
 
 /// What `windlass verify` is asked.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit
     }
     let chosen = resolved.chosen.clone();
     let reporter = Arc::new(Reporter::new(&settings.ui, chosen.len()));
-    let engine = connect::embedded(settings, Allowed { insecure: args.allow_insecure })?;
+    let engine = connect::embedded(settings, Allowed { insecure: args.allow_insecure, no_trace: true })?;
     let verify = async {
         let registry = lookups::registry(settings, &reporter)?;
         let Settled { resolved, containers: _ } =
@@ -113,15 +113,15 @@ async fn all(
             source_date_epoch: created.and_then(|time| u64::try_from(time.as_second()).ok()).unwrap_or(0),
             events,
         };
-        let tag: Tag = TAG.parse().context("a tag")?;
+        let tag: Tag = format!("{TAG}{}", settings.run_id).parse().context("naming what is built")?;
         let name = image.repository.with_tag(&tag);
         let built = pipeline::build(&run, image, &name).await;
         let built = built.with_context(|| format!("building `{}` once more", image.name))?;
         let after = embedded.image_of(&built.id)?;
         let store = embedded.store().clone();
-        let differences = tokio::task::spawn_blocking(move || compare(&store, &before, &after)).await??;
+        let differences = tokio::task::spawn_blocking(move || compare(&store, &before, &after)).await?;
         embedded.untag(&name).await?;
-        verified.push((image.name.clone(), differences));
+        verified.push((image.name.clone(), differences?));
     }
     Ok(verified)
 }

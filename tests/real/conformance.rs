@@ -97,8 +97,14 @@ impl Embedded {
         let registry = Registry::new(windlass::registry::Options::new(Keychain::empty()), |_| {});
         let program = env!("CARGO_BIN_EXE_windlass").into();
         let path = folder.path().join("store");
-        let options =
-            embedded::Options { store: path.clone(), program, registry, offline: false, allow_insecure: false };
+        let options = embedded::Options {
+            store: path.clone(),
+            program,
+            registry,
+            offline: false,
+            remembers: true,
+            allow_insecure: false,
+        };
         let engine = EmbeddedEngine::open(options).unwrap();
         let store = Store::open(&path, embedded::layer::Overlay::Trusted).unwrap();
         Self { engine, store, _folder: folder }

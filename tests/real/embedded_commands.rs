@@ -82,7 +82,7 @@ fn an_output_that_can_not_be_is_refused_before_anything_is_built() {
     expect![[r#"
         error: `--output oci:.`: `DIR/.` holds something, and no OCI layout
         error: `--output docker-archive:none/images.tar`: its folder is not there
-        error: `--output docker-archive:app`: it is a folder
+        error: `--output docker-archive:app`: it is no regular file
     "#]]
     .assert_eq(&texts.concat());
     let said = project.run(&["build", "--quiet", "--offline", "--output", "oci:out"]);
@@ -215,7 +215,7 @@ fn a_cache_carries_steps_from_one_machine_to_another() {
     let project = project("embeddedcache", RANDOM);
     let folder = format!("dir:{}", project.state().join("cache").display());
     let name = format!("registry:{}/cache:main", project.registry());
-    let (first, said) = built_on("one", &project, &["--cache-from", &name, "--cache-to", &format!("{folder},{name}")]);
+    let (first, said) = built_on("one", &project, &["--cache-from", &name, "--cache-to", &folder, "--cache-to", &name]);
     assert!(said.contains(&format!("the cache `{name}` is not there yet")), "{said}");
     assert!(said.contains(&format!("the cache `{name}` has 3 steps")), "{said}");
     assert_eq!(built_on("two", &project, &["--cache-from", &folder]).0, first);
@@ -263,4 +263,55 @@ fn a_cache_that_is_of_no_use_stops_no_build() {
         hint: add `--engine embedded`
     "#]]
     .assert_eq(&said.stderr);
+}
+
+#[test]
+fn what_is_no_cache_is_left_alone() {
+    let project = project("embeddedalone", RANDOM);
+    let images = project.state().join("images");
+    let output = format!("oci:{}", images.display());
+    built_on("one", &project, &["--output", &output, "--push"]);
+    let name = format!("{}/app:latest", project.registry());
+    let before = (skopeo(&["inspect", "--raw", &format!("{output}:{name}")]), crate::project::skopeo_digest(&name));
+    let (folder, image) = (format!("dir:{}", images.display()), format!("registry:{name}"));
+    let (_, said) = built_on("two", &project, &["--force", "--cache-to", &folder, "--cache-to", &image]);
+    assert_eq!(said.matches("is not written: reading the cache").count(), 2, "{said}");
+    let after = (skopeo(&["inspect", "--raw", &format!("{output}:{name}")]), crate::project::skopeo_digest(&name));
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_writer_that_was_killed_is_in_nobodys_way() {
+    let project = project("embeddedkilled", RANDOM);
+    let left = project.state().join("left");
+    std::fs::create_dir_all(left.join("blobs/sha256")).unwrap();
+    std::fs::write(left.join("blobs/sha256/.half"), "half").unwrap();
+    let cache = format!("dir:{}", left.display());
+    let (first, _) = built_on("one", &project, &["--cache-from", &cache, "--cache-to", &cache]);
+    assert_eq!(built_on("two", &project, &["--cache-from", &cache]).0, first);
+    // Nor is one layer that the cache has lost.
+    let biggest = std::fs::read_dir(left.join("blobs/sha256")).unwrap().map(|entry| entry.unwrap().path());
+    let biggest = biggest.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    std::fs::remove_file(biggest).unwrap();
+    let (_, said) = built_on("three", &project, &["--cache-from", &cache, "--cache-to", &cache]);
+    assert!(said.contains("a layer of the cache is of no use"), "{said}");
+    assert!(said.contains("has 3 steps"), "{said}");
+    let (_, said) = built_on("four", &project, &["--cache-from", &cache]);
+    assert!(!said.contains("of no use"), "{said}");
+}
+
+#[test]
+fn to_verify_leaves_no_trace_and_outputs_replace_no_device() {
+    let project = project("embeddedtrace", RANDOM);
+    let built = |project: &Project| ok(project, &["build", "--force", "--format", "json"]);
+    let first = built(&project);
+    let said = embedded(&project, &["verify", "app"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(built(&project), first);
+    let fifo = project.state().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let said = embedded(&project, &["build", "--output", &format!("docker-archive:{}", fifo.display())]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    let said = embedded(&project, &["build", "--load", "--host", "unix:///nowhere.sock"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
 }

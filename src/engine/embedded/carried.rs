@@ -100,7 +100,8 @@ impl Carried {
 
     /// Reads a cache; tells whether there is one.
     pub(super) async fn read(&self, registry: &Registry, store: &Store, place: &CachePlace) -> anyhow::Result<bool> {
-        let Some(steps) = steps(registry, store, place).await? else { return Ok(false) };
+        let Some(config) = config(registry, store, place).await? else { return Ok(false) };
+        let steps = steps(&config).with_context(|| format!("reading the cache `{place}`"))?;
         let at = match place {
             CachePlace::Registry(name) => CacheAt::Repository(name.repository().clone()),
             CachePlace::Folder(folder) => CacheAt::Folder(folder.clone()),
@@ -114,40 +115,78 @@ impl Carried {
     }
 
     /// Writes what this run met into a cache, and of what is there as much as was of use lately; tells how many steps.
+    /// Nothing is written where it met nothing.
     pub(super) async fn write(&self, registry: &Registry, store: &Store, place: &CachePlace) -> anyhow::Result<usize> {
-        // One that can't be read is written anew.
-        let former = steps(registry, store, place).await.ok().flatten().unwrap_or_default();
         let met = self.lock().met.clone();
-        let mut steps: BTreeMap<Digest, Step> = BTreeMap::new();
-        for step in former {
+        if met.is_empty() {
+            return Ok(0);
+        }
+        // A list that can't be understood is written anew; what is no cache is left as it is.
+        let former = config(registry, store, place).await?.and_then(|config| steps(&config).ok());
+        let mut kept: BTreeMap<Digest, Step> = BTreeMap::new();
+        for step in former.unwrap_or_default() {
             let unused = step.unused.saturating_add(1);
-            if unused <= UNUSED_AT_MOST {
-                steps.insert(step.key, Step { unused, ..step });
+            if unused <= UNUSED_AT_MOST && is_there(store, place, step.layer.as_ref())? {
+                kept.insert(step.key, Step { unused, ..step });
             }
         }
-        steps.extend(met.into_iter().map(|(key, layer)| (key, Step { key, layer, unused: 0 })));
-        let mut layers: BTreeMap<Digest, Layer> = BTreeMap::new();
-        layers.extend(steps.values().filter_map(|step| step.layer.clone()).map(|layer| (layer.blob, layer)));
-        let layers: Vec<Layer> = layers.into_values().collect();
-        let n_steps = steps.len();
-        let config = serde_json::to_vec(&Steps { version: VERSION, steps: steps.into_values().collect() })?;
-        match place {
-            CachePlace::Registry(name) => images::push_cache(registry, store, name, &config, &layers).await?,
-            CachePlace::Folder(folder) => images::write_cache(store, folder, &config, &layers)?,
+        kept.extend(met.into_iter().map(|(key, layer)| (key, Step { key, layer, unused: 0 })));
+        match (put(registry, store, place, kept.values()).await, place) {
+            (Ok(()), _) => {}
+            // It may have lost a layer that only it had.
+            (Err(_), CachePlace::Registry(_)) => {
+                let mut local = BTreeMap::new();
+                for (key, step) in kept {
+                    if step.layer.as_ref().map_or(Ok(true), |layer| store.has_blob(layer))? {
+                        local.insert(key, step);
+                    }
+                }
+                kept = local;
+                put(registry, store, place, kept.values()).await?;
+            }
+            (Err(error), CachePlace::Folder(_)) => return Err(error),
         }
-        Ok(n_steps)
+        Ok(kept.len())
     }
 }
 
-/// The steps of a cache; nothing where there is none.
-async fn steps(registry: &Registry, store: &Store, place: &CachePlace) -> anyhow::Result<Option<Vec<Step>>> {
+/// Whether a step's layer can be in a cache that is written. A registry is not asked.
+fn is_there(store: &Store, place: &CachePlace, layer: Option<&Layer>) -> anyhow::Result<bool> {
+    let Some(layer) = layer else { return Ok(true) };
+    Ok(match place {
+        CachePlace::Registry(_) => true,
+        CachePlace::Folder(folder) => store.has_blob(layer)? || images::has_layer(folder, layer),
+    })
+}
+
+async fn put(
+    registry: &Registry,
+    store: &Store,
+    place: &CachePlace,
+    steps: impl Iterator<Item = &Step>,
+) -> anyhow::Result<()> {
+    let steps: Vec<Step> = steps.cloned().collect();
+    let layers: BTreeMap<Digest, Layer> =
+        steps.iter().filter_map(|step| step.layer.clone()).map(|layer| (layer.blob, layer)).collect();
+    let layers: Vec<Layer> = layers.into_values().collect();
+    let config = serde_json::to_vec(&Steps { version: VERSION, steps })?;
+    match place {
+        CachePlace::Registry(name) => images::push_cache(registry, store, name, &config, &layers).await,
+        CachePlace::Folder(folder) => images::write_cache(store, folder, &config, &layers),
+    }
+}
+
+/// The list of steps of a cache, as it is written; nothing where there is none.
+async fn config(registry: &Registry, store: &Store, place: &CachePlace) -> anyhow::Result<Option<Vec<u8>>> {
     let config = match place {
         CachePlace::Registry(name) => images::cache_of_registry(registry, store, name).await,
         CachePlace::Folder(folder) => images::cache_of_folder(folder),
     };
-    let in_context = || format!("reading the cache `{place}`");
-    let Some(config) = config.with_context(in_context)? else { return Ok(None) };
-    let steps: Steps = serde_json::from_slice(&config).with_context(in_context)?;
-    // What another version wrote is of no use, and overwritten.
-    Ok((steps.version == VERSION).then_some(steps.steps))
+    config.with_context(|| format!("reading the cache `{place}`"))
+}
+
+fn steps(config: &[u8]) -> anyhow::Result<Vec<Step>> {
+    let Steps { version, steps } = serde_json::from_slice(config)?;
+    anyhow::ensure!(version == VERSION, "another version of windlass wrote it");
+    Ok(steps)
 }

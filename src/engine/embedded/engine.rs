@@ -38,6 +38,8 @@ pub struct Options {
     pub registry: Registry,
     /// Whether nothing may be pulled.
     pub offline: bool,
+    /// Whether what steps come to is remembered for later builds.
+    pub remembers: bool,
     /// Whether `RUN --security=insecure` gets what it wants.
     pub allow_insecure: bool,
 }
@@ -57,6 +59,7 @@ pub struct EmbeddedEngine {
     store: Store,
     registry: Arc<Registry>,
     offline: bool,
+    remembers: bool,
     allow_insecure: bool,
     program: PathBuf,
     /// Found out when something is to be run: a look at names costs nothing of that.
@@ -73,11 +76,12 @@ impl EmbeddedEngine {
     /// # Errors
     /// When its folder can't be made or written to.
     pub fn open(options: Options) -> anyhow::Result<Self> {
-        let Options { store, program, registry, offline, allow_insecure } = options;
+        let Options { store, program, registry, offline, remembers, allow_insecure } = options;
         Ok(Self {
             store: open_store(&store)?,
             registry: Arc::new(registry),
             offline,
+            remembers,
             allow_insecure,
             program,
             sandbox: OnceLock::new(),
@@ -216,6 +220,7 @@ impl EmbeddedEngine {
             stop: stop.clone(),
             events: sender,
             allow_insecure: self.allow_insecure,
+            remembers: self.remembers,
             busy: Arc::clone(&self.busy),
             carried: Arc::clone(&self.carried),
         };

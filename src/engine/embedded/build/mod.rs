@@ -72,6 +72,8 @@ pub(super) struct Tools {
     pub(super) events: Sender<Event>,
     /// Whether `RUN --security=insecure` gets what it wants.
     pub(super) allow_insecure: bool,
+    /// Whether what steps come to is remembered.
+    pub(super) remembers: bool,
     /// The instructions that are being carried out, each by one at a time: who comes second finds it done.
     pub(super) busy: Busy,
     pub(super) carried: Arc<Carried>,
@@ -246,8 +248,10 @@ impl Work<'_> {
         }
         self.tell(place, false);
         let layer = work()?;
-        let value = serde_json::to_vec(&layer).map_err(|error| Fault::Machine(error.into()))?;
-        self.store.remember(key, &value).map_err(Fault::Machine)?;
+        if self.remembers {
+            let value = serde_json::to_vec(&layer).map_err(|error| Fault::Machine(error.into()))?;
+            self.store.remember(key, &value).map_err(Fault::Machine)?;
+        }
         self.carried.meet(*key, layer.clone());
         Ok(layer)
     }

@@ -1,12 +1,14 @@
 //! Caches in the form of images: a configuration of another type, and layers that are each for themselves.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use sha2::{Digest as _, Sha256};
 
-use super::super::layer::Layer;
+use super::super::layer::{Layer, Uncompressed};
 use super::super::store::Store;
 use super::layout::{self, INDEX_FILE, blob_name};
 use super::manifest::{Descriptor, Manifest};
@@ -69,17 +71,30 @@ fn config_of(manifest: &[u8]) -> anyhow::Result<Descriptor> {
     Ok(config)
 }
 
-/// Brings a layer of a cache into the store.
+/// Brings a layer of a cache into the store, and looks whether it is what the cache says.
 ///
 /// # Errors
-/// When it is not there any more, is not what its digest says, or the registry does not answer.
+/// When it is not there any more, is something else, or the registry does not answer.
 pub async fn fetch_layer(registry: &Registry, store: &Store, at: &CacheAt, layer: &Layer) -> anyhow::Result<()> {
     match at {
         CacheAt::Repository(repository) => {
-            fetch(registry, store, repository, &Descriptor::of_layer(layer)).await.map(drop)
+            fetch(registry, store, repository, &Descriptor::of_layer(layer)).await.map(drop)?;
         }
-        CacheAt::Folder(folder) => layout::take_blob(store, folder, &layer.blob, layer.size),
+        CacheAt::Folder(folder) => layout::take_blob(store, folder, &layer.blob, layer.size)?,
     }
+    let mut hash = Sha256::new();
+    let archive = File::open(store.blob_path(&layer.blob)).and_then(Uncompressed::new);
+    archive.and_then(|mut archive| io::copy(&mut archive, &mut hash)).context("unpacking it")?;
+    let found = Digest::from_bytes(hash.finalize().into());
+    if found != layer.diff_id {
+        bail!("the archive in `{}` has the digest `{found}`, not `{}`", layer.blob, layer.diff_id);
+    }
+    Ok(())
+}
+
+/// Whether a folder has the blob of a layer, as long as it should be.
+pub fn has_layer(folder: &Path, layer: &Layer) -> bool {
+    fs::metadata(folder.join(blob_name(&layer.blob))).is_ok_and(|there| there.len() == layer.size)
 }
 
 /// Puts a cache where a name says. Layers that the store does not have are there already.
@@ -107,7 +122,7 @@ pub fn write_cache(store: &Store, folder: &Path, config: &[u8], layers: &[Layer]
     let bytes = manifest(store, config, layers)?;
     let manifest_digest = store.put_blob(&bytes)?;
     let Manifest { config, .. } = Manifest::read(&bytes)?;
-    fs::create_dir_all(folder.join("blobs/sha256")).with_context(in_context)?;
+    let _lock = layout::begin(folder).with_context(in_context)?;
     let mut kept = BTreeSet::new();
     let parts = [(manifest_digest, bytes.len() as u64), (config.digest, config.size)];
     for (digest, size) in layers.iter().map(|layer| (layer.blob, layer.size)).chain(parts) {

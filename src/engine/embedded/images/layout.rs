@@ -18,6 +18,8 @@ use crate::model::{Digest, ImageDigest, Platform, Reference};
 use crate::registry;
 
 const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+const LAYOUT_FILE: &str = "oci-layout";
+const UNFINISHED_INDEX: &str = ".index.json";
 pub(super) const INDEX_FILE: &str = "index.json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The annotation of an entry's name (OCI image layout specification, "index.json file").
@@ -72,10 +74,24 @@ pub fn check_layout(folder: &Path) -> anyhow::Result<()> {
     {
         return Ok(());
     }
-    if fs::read_dir(folder).with_context(in_context)?.next().is_some() {
-        bail!("`{}` holds something, and no OCI layout", folder.display());
+    // What a writer leaves that is killed before it is done.
+    let of_ours = ["blobs", LAYOUT_FILE, UNFINISHED_INDEX];
+    for entry in fs::read_dir(folder).with_context(in_context)? {
+        let name = entry.with_context(in_context)?.file_name();
+        if !of_ours.iter().any(|known| name == *known) {
+            bail!("`{}` holds something, and no OCI layout", folder.display());
+        }
     }
     Ok(())
+}
+
+/// Makes a layout where there is none; who holds what is given back writes it alone.
+pub(super) fn begin(folder: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(folder.join("blobs/sha256"))?;
+    let lock = File::open(folder)?;
+    lock.lock()?;
+    fs::write(folder.join(LAYOUT_FILE), LAYOUT)?;
+    Ok(lock)
 }
 
 /// Puts images into a folder in the OCI image layout, which is made where it is not there. Of what is in it already,
@@ -85,11 +101,10 @@ pub fn check_layout(folder: &Path) -> anyhow::Result<()> {
 /// When the folder holds something else, a blob is not in the store, or a file can't be written.
 pub fn write_oci(store: &Store, images: &[Named], folder: &Path) -> anyhow::Result<()> {
     let in_context = || format!("writing images to `{}`", folder.display());
-    let blobs = folder.join("blobs/sha256");
     check_layout(folder)?;
+    let _lock = begin(folder).with_context(in_context)?;
     let index_file = folder.join(INDEX_FILE);
     let is_new = !index_file.try_exists().with_context(in_context)?;
-    fs::create_dir_all(&blobs).with_context(in_context)?;
     let mut index = if is_new {
         Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests: Vec::new() }
     } else {
@@ -130,8 +145,7 @@ pub(super) fn write_index(folder: &Path, manifest: Digest, size: usize) -> anyho
 }
 
 fn save_index(folder: &Path, index: &Index) -> anyhow::Result<()> {
-    fs::write(folder.join("oci-layout"), LAYOUT)?;
-    let unfinished = folder.join(".index.json");
+    let unfinished = folder.join(UNFINISHED_INDEX);
     fs::write(&unfinished, serde_json::to_vec(index)?)?;
     Ok(fs::rename(unfinished, folder.join(INDEX_FILE))?)
 }
@@ -172,7 +186,7 @@ pub fn write_docker_archive(store: &Store, images: &[Named], to: &mut dyn Write)
     let texts = [
         (INDEX_FILE, serde_json::to_vec(&index)?),
         ("manifest.json", serde_json::to_vec(&list)?),
-        ("oci-layout", LAYOUT.as_bytes().to_vec()),
+        (LAYOUT_FILE, LAYOUT.as_bytes().to_vec()),
     ];
     for (name, text) in texts {
         put_file(to, name, text.len() as u64, &mut text.as_slice())?;
@@ -334,8 +348,8 @@ pub(super) fn take_blob(store: &Store, folder: &Path, digest: &Digest, size: u64
     let mut from = File::open(folder.join(blob_name(digest))).with_context(|| format!("the blob `{digest}`"))?;
     let mut blob = store.new_blob()?;
     let mut hashed = Hashed { to: blob.file(), hash: Sha256::new() };
-    io::copy(&mut Read::by_ref(&mut from).take(size.saturating_add(1)), &mut hashed)?;
-    if Digest::from_bytes(hashed.hash.finalize().into()) != *digest {
+    let length = io::copy(&mut Read::by_ref(&mut from).take(size.saturating_add(1)), &mut hashed)?;
+    if length != size || Digest::from_bytes(hashed.hash.finalize().into()) != *digest {
         bail!("the blob `{digest}` is not what its name says");
     }
     store.keep_blob(blob, digest)

@@ -8,7 +8,7 @@ mod registry;
 
 use anyhow::{Context as _, bail};
 
-pub use cache::{CacheAt, cache_of_folder, cache_of_registry, fetch_layer, push_cache, write_cache};
+pub use cache::{CacheAt, cache_of_folder, cache_of_registry, fetch_layer, has_layer, push_cache, write_cache};
 pub use config::{ContainerConfig, Empty, Healthcheck, History, ImageConfig};
 pub use layout::{Chosen, Named, check_layout, load_oci, write_docker_archive, write_oci};
 use manifest::{Descriptor, Manifest};

@@ -279,9 +279,11 @@ fn size_below(folder: &Path) -> anyhow::Result<u64> {
     while let Some(path) = left.pop() {
         let Some(found) = absent_is_none(fs::symlink_metadata(&path))? else { continue };
         size += found.blocks() * 512;
-        if found.is_dir() {
-            for entry in fs::read_dir(&path)? {
-                left.push(entry?.path());
+        if found.is_dir()
+            && let Some(entries) = absent_is_none(fs::read_dir(&path))?
+        {
+            for entry in entries {
+                left.extend(absent_is_none(entry)?.map(|entry| entry.path()));
             }
         }
     }

@@ -184,9 +184,14 @@ impl Store {
     pub fn unpacked(&self, layer: &Layer) -> anyhow::Result<PathBuf> {
         let path = self.layer_path(layer);
         let mark = gc::mark_of(self, &layer.diff_id);
-        let lock = File::options().create(true).write(true).truncate(false).open(&mark)?;
         // Said first: what is there after it stays.
-        self.uses(&mark)?;
+        let lock = loop {
+            let lock = File::options().create(true).write(true).truncate(false).open(&mark)?;
+            // Nothing of it, where a collection removed it meanwhile.
+            if self.uses(&mark)?.is_some() {
+                break lock;
+            }
+        };
         if path.is_dir() {
             return Ok(path);
         }
