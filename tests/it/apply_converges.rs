@@ -240,7 +240,12 @@ fn happen(host: &SimulatedHost, happening: &Happening) {
         }
         Happening::Stopped(at) => {
             if let Some(name) = nth(*at) {
-                host.world().containers.get_mut(&name).unwrap().observed.run = RunState::Exited(137);
+                let mut world = host.world();
+                let run = &mut world.containers.get_mut(&name).unwrap().observed.run;
+                // An engine stops nothing that was never started.
+                if *run != RunState::Created {
+                    *run = RunState::Exited(137);
+                }
             }
         }
         Happening::Paused(at) => {
