@@ -1,6 +1,6 @@
-//! Images as files: folders in the OCI image layout, and archives that `docker load` and `podman load` read.
+//! Images as files: folders in the OCI image layout.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -10,18 +10,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::super::layer::{Layer, MediaType, Uncompressed, header_of_file};
 use super::super::store::Store;
 use super::manifest::{Descriptor, MANIFEST, Manifest};
 use super::{Image, load};
 use crate::model::{Digest, ImageDigest, Platform, Reference};
 use crate::registry;
 
-const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
-const LAYOUT_FILE: &str = "oci-layout";
+pub(super) const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+pub(super) const LAYOUT_FILE: &str = "oci-layout";
 const UNFINISHED_INDEX: &str = ".index.json";
 pub(super) const INDEX_FILE: &str = "index.json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The annotation of an entry's name (OCI image layout specification, "index.json file").
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// No index or manifest is longer, in bytes: registries cap them at 4 MiB.
@@ -39,11 +38,11 @@ pub struct Named {
 /// The list of a layout's images. An entry is kept as it is, whoever wrote it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Index {
-    schema_version: u32,
+pub(super) struct Index {
+    pub(super) schema_version: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    media_type: Option<String>,
-    manifests: Vec<Value>,
+    pub(super) media_type: Option<String>,
+    pub(super) manifests: Vec<Value>,
 }
 
 /// What is read of an entry.
@@ -158,76 +157,12 @@ pub(super) fn only_manifest(folder: &Path) -> anyhow::Result<Digest> {
     }
 }
 
-/// Writes images as an archive that `docker load` reads (20.10 and later), `podman load`, and whoever reads an OCI
-/// layout in an archive: both descriptions name the same blobs.
-///
-/// # Errors
-/// When a blob is not in the store, or the archive can't be written.
-pub fn write_docker_archive(store: &Store, images: &[Named], to: &mut dyn Write) -> anyhow::Result<()> {
-    let blobs = blobs_of(store, images)?;
-    for (digest, size) in &blobs {
-        let mut blob = File::open(store.blob_path(digest))?;
-        put_file(to, &blob_name(digest), *size, &mut blob)?;
-    }
-    let mut written: BTreeSet<Digest> = blobs.keys().copied().collect();
-    let mut list = Vec::new();
-    for Named { image, name } in images {
-        let mut layers = Vec::new();
-        for layer in &image.layers {
-            layers.push(blob_name(&put_for_docker(store, layer, &mut written, to)?));
-        }
-        // Docker reads no name with a digest.
-        let name = name.as_ref().and_then(|name| Some(format!("{}:{}", name.repository(), name.tag_or_latest()?)));
-        let tags: Vec<String> = name.into_iter().collect();
-        list.push(serde_json::json!({ "Config": blob_name(image.id.digest()), "RepoTags": tags, "Layers": layers }));
-    }
-    let entries = images.iter().map(|named| entry_of(store, named)).collect::<anyhow::Result<_>>()?;
-    let index = Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests: entries };
-    let texts = [
-        (INDEX_FILE, serde_json::to_vec(&index)?),
-        ("manifest.json", serde_json::to_vec(&list)?),
-        (LAYOUT_FILE, LAYOUT.as_bytes().to_vec()),
-    ];
-    for (name, text) in texts {
-        put_file(to, name, text.len() as u64, &mut text.as_slice())?;
-    }
-    Ok(to.write_all(&[0; 1024])?)
-}
-
-/// The file that Docker reads a layer from: its blob, unpacked where Docker before 23 could not.
-fn put_for_docker(
-    store: &Store,
-    layer: &Layer,
-    written: &mut BTreeSet<Digest>,
-    to: &mut dyn Write,
-) -> anyhow::Result<Digest> {
-    if layer.media_type != MediaType::Zstd {
-        return Ok(layer.blob);
-    }
-    if written.insert(layer.diff_id) {
-        let mut plain = store.new_blob()?;
-        let size = io::copy(&mut Uncompressed::new(File::open(store.blob_path(&layer.blob))?)?, plain.file())?;
-        io::Seek::rewind(plain.file())?;
-        put_file(to, &blob_name(&layer.diff_id), size, plain.file())?;
-    }
-    Ok(layer.diff_id)
-}
-
-fn put_file(to: &mut dyn Write, name: &str, size: u64, from: &mut dyn Read) -> anyhow::Result<()> {
-    to.write_all(&header_of_file(name, size)?)?;
-    if io::copy(&mut from.take(size), to)? != size {
-        bail!("`{name}` is shorter than it should be");
-    }
-    let padding = (512 - size % 512) % 512;
-    Ok(to.write_all(&[0; 512][..usize::try_from(padding).expect("it is less than 512")])?)
-}
-
 pub(super) fn blob_name(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
 /// The blobs of images with their lengths, all of which are in the store.
-fn blobs_of(store: &Store, images: &[Named]) -> anyhow::Result<BTreeMap<Digest, u64>> {
+pub(super) fn blobs_of(store: &Store, images: &[Named]) -> anyhow::Result<BTreeMap<Digest, u64>> {
     let mut blobs = BTreeMap::new();
     for Named { image, name: _ } in images {
         let digest = image.manifest.digest();
@@ -244,7 +179,7 @@ fn blobs_of(store: &Store, images: &[Named]) -> anyhow::Result<BTreeMap<Digest, 
     Ok(blobs)
 }
 
-fn entry_of(store: &Store, Named { image, name }: &Named) -> anyhow::Result<Value> {
+pub(super) fn entry_of(store: &Store, Named { image, name }: &Named) -> anyhow::Result<Value> {
     let bytes = store.blob(image.manifest.digest())?.context("its manifest is not in the store")?;
     let Platform { os, architecture, variant } = image.config.platform();
     let mut entry = serde_json::json!({

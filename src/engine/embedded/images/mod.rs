@@ -2,6 +2,7 @@
 
 mod cache;
 mod config;
+mod docker_archive;
 mod layout;
 mod manifest;
 mod registry;
@@ -10,7 +11,8 @@ use anyhow::{Context as _, bail};
 
 pub use cache::{CacheAt, cache_of_folder, cache_of_registry, fetch_layer, has_layer, push_cache, write_cache};
 pub use config::{ContainerConfig, Empty, Healthcheck, History, ImageConfig};
-pub use layout::{Chosen, Named, check_layout, load_oci, write_docker_archive, write_oci};
+pub use docker_archive::write_docker_archive;
+pub use layout::{Chosen, Named, check_layout, load_oci, write_oci};
 use manifest::{Descriptor, Manifest};
 pub use registry::{Moved, pull, push};
 
