@@ -296,6 +296,7 @@ fn transfer(transfer: &Transfer) -> (String, Vec<Heredoc>) {
         }
     }
     words.push(transfer.destination.clone());
-    let joined = || words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+    // No string of JSON holds a tab: what was words stays words.
+    let joined = || words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join("\t");
     (if transfer.json { json(&words) } else { joined() }, heredocs)
 }
