@@ -133,7 +133,7 @@ impl Desired {
                 for replica in batch {
                     let mut aliases = aliases(manifest, name);
                     aliases.insert(replica.to_string());
-                    if spec.joins.network != NetworkMode::Project {
+                    if !spec.joins.is_on_network() {
                         aliases.clear();
                     }
                     let wanted = DesiredContainer {

@@ -2,7 +2,8 @@
 
 use super::{Refusal, Settings};
 use crate::engine::AnyEngine;
-use crate::engine::embedded::{CachePlace, EmbeddedEngine};
+use crate::engine::embedded::EmbeddedEngine;
+use crate::engine::embedded::images::CachePlace;
 use crate::event::{Event, Sink};
 
 /// What `build` and `ci github build` are asked.

@@ -23,8 +23,6 @@ use crate::ui;
 
 /// Where dockerup's own files are; what is written below it is looked for below the folder that is named.
 const HOME: &str = "/etc/dockerup";
-/// Where dockerup keeps logs of containers on the host.
-const LOGS: &str = "/var/log/ext";
 /// The project that dockerup's containers become.
 const PROJECT: &str = "dockerup";
 
@@ -153,7 +151,7 @@ pub(super) fn manifest(
 pub(super) fn make_log_folders(manifest: &Manifest) -> anyhow::Result<()> {
     for mount in manifest.containers.values().flat_map(|container| container.volumes.values()) {
         if let MountSource::Host(path) = &mount.source
-            && Path::new(path).parent() == Some(Path::new(LOGS))
+            && Path::new(path).parent() == Some(Path::new(manifest::DOCKERUP_LOGS))
         {
             fs::create_dir_all(path).with_context(|| format!("making the folder `{path}`"))?;
         }

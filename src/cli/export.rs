@@ -14,10 +14,10 @@ use super::build::{BuildArgs, Built};
 use super::whole_file::{self, Readers};
 use super::{Refusal, Settings, connect};
 use crate::docker;
-use crate::engine::AnyEngine;
 use crate::engine::embedded::EmbeddedEngine;
 use crate::engine::embedded::images::{self, Named};
 use crate::engine::embedded::store::Store;
+use crate::engine::{AnyEngine, Engine as _};
 use crate::event::{Event, Sink};
 use crate::model::ImageName;
 use crate::ui::words;
@@ -179,7 +179,6 @@ async fn named(
     engine: &EmbeddedEngine,
     events: &dyn Sink,
 ) -> anyhow::Result<Vec<Named>> {
-    use crate::engine::Engine as _;
     let mut named = Vec::new();
     for image in built.plan.images.iter().map(|planned| &planned.image).filter(|image| chosen.contains(&image.name)) {
         let made = built.report.made.get(&image.name).context("an image of a green build was not made")?;

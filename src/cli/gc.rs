@@ -1,8 +1,8 @@
 //! `windlass gc`.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::deploy::Format;
+use super::deploy::{self, Format};
 use super::{Exit, Settings, connect};
 use crate::engine::embedded::store::{Collected, GcLimits};
 use crate::model::{parse_duration, parse_size};
@@ -34,7 +34,7 @@ pub(super) fn run(args: &GcArgs, settings: &Settings) -> anyhow::Result<Exit> {
     connect::enter_user_namespace()?;
     let limits = GcLimits { unused_for: Some(args.unused_for), bytes: args.max_size };
     let collected = match connect::store_folder(settings)? {
-        folder if folder.exists() => connect::store(settings)?.gc(&limits, now())?,
+        folder if folder.exists() => connect::store(settings)?.gc(&limits, deploy::now().into())?,
         _ => Collected::default(),
     };
     let answer = match args.format {
@@ -43,9 +43,4 @@ pub(super) fn run(args: &GcArgs, settings: &Settings) -> anyhow::Result<Exit> {
     };
     ui::print(answer.as_bytes())?;
     Ok(Exit::Done)
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }

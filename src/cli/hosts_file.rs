@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::whole_file::{self, Readers};
 use crate::apply::with_block;
 use crate::model::ProjectName;
 
@@ -51,20 +52,18 @@ impl HostsFileArgs {
 fn write(path: &Path, text: &str) -> io::Result<()> {
     // What it is a link to is replaced, not the link.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".windlass-hosts-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    match fs::metadata(path) {
-        Ok(about) => {
-            std::os::unix::fs::fchown(file.as_file(), Some(about.uid()), Some(about.gid()))?;
-            file.as_file().set_permissions(about.permissions())?;
+    let former = fs::metadata(path).ok();
+    let readers = if former.is_some() { Readers::Owner } else { Readers::All };
+    let written = whole_file::write_with(path, readers, |file| {
+        if let Some(former) = &former {
+            std::os::unix::fs::fchown(&*file, Some(former.uid()), Some(former.gid()))?;
+            file.set_permissions(former.permissions())?;
         }
-        Err(_) => file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?,
-    }
-    file.as_file().sync_all()?;
-    match file.persist(path) {
+        file.write_all(text.as_bytes())
+    });
+    match written {
         // In a container the file is mounted, and can't be replaced.
-        Err(failed) if failed.error.kind() == io::ErrorKind::ResourceBusy => fs::write(path, text),
-        persisted => Ok(persisted.map(drop)?),
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => fs::write(path, text),
+        written => written,
     }
 }

@@ -55,10 +55,8 @@ pub async fn restart(docker: &Docker, name: &str, grace: Duration) -> Result<(),
 pub async fn signal(docker: &Docker, name: &str, signal: &str) -> Result<(), Failure> {
     let options = KillContainerOptionsBuilder::new().signal(signal).build();
     match answer(docker, unless_missing(docker.kill_container(name, Some(options)))).await {
-        // Docker's words, and Podman's.
-        Err(Failure::Refused(message)) if message.contains("is not running") || message.contains("not running") => {
-            Ok(())
-        }
+        // In Docker's words, and in Podman's.
+        Err(Failure::Refused(message)) if message.contains("not running") => Ok(()),
         other => other.map(drop),
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::ContainerEntry;
 use super::lifecycle;
 use super::problem::Problems;
 use super::validate::{Known, Wrong, items};
-use super::{ContainerEntry, ContainerSpec};
 use crate::model::ContainerName;
 
 /// What a container shares with others.
@@ -46,6 +46,11 @@ impl fmt::Display for NetworkMode {
 }
 
 impl Joins {
+    /// Whether it is on the project's network, where it can be found by names.
+    pub fn is_on_network(&self) -> bool {
+        self.network == NetworkMode::Project
+    }
+
     /// The containers without which this one can't be what it is: once one of them is another one, so has this to be.
     pub fn joined(&self) -> BTreeSet<&ContainerName> {
         let network = match &self.network {
@@ -66,7 +71,8 @@ pub(super) fn read(problems: &mut Problems, known: &Known<'_>, entry: &Container
     let mut volumes_from = BTreeMap::new();
     items(problems, "volumes_from", &entry.volumes_from, |text| {
         let (name, read_only) = match text.split_once(':') {
-            None | Some((_, "rw")) => (text.trim_end_matches(":rw"), false),
+            None => (text, false),
+            Some((name, "rw")) => (name, false),
             Some((name, "ro")) => (name, true),
             Some((_, other)) => {
                 return Err(format!("`{other}` is no way to mount volumes: expected `ro` or `rw`").into());
@@ -129,14 +135,9 @@ fn alone_on_its_network(problems: &mut Problems, network: &NetworkMode, entry: &
 /// Writes it into an entry as [`read`] reads it.
 pub(super) fn write(joins: &Joins, entry: &mut ContainerEntry) {
     let Joins { network, volumes_from, signals } = joins;
-    entry.network_mode = (*network != NetworkMode::Project).then(|| network.to_string());
+    entry.network_mode = (!joins.is_on_network()).then(|| network.to_string());
     let from =
         |(name, read_only): (&ContainerName, &bool)| if *read_only { format!("{name}:ro") } else { name.to_string() };
     entry.volumes_from = volumes_from.iter().map(from).collect();
     entry.signals = signals.iter().map(|(name, signal)| (name.to_string(), signal.clone())).collect();
-}
-
-/// Whether a container can be found by names at all.
-pub(super) fn is_on_network(spec: &ContainerSpec) -> bool {
-    spec.joins.network == NetworkMode::Project
 }

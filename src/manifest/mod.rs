@@ -31,7 +31,7 @@ pub use container::{
     Condition, ContainerSpec, DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_STOP_GRACE, DEFAULT_UPDATE_TIMEOUT,
     Dependency, EnvValue, Healthcheck, ImageSource, Logging, OnFailure, Order, REPLICAS_AT_MOST, RestartPolicy, Update,
 };
-pub use dockerup::{Dockerup, DockerupConf, dockerup_conf, dockerup_containers};
+pub use dockerup::{DOCKERUP_LOGS, Dockerup, DockerupConf, dockerup_conf, dockerup_containers};
 pub use files::{FILES_AT_MOST, File, FileContent};
 pub use joins::{Joins, NetworkMode};
 pub use parts::{DependencyEntry, FileEntry, HealthcheckEntry, LoggingEntry, ProbeEntry, UpdateEntry};

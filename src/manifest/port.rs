@@ -117,13 +117,17 @@ fn parse_address(text: &str) -> Result<IpAddr, String> {
     address.ok_or_else(|| format!("`{text}` is no IP address; IPv6 is written in brackets, as in `[::1]:80:80`"))
 }
 
-fn parse_range(text: &str) -> Result<std::ops::RangeInclusive<u16>, String> {
-    let port = |text: &str| match text.parse::<u16>() {
+/// Reads one port.
+pub(super) fn parse_port(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
         Ok(port) if port > 0 && !text.starts_with('+') => Ok(port),
         _ => Err(format!("`{text}` is no port: expected a number from 1 to 65535")),
-    };
+    }
+}
+
+fn parse_range(text: &str) -> Result<std::ops::RangeInclusive<u16>, String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last) = (port(first)?, port(last)?);
+    let (first, last) = (parse_port(first)?, parse_port(last)?);
     if first > last {
         return Err(format!("the range `{text}` is upside down"));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::ProbeEntry;
 use super::lifecycle;
+use super::port::parse_port;
 use super::problem::Problems;
 use crate::model::format_duration;
 
@@ -67,12 +68,6 @@ pub(super) fn read(problems: &mut Problems, entry: &ProbeEntry) -> Option<Probe>
         }
     };
     Some(Probe { what, timeout })
-}
-
-fn parse_port(text: &str) -> Result<u16, String> {
-    let is_number = text.bytes().all(|b| b.is_ascii_digit());
-    let port = text.parse().ok().filter(|port| is_number && *port > 0);
-    port.ok_or_else(|| format!("`{text}` is no port: expected a number from 1 to 65535"))
 }
 
 /// Reads `8080/health`, or `8080` for `/`.

@@ -78,8 +78,7 @@ fn names_mean_one_container(problems: &mut Problems, specs: &Specs) {
             for alias in spec.aliases.iter().filter(|alias| taken(alias, name)) {
                 problems.value("aliases", message(alias), None);
             }
-            let is_off =
-                |target: &ContainerName| specs.get(target).is_some_and(|target| !super::joins::is_on_network(target));
+            let is_off = |target: &ContainerName| specs.get(target).is_some_and(|target| !target.joins.is_on_network());
             for (_, target) in spec.links.iter().filter(|(_, target)| is_off(target)) {
                 problems.value("links", format!("`{target}` is not on the project's network"), None);
             }

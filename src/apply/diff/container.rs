@@ -41,11 +41,6 @@ impl Case<'_> {
         (!self.wanted.files.is_empty()).then(|| self.step(action, cause))
     }
 
-    /// Whether it has names on the project's network.
-    pub(super) fn is_on_network(&self) -> bool {
-        self.spec().joins.network == NetworkMode::Project
-    }
-
     /// Whether the engine leaves it alone once it has ended well.
     pub(super) fn may_end(&self) -> bool {
         match self.spec().restart {
@@ -119,7 +114,8 @@ impl<'a> Plan<'a> {
     /// The right container runs: what is not as it should be is mended, and it succeeds what it replaces.
     fn keep(&mut self, case: &Case<'a>, (right, observed): Found<'a>) -> Result<(), Refusal> {
         let takes_over = observed.aliases.is_none() && self.clashing(case).next().is_some();
-        let is_nameless = case.is_on_network() && observed.aliases.as_ref().is_some_and(BTreeSet::is_empty);
+        let is_nameless =
+            case.spec().joins.is_on_network() && observed.aliases.as_ref().is_some_and(BTreeSet::is_empty);
         let is_at_gate = is_nameless && (self.serving(case).next().is_some() || self.replicas_serve(case));
         let mut mends = if takes_over || is_at_gate {
             Vec::new()
@@ -318,16 +314,14 @@ impl<'a> Plan<'a> {
 
     fn is_newer(&self, name: &ContainerName, than: &ObservedContainer) -> bool {
         let Some((name, _)) = self.desired.containers.get_key_value(name) else { return false };
-        let created = self.case(name).right.map(|(_, right)| right.created);
+        let right = self.case(name).right.map(|(_, right)| right);
+        let is_later =
+            |time: Option<jiff::Timestamp>| time.zip(than.started).is_some_and(|(time, started)| time > started);
         // With its end a network's namespace is another one.
         let is_joined = |other: &DesiredContainer| other.spec.joins.network == NetworkMode::Container(name.clone());
-        let restarted = self.case(name).right.and_then(|(_, right)| right.started);
-        let has_left = restarted.zip(than.started).is_some_and(|(restarted, started)| restarted > started);
         let joins = self.desired.containers.get(&than.container).is_some_and(is_joined);
-        if joins && (has_left || self.restarted.contains(name)) {
-            return true;
-        }
-        self.renewed.contains(name) || created.zip(than.started).is_some_and(|(created, started)| created > started)
+        let has_left = || self.restarted.contains(name) || is_later(right.and_then(|right| right.started));
+        joins && has_left() || self.renewed.contains(name) || is_later(right.map(|right| right.created))
     }
 
     /// The wait for a container to be good: at once where another one needs it, else at the end of everything, where

@@ -17,7 +17,7 @@ use crate::model::ContainerName;
 impl Case<'_> {
     /// Whether it shows that it is good before it is found by its names: not where nobody said what good is.
     fn is_gated(&self) -> bool {
-        if self.may_end() || !self.is_on_network() {
+        if self.may_end() || !self.spec().joins.is_on_network() {
             return false;
         }
         let is_unchecked = matches!(self.spec().healthcheck, None | Some(Healthcheck::None));

@@ -8,7 +8,7 @@ use super::container::{Case, Found, clash, clear};
 use super::{Plan, Refusal};
 use crate::apply::state::ObservedNetwork;
 use crate::apply::step::{Action, Cause, Reach, Step};
-use crate::manifest::{Condition, NetworkMode, OnFailure, Order};
+use crate::manifest::{Condition, OnFailure, Order};
 
 impl<'a> Plan<'a> {
     /// Whether a container that is started now takes over its ports: where it is asked to, and no other container than a
@@ -45,7 +45,7 @@ impl<'a> Plan<'a> {
         let start = steps.pop();
         let needed = case.wanted.needs.iter().filter(|(_, need)| need.condition != Condition::Completed);
         let needed = needed.filter_map(|(name, _)| self.desired.containers.get_key_value(name));
-        let needed = needed.filter(|(_, wanted)| wanted.spec.joins.network == NetworkMode::Project);
+        let needed = needed.filter(|(_, wanted)| wanted.spec.joins.is_on_network());
         for (name, wanted) in needed {
             let (name, aliases) = (self.desired.engine_name(name), wanted.aliases.clone());
             let action = Action::Connect { name, network: self.desired.gate(), aliases };

@@ -1,7 +1,7 @@
 //! Tries whether a container is good, where its manifest says what to try.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
@@ -53,11 +53,7 @@ pub(super) async fn succeeds(
 }
 
 async fn http(found: &ContainerInspectResponse, port: u16, path: &str) -> std::io::Result<Result<(), String>> {
-    let (address, mut stream) = connect(found, port).await?;
-    let host = match address {
-        IpAddr::V4(address) => format!("{address}:{port}"),
-        IpAddr::V6(address) => format!("[{address}]:{port}"),
-    };
+    let (host, mut stream) = connect(found, port).await?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: windlass\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
@@ -76,10 +72,11 @@ async fn http(found: &ContainerInspectResponse, port: u16, path: &str) -> std::i
 }
 
 /// A connection to a port of a container, by its address on the first of its networks that gives it one.
-async fn connect(found: &ContainerInspectResponse, port: u16) -> std::io::Result<(IpAddr, TcpStream)> {
+async fn connect(found: &ContainerInspectResponse, port: u16) -> std::io::Result<(SocketAddr, TcpStream)> {
     let networks = found.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
     let networks: BTreeMap<_, _> = networks.into_iter().flatten().collect();
     let address = networks.into_values().find_map(|endpoint| endpoint.ip_address.as_ref()?.parse::<IpAddr>().ok());
     let address = address.ok_or_else(|| std::io::Error::other("it has no address"))?;
-    Ok((address, TcpStream::connect((address, port)).await?))
+    let address = SocketAddr::new(address, port);
+    Ok((address, TcpStream::connect(address).await?))
 }

@@ -2,18 +2,15 @@
 //! form of an image, so that registries and layouts keep it: its configuration is the list of steps.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::images::{self, CacheAt};
+use super::images::{self, CachePlace};
 use super::layer::{Layer, text};
 use super::store::Store;
-use crate::model::{Digest, Reference};
+use crate::model::Digest;
 use crate::registry::Registry;
 
 /// Counts up when a list of steps comes to be something else.
@@ -21,36 +18,6 @@ const VERSION: u32 = 1;
 /// After so many writings in which nobody had a use for it a step is left out. Arbitrary: as many as a busy repository has
 /// in a day or two.
 const UNUSED_AT_MOST: u32 = 20;
-
-/// Where a cache is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CachePlace {
-    /// A name in a registry.
-    Registry(Reference),
-    /// A folder in the OCI image layout that holds nothing else.
-    Folder(PathBuf),
-}
-
-impl FromStr for CachePlace {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':').filter(|(_, place)| !place.is_empty()) {
-            Some(("registry", name)) => name.parse().map(Self::Registry).map_err(|error| format!("{error}")),
-            Some(("dir", folder)) => Ok(Self::Folder(folder.into())),
-            Some(_) | None => Err("expected `registry:NAME` or `dir:PATH`".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for CachePlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Registry(name) => write!(f, "registry:{name}"),
-            Self::Folder(folder) => write!(f, "dir:{}", folder.display()),
-        }
-    }
-}
 
 /// The list of steps.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,7 +45,7 @@ pub(super) struct Carried {
 #[derive(Debug, Default)]
 struct Inner {
     /// What was read, with where the layers are.
-    read: BTreeMap<Digest, (Option<Layer>, CacheAt)>,
+    read: BTreeMap<Digest, (Option<Layer>, CachePlace)>,
     /// What this run met.
     met: BTreeMap<Digest, Option<Layer>>,
 }
@@ -94,22 +61,18 @@ impl Carried {
     }
 
     /// What a step came to elsewhere, with where its layer is.
-    pub(super) fn find(&self, key: &Digest) -> Option<(Option<Layer>, CacheAt)> {
+    pub(super) fn find(&self, key: &Digest) -> Option<(Option<Layer>, CachePlace)> {
         self.lock().read.get(key).cloned()
     }
 
     /// Reads a cache; tells whether there is one.
     pub(super) async fn read(&self, registry: &Registry, store: &Store, place: &CachePlace) -> anyhow::Result<bool> {
-        let Some(config) = config(registry, store, place).await? else { return Ok(false) };
+        let Some(config) = images::read_cache(registry, store, place).await? else { return Ok(false) };
         let steps = steps(&config).with_context(|| format!("reading the cache `{place}`"))?;
-        let at = match place {
-            CachePlace::Registry(name) => CacheAt::Repository(name.repository().clone()),
-            CachePlace::Folder(folder) => CacheAt::Folder(folder.clone()),
-        };
         let read = &mut self.lock().read;
         for step in steps {
             // What was named first counts.
-            read.entry(step.key).or_insert_with(|| (step.layer, at.clone()));
+            read.entry(step.key).or_insert_with(|| (step.layer, place.clone()));
         }
         Ok(true)
     }
@@ -122,7 +85,7 @@ impl Carried {
             return Ok(0);
         }
         // A list that can't be understood is written anew; what is no cache is left as it is.
-        let former = config(registry, store, place).await?.and_then(|config| steps(&config).ok());
+        let former = images::read_cache(registry, store, place).await?.and_then(|config| steps(&config).ok());
         let mut kept: BTreeMap<Digest, Step> = BTreeMap::new();
         for step in former.unwrap_or_default() {
             let unused = step.unused.saturating_add(1);
@@ -170,19 +133,7 @@ async fn put(
         steps.iter().filter_map(|step| step.layer.clone()).map(|layer| (layer.blob, layer)).collect();
     let layers: Vec<Layer> = layers.into_values().collect();
     let config = serde_json::to_vec(&Steps { version: VERSION, steps })?;
-    match place {
-        CachePlace::Registry(name) => images::push_cache(registry, store, name, &config, &layers).await,
-        CachePlace::Folder(folder) => images::write_cache(store, folder, &config, &layers),
-    }
-}
-
-/// The list of steps of a cache, as it is written; nothing where there is none.
-async fn config(registry: &Registry, store: &Store, place: &CachePlace) -> anyhow::Result<Option<Vec<u8>>> {
-    let config = match place {
-        CachePlace::Registry(name) => images::cache_of_registry(registry, store, name).await,
-        CachePlace::Folder(folder) => images::cache_of_folder(folder),
-    };
-    config.with_context(|| format!("reading the cache `{place}`"))
+    images::write_cache(registry, store, place, &config, &layers).await
 }
 
 fn steps(config: &[u8]) -> anyhow::Result<Vec<Step>> {

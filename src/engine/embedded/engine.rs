@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::build::{self, Busy, Fault, Job, Tools};
-use super::carried::{CachePlace, Carried};
-use super::images::{self, Image};
+use super::carried::Carried;
+use super::images::{self, CachePlace, Image};
 use super::layer::Overlay;
 use super::sandbox::{Sandbox, Stop, knows_all_users};
 use super::store::Store;

@@ -15,6 +15,5 @@ pub mod store;
 mod test;
 mod view;
 
-pub use carried::CachePlace;
 pub use compare::{Change, Difference, compare};
 pub use engine::{EmbeddedEngine, Options, open_store};

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 pub use conf::{DockerupConf, dockerup_conf};
+pub use translate::LOGS as DOCKERUP_LOGS;
 
 use super::ContainerEntry;
 use super::locate::locate;

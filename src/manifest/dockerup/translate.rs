@@ -30,7 +30,7 @@ const KEYS: [&str; 16] = [
 ];
 
 /// The folder of the host where dockerup gives each container one for its logs, and where the container finds it.
-const LOGS: &str = "/var/log/ext";
+pub const LOGS: &str = "/var/log/ext";
 
 /// The container and its name with us; nothing where it has none, or no image.
 pub(super) fn container(at: &mut At<'_>, value: &Value, pull: bool) -> Option<(String, ContainerEntry)> {

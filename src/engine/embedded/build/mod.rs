@@ -261,9 +261,9 @@ impl Work<'_> {
         if let Some(known) = self.remembered_here(key)? {
             return Ok(Some(known));
         }
-        let Some((layer, at)) = self.carried.find(key) else { return Ok(None) };
+        let Some((layer, place)) = self.carried.find(key) else { return Ok(None) };
         if let Some(layer) = &layer {
-            let fetched = self.runtime.block_on(images::fetch_layer(&self.registry, &self.store, &at, layer));
+            let fetched = self.runtime.block_on(images::fetch_layer(&self.registry, &self.store, &place, layer));
             if let Err(error) = fetched {
                 // The step can be done all the same.
                 self.send(Event::Warning(format!("a layer of the cache is of no use: {error:#}")));

@@ -9,7 +9,7 @@ mod registry;
 
 use anyhow::{Context as _, bail};
 
-pub use cache::{CacheAt, cache_of_folder, cache_of_registry, fetch_layer, has_layer, push_cache, write_cache};
+pub use cache::{CachePlace, fetch_layer, has_layer, read_cache, write_cache};
 pub use config::{ContainerConfig, Empty, Healthcheck, History, ImageConfig};
 pub use docker_archive::write_docker_archive;
 pub use layout::{Chosen, Named, check_layout, load_oci, write_oci};
