@@ -22,6 +22,7 @@ pub(super) async fn succeeds(
     probe: &Probe,
 ) -> Result<Result<(), String>, Failure> {
     let Probe { what, timeout } = probe;
+    let too_late = || Err(format!("no answer after {}s", timeout.as_secs_f32()));
     let tried = async {
         match what {
             ProbeWhat::Command(words) => {
@@ -33,7 +34,7 @@ pub(super) async fn succeeds(
                         let last = written.trim().lines().last().map_or_else(String::new, |line| format!(": {line}"));
                         Ok(Err(format!("exit code {code}{last}")))
                     }
-                    Ok(None) => Ok(Err(format!("no end after {}s", timeout.as_secs_f32()))),
+                    Ok(None) => Ok(too_late()),
                     // It may have ended meanwhile, which the next look sees.
                     Err(Failure::Refused(why)) => Ok(Err(why)),
                     Err(failure) => Err(failure),
@@ -47,7 +48,7 @@ pub(super) async fn succeeds(
     };
     let tried = match tokio::time::timeout(*timeout, tried).await {
         Ok(tried) => tried?,
-        Err(_) => Err(format!("no answer after {}s", timeout.as_secs_f32())),
+        Err(_) => too_late(),
     };
     Ok(tried.map_err(|why| format!("was not good by {what} ({why})")))
 }
