@@ -171,6 +171,7 @@ fn learn(proposal: &mut Proposal, resolved: &Resolved) -> bool {
             any |= proposal.rename(&edge.parent, name, &format!("{} calls it so.", edge.location));
         }
     }
+    any |= guess::parents(proposal, resolved);
     any
 }
 

@@ -125,6 +125,57 @@ fn contexts_names_registry_and_arguments_are_found() {
     );
 }
 
+/// Tags that say the folders' words in another order; `php` is not only the project's.
+#[test]
+fn what_tags_say_in_other_words_than_folders_is_found() {
+    check(
+        &[
+            ("ros/noetic/ubuntu/focal/ros-core/Dockerfile", "FROM ubuntu:focal\n"),
+            ("ros/noetic/ubuntu/focal/ros-base/Dockerfile", "FROM ros:noetic-ros-core-focal\n"),
+            ("ros/noetic/ubuntu/focal/desktop/Dockerfile", "ARG D=focal\nFROM ros:noetic-ros-base-$D\n"),
+            ("ros/noetic/debian/buster/ros-core/Dockerfile", "FROM debian:buster\n"),
+            ("php/8.1/apache/Dockerfile", "FROM php:8.3-apache\n"),
+            ("shop/Dockerfile", "FROM php:8.1-apache\nCOPY --from=ros:noetic-ros-core-buster /ros /\n"),
+        ],
+        &[],
+        expect![[r#"
+            ---
+            note: folders stand before names that several Dockerfiles would have: `buster-ros-core` `focal-ros-core`
+            ---
+            apache  php/8.1/apache/Dockerfile
+              outside php:8.3-apache  php/8.1/apache/Dockerfile:1:6
+
+            buster-ros-core  ros/noetic/debian/buster/ros-core/Dockerfile
+              outside debian:buster  ros/noetic/debian/buster/ros-core/Dockerfile:1:6
+
+            focal-ros-core  ros/noetic/ubuntu/focal/ros-core/Dockerfile
+              outside ubuntu:focal  ros/noetic/ubuntu/focal/ros-core/Dockerfile:1:6
+
+            ros-base  ros/noetic/ubuntu/focal/ros-base/Dockerfile
+              named context focal-ros-core  ros/noetic/ubuntu/focal/ros-base/Dockerfile:1:6
+
+            shop  shop/Dockerfile
+              named context buster-ros-core  shop/Dockerfile:2:13
+              outside php:8.1-apache  shop/Dockerfile:1:6
+
+            desktop  ros/noetic/ubuntu/focal/desktop/Dockerfile
+              named context ros-base  ros/noetic/ubuntu/focal/desktop/Dockerfile:2:6
+            exit 0
+            ---
+            # What the Dockerfiles here do not say themselves, as `windlass init` found it.
+            version: 1
+            # The name of this folder, so that a clone elsewhere is called the same.
+            project: shop
+            images:
+              # The project's folders make what FROM names in other words.
+              desktop: { context: ros/noetic/ubuntu/focal/desktop, contexts: { ros:noetic-ros-base-focal: { image: ros-base } } }
+              ros-base: { context: ros/noetic/ubuntu/focal/ros-base, contexts: { ros:noetic-ros-core-focal: { image: focal-ros-core } } }
+              shop: { context: shop, contexts: { ros:noetic-ros-core-buster: { image: buster-ros-core } } }
+            exit 0
+        "#]],
+    );
+}
+
 #[test]
 fn compose_says_what_is_built() {
     check(
