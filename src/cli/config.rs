@@ -1,5 +1,7 @@
 //! `windlass config`, and how every command comes to the configuration.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 
 use super::{Exit, Settings};
@@ -43,12 +45,17 @@ pub(super) fn run(args: &ConfigArgs, settings: &Settings) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
+/// Where the configuration is, if there is one.
+pub(super) fn path(settings: &Settings) -> PathBuf {
+    settings.file.clone().unwrap_or_else(|| settings.root.join(FILE))
+}
+
 /// Reads the configuration that the settings name; without a file, what holds then.
 ///
 /// # Errors
 /// Everything that is wrong with the file.
 pub(super) fn read(settings: &Settings) -> Result<Config, Diagnostics> {
-    let path = settings.file.clone().unwrap_or_else(|| settings.root.join(FILE));
+    let path = path(settings);
     let shown = path.strip_prefix(&settings.root).unwrap_or(&path).display().to_string();
     // A dangling link is no missing file: somebody meant one to be there.
     if settings.file.is_none() && path.symlink_metadata().is_err() {

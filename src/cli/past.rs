@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::project::{self, Project, SelectionArgs};
 use super::{Settings, bases, lock_file};
-use crate::config::FileFrom;
+use crate::config::{Config, FileFrom, ImageConfig, NamedContext};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::ImageName;
 use crate::plan::{Image, Resolved};
@@ -29,14 +29,21 @@ impl Present<'_> {
     /// When git does not have the files, or [`Diagnostics`]: when the project was not right then.
     pub(super) fn at(self, commit: &Commit) -> anyhow::Result<Then> {
         let Self { project, selection, manifest, settings } = self;
-        let checkout = check_out(&settings.root, commit, &inputs(project, settings))?;
-        let root = &checkout.root;
+        let mut checkout = check_out(&settings.root, commit, &inputs(project, settings))?;
+        let root = checkout.root.clone();
         let file =
             |file: &PathBuf| file.strip_prefix(&settings.root).map_or_else(|_| file.clone(), |file| root.join(file));
-        let then = Settings { root: root.clone(), file: settings.file.as_ref().map(file), ..settings.clone() };
+        let then = Settings { file: settings.file.as_ref().map(file), root: root.clone(), ..settings.clone() };
+        let of_project = [super::config::path(&then), root.join(lock_file::FILE)];
+        checkout
+            .write(&of_project.iter().filter_map(|path| Some(path.strip_prefix(&root).ok()?.to_owned())).collect())?;
+        // What is wrong with it is said when the rest is.
+        if let Ok(config) = super::config::read(&then) {
+            checkout.write(&named(&config))?;
+        }
         let names = project.resolved.images.iter().map(|image| image.name.clone()).collect();
         let (Project { resolved, lock, .. }, broken) =
-            project::load_rest(&then, &names, &selection.build_args, manifest)?;
+            project::load_rest(&then, checkout.folders(), &names, &selection.build_args, manifest)?;
         Ok(Then { resolved: bases::by_lock(resolved, lock.as_ref()), broken })
     }
 
@@ -98,6 +105,30 @@ fn of_broken(broken: &BTreeMap<ImageName, Diagnostic>, commit: &Commit) -> Optio
     Some(format!("{names} {count} as changed since `{}`, where this is wrong: {first}", commit.name))
 }
 
+/// The files and folders that a configuration names, as paths below the root.
+fn named(config: &Config) -> BTreeSet<PathBuf> {
+    let mut named: BTreeSet<PathBuf> = project::declared_paths(config).into_iter().map(PathBuf::from).collect();
+    for image in config.images.values() {
+        let contexts = image.contexts.values().filter_map(|context| match &context.value {
+            NamedContext::Folder(path) => Some(path),
+            NamedContext::Image(_) => None,
+        });
+        let contexts = contexts.chain(image.context.as_ref().map(|context| &context.value));
+        named.extend(contexts.map(|path| PathBuf::from(path.as_str())));
+        named.extend(texts(image));
+    }
+    named
+}
+
+/// The files besides its Dockerfile that are read for an image.
+fn texts(image: &ImageConfig) -> impl Iterator<Item = PathBuf> {
+    let structure = image.test.structure.iter().map(|path| PathBuf::from(path.value.as_str()));
+    structure.chain(image.files.iter().filter_map(|file| match &file.from {
+        FileFrom::File(path) => Some(PathBuf::from(path)),
+        FileFrom::Env(_) | FileFrom::Text(_) => None,
+    }))
+}
+
 /// What the images are made from, as paths below the root.
 fn inputs(project: &Project, settings: &Settings) -> BTreeSet<PathBuf> {
     let root = &settings.root;
@@ -113,11 +144,7 @@ fn inputs(project: &Project, settings: &Settings) -> BTreeSet<PathBuf> {
         }
     }
     for image in project.config.images.values() {
-        inputs.extend(image.test.structure.iter().map(|path| PathBuf::from(path.value.as_str())));
-        inputs.extend(image.files.iter().filter_map(|file| match &file.from {
-            FileFrom::File(path) => Some(PathBuf::from(path)),
-            FileFrom::Env(_) | FileFrom::Text(_) => None,
-        }));
+        inputs.extend(texts(image));
     }
-    inputs.into_iter().filter(|path| path.is_relative() && root.join(path).symlink_metadata().is_ok()).collect()
+    inputs
 }

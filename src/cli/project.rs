@@ -14,6 +14,7 @@ pub(super) use self::remotes::{Anew, cache};
 pub(super) use self::seen_from::context_paths;
 
 use self::find::Sources;
+pub(super) use self::find::declared_paths;
 use super::{Refusal, Settings, lock_file, threads};
 use crate::config::{Config, Lock};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
@@ -82,24 +83,31 @@ pub(super) struct Project {
 /// take.
 pub(super) fn load(settings: &Settings, selection: &SelectionArgs, manifest: Option<&Path>) -> anyhow::Result<Project> {
     let choice = Choice::Words(&selection.images);
-    let outlined = read_as_far_as(Depth::Files, settings, &selection.build_args, choice, Anew::Nothing)?;
-    let declared = find::declared_paths(&outlined.config);
+    let outlined =
+        read_as_far_as(Look::at(Depth::Files, settings), settings, &selection.build_args, choice, Anew::Nothing)?;
+    let declared = declared_paths(&outlined.config);
     outlined.load(settings, manifest).map_err(|errors| gathered(errors, &declared, settings).into())
 }
 
 /// Loads some of a project's images, as far as they are there and can be hashed. The others are told, each with the first
-/// thing that is wrong with it.
+/// thing that is wrong with it. `folders` are those of the root that the settings name.
 ///
 /// # Errors
 /// [`Diagnostics`]: everything that is wrong with its Dockerfiles.
 pub(super) fn load_rest(
     settings: &Settings,
+    folders: Folders,
     names: &BTreeSet<ImageName>,
     build_args: &[(String, String)],
     manifest: Option<&Path>,
 ) -> anyhow::Result<(Project, BTreeMap<ImageName, Diagnostic>)> {
-    let Outlined { config, names, lock, understood, commits: _, contexts } =
-        read_as_far_as(Depth::Files, settings, build_args, Choice::Names(names), Anew::Nothing)?;
+    let Outlined { config, names, lock, understood, commits: _, contexts } = read_as_far_as(
+        Look { depth: Depth::Files, folders },
+        settings,
+        build_args,
+        Choice::Names(names),
+        Anew::Nothing,
+    )?;
     let (resolved, broken) = read::rest(understood, contexts, &manifest_path(settings, manifest))?;
     Ok((Project { config, names, lock, resolved }, broken))
 }
@@ -114,7 +122,21 @@ pub(super) fn outline(
     choice: Choice<'_>,
     anew: Anew<'_>,
 ) -> anyhow::Result<Outlined> {
-    read_as_far_as(Depth::Dockerfiles, settings, build_args, choice, anew)
+    read_as_far_as(Look::at(Depth::Dockerfiles, settings), settings, build_args, choice, anew)
+}
+
+/// Where a project is looked at, and what of it.
+struct Look {
+    depth: Depth,
+    /// Those of the root that the settings name.
+    folders: Folders,
+}
+
+impl Look {
+    /// As it is.
+    fn at(depth: Depth, settings: &Settings) -> Self {
+        Self { depth, folders: Folders::of(&settings.root) }
+    }
 }
 
 /// What of a project is looked at.
@@ -127,15 +149,15 @@ enum Depth {
 }
 
 fn read_as_far_as(
-    depth: Depth,
+    look: Look,
     settings: &Settings,
     build_args: &[(String, String)],
     choice: Choice<'_>,
     anew: Anew<'_>,
 ) -> anyhow::Result<Outlined> {
     let config = super::config::read(settings)?;
-    let declared = find::declared_paths(&config);
-    outline_with(config, depth, settings, build_args, choice, anew).map_err(|error| {
+    let declared = declared_paths(&config);
+    outline_with(config, look, settings, build_args, choice, anew).map_err(|error| {
         match error.downcast::<Diagnostics>() {
             Ok(errors) => gathered(errors, &declared, settings).into(),
             Err(error) => error,
@@ -154,18 +176,20 @@ fn gathered(errors: Diagnostics, declared: &BTreeSet<String>, settings: &Setting
 /// # Errors
 /// As [`load`].
 pub(super) fn load_with(config: Config, settings: &Settings) -> anyhow::Result<Project> {
-    Ok(outline_with(config, Depth::Files, settings, &[], Choice::Words(&[]), Anew::Nothing)?.load(settings, None)?)
+    let (look, all) = (Look::at(Depth::Files, settings), Choice::Words(&[]));
+    Ok(outline_with(config, look, settings, &[], all, Anew::Nothing)?.load(settings, None)?)
 }
 
 fn outline_with(
     config: Config,
-    depth: Depth,
+    look: Look,
     settings: &Settings,
     build_args: &[(String, String)],
     choice: Choice<'_>,
     anew: Anew<'_>,
 ) -> anyhow::Result<Outlined> {
     threads::share()?;
+    let Look { depth, folders } = look;
     let project = super::config::project(&config, settings);
     let mut diagnostics = Vec::new();
     let lock = lock_file::read(&settings.root).unwrap_or_else(|Diagnostics(errors)| {
@@ -173,7 +197,6 @@ fn outline_with(
         None
     });
     let brought = remotes::bring(&config, lock.as_ref(), anew, settings, &mut diagnostics)?;
-    let folders = Folders::of(&settings.root);
     let Sources { images, mut unreadable, notes } =
         find::sources(&settings.root, &folders, &project, &config, &brought, &mut diagnostics);
     let mut read = read::images(folders, images, &config, &brought.commits, settings, &mut diagnostics);
@@ -193,7 +216,8 @@ fn outline_with(
     understood.warnings = diagnostics;
     understood.notes.splice(0..0, notes);
     let names: BTreeSet<ImageName> = understood.outlines().map(|image| image.name.clone()).collect();
-    if names.is_empty() {
+    // Names choose what there is of them.
+    if names.is_empty() && matches!(choice, Choice::Words(_)) {
         let message = format!("no Dockerfile was found below `{}`", settings.root.display());
         let hint = "`-C DIR` names the project's root; `Dockerfile`, `Dockerfile.NAME`, `NAME.Dockerfile` and \
                     `Containerfile` are found, where neither .gitignore nor `ignore` in windlass.yaml hides them";

@@ -4,6 +4,8 @@ use std::fmt;
 
 use sha1::{Digest as _, Sha1};
 
+use super::digest::unhex;
+
 /// The id of a file's content: git's blob id, the SHA-1 of `blob LENGTH\0` and the bytes (gitformat-pack(5), "Object
 /// types"), of files that git does not know too. Git has it at hand of every file that is as it was committed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +15,11 @@ impl BlobId {
     /// Wraps the 20 bytes of a blob's id.
     pub const fn from_bytes(bytes: [u8; 20]) -> Self {
         Self(bytes)
+    }
+
+    /// Reads the 40 lower-case hex digits that git shows.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        unhex(text).map(Self)
     }
 
     /// The 20 bytes of the id.
@@ -76,5 +83,7 @@ mod tests {
         hasher.update(b"hel");
         hasher.update(b"lo\n");
         assert_eq!(hasher.finish(), BlobId::of(b"hello\n"));
+        assert_eq!(BlobId::from_hex("ce013625030ba8dba906f756967f9e9ca394464a"), Some(BlobId::of(b"hello\n")));
+        assert_eq!(BlobId::from_hex("ce013625"), None);
     }
 }

@@ -30,6 +30,9 @@ pub struct Folders {
 #[derive(Debug, Default)]
 pub(super) struct Folder(OnceLock<Result<Entries, Box<NotListed>>>);
 
+/// An entry with its name, or with its path below a root.
+pub(super) type Named<'a> = (&'a [u8], Kind);
+
 /// Why a folder can't be listed.
 #[derive(Debug)]
 pub(super) struct NotListed(io::ErrorKind, String);
@@ -83,6 +86,12 @@ impl Entry {
 }
 
 impl Entries {
+    /// The entries, and their names behind one another.
+    fn sorted(names: Vec<u8>, mut entries: Vec<Entry>) -> Self {
+        entries.sort_unstable_by(|a, b| a.name(&names).cmp(b.name(&names)));
+        Self { names: names.into_boxed_slice(), entries: entries.into_boxed_slice() }
+    }
+
     /// The entries by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&OsStr, &Kind)> {
         self.entries.iter().map(|entry| (self.name(entry), &entry.2))
@@ -110,6 +119,36 @@ impl Folders {
         // Who lists it says why it is not there.
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         Self { root, top: Folder::default(), elsewhere: Mutex::default() }
+    }
+
+    /// The folders of a root of which it is known what lies in them: `entries` are paths below it, with `/`.
+    pub(super) fn told<'a>(root: &Path, entries: impl Iterator<Item = Named<'a>>) -> Self {
+        // By how deep they are, the root being 0: the deepest is put into the one above it first.
+        let mut folders: BTreeMap<(usize, &[u8]), Vec<Named<'_>>> = BTreeMap::new();
+        let split = |path: &'a [u8]| match path.iter().rposition(|byte| *byte == b'/') {
+            Some(end) => (&path[..end], &path[end + 1..]),
+            None => (&path[..0], path),
+        };
+        let depth = |folder: &[u8]| match folder.is_empty() {
+            true => 0,
+            false => 1 + folder.iter().filter(|byte| **byte == b'/').count(),
+        };
+        for (path, kind) in entries {
+            let (folder, name) = split(path);
+            folders.entry((depth(folder), folder)).or_default().push((name, kind));
+        }
+        let mut top = Folder::told(Vec::new());
+        while let Some(((depth, path), entries)) = folders.pop_last() {
+            let folder = Folder::told(entries);
+            match depth.checked_sub(1) {
+                Some(above) => {
+                    let (parent, name) = split(path);
+                    folders.entry((above, parent)).or_default().push((name, Kind::Folder(folder)));
+                }
+                None => top = folder,
+            }
+        }
+        Self { top, ..Self::of(root) }
     }
 
     /// The root, without symbolic links.
@@ -164,6 +203,16 @@ impl Folders {
 }
 
 impl Folder {
+    /// One of which it is known what lies in it.
+    pub(super) fn told(entries: Vec<Named<'_>>) -> Self {
+        let (mut names, mut placed) = (Vec::new(), Vec::with_capacity(entries.len()));
+        for (name, kind) in entries {
+            placed.push(Entry(names.len() as u32, name.len() as u32, kind));
+            names.extend_from_slice(name);
+        }
+        Self(OnceLock::from(Ok(Entries::sorted(names, placed))))
+    }
+
     /// What is in it, if somebody looked and it can be listed.
     pub(super) fn listed(&self) -> Option<&Entries> {
         self.0.get()?.as_ref().ok()
@@ -201,8 +250,7 @@ fn list(path: &Path) -> io::Result<Entries> {
             names.extend_from_slice(name);
         }
     }
-    entries.sort_unstable_by(|a: &Entry, b| a.name(&names).cmp(b.name(&names)));
-    Ok(Entries { names: names.into_boxed_slice(), entries: entries.into_boxed_slice() })
+    Ok(Entries::sorted(names, entries))
 }
 
 fn kind(folder: &Path, name: &OsStr, told: FileType) -> Kind {

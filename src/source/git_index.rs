@@ -75,7 +75,7 @@ pub(super) fn open(folder: &Path) -> Result<Option<Repository>, GitError> {
 
 /// Whether there may be attributes that hold in all repositories, told by `git var -l`; none where line ends are
 /// converted in every text.
-fn attributes_of_user(settings: &str) -> Option<bool> {
+pub(super) fn attributes_of_user(settings: &str) -> Option<bool> {
     let values = |name: &str| settings.lines().filter_map(move |line| line.strip_prefix(name)).collect::<Vec<_>>();
     let is_false = |value: &&str| matches!(value.to_lowercase().as_str(), "=false" | "=no" | "=off" | "=0");
     if settings.is_empty() || !values("core.autocrlf").iter().all(is_false) {
@@ -164,14 +164,19 @@ impl Repository {
     pub(super) fn conversions(&self, paths: &BTreeSet<String>) -> Result<BTreeMap<String, Conversion>, GitError> {
         let input: Vec<u8> = paths.iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
         let answer = git_reading(&self.top, &["check-attr", "--stdin", "-z", "--all"], &input)?;
-        let mut attributes: BTreeMap<String, Vec<Attribute<'_>>> = BTreeMap::new();
-        let fields: Vec<&[u8]> = answer.split(|byte| *byte == 0).collect();
-        for field in fields.chunks_exact(3) {
-            let path = String::from_utf8_lossy(field[0]).into_owned();
-            attributes.entry(path).or_default().push((field[1], field[2]));
-        }
-        Ok(attributes.into_iter().map(|(path, attributes)| (path, conversion(&attributes))).collect())
+        Ok(conversions(&answer))
     }
+}
+
+/// What the attributes say of files, by path, of an answer of `git check-attr -z --all`.
+pub(super) fn conversions(answer: &[u8]) -> BTreeMap<String, Conversion> {
+    let mut attributes: BTreeMap<String, Vec<Attribute<'_>>> = BTreeMap::new();
+    let fields: Vec<&[u8]> = answer.split(|byte| *byte == 0).collect();
+    for field in fields.chunks_exact(3) {
+        let path = String::from_utf8_lossy(field[0]).into_owned();
+        attributes.entry(path).or_default().push((field[1], field[2]));
+    }
+    attributes.into_iter().map(|(path, attributes)| (path, conversion(&attributes))).collect()
 }
 
 /// Whether two statuses are of one state of a file, compared like git does (`match_stat_data` in its read-cache.c),

@@ -2,6 +2,7 @@
 //! images, and reads neither clock nor environment.
 
 mod checkout;
+mod commit;
 mod context;
 mod digest;
 mod discover;
@@ -18,7 +19,8 @@ mod revision;
 mod text;
 mod walk;
 
-pub use checkout::{Checkout, Commit, CommitError, check_out};
+pub use checkout::{Checkout, check_out};
+pub use commit::{Commit, CommitError};
 pub use context::{ContextRequest, Loaded, Unread, UnreadFile, list_contexts, load_contexts};
 pub use discover::{Declared, Discovered, Found, discover};
 pub use folders::Folders;

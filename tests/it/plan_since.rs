@@ -115,6 +115,83 @@ fn a_branch_is_compared_with_where_it_parted() {
     assert_eq!(changed(root, "main", &["base"]), "base");
 }
 
+/// Texts that are found by links, by the configuration alone, by links to folders; files that git converts, links, empty
+/// folders. `HEAD` is what the tree is.
+fn knotty(config: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write(
+        root,
+        &[
+            ("windlass.yaml", config),
+            ("common/image.txt", "FROM scratch\nCOPY . /\n"),
+            ("linked/data", "1"),
+            ("real/inner/Dockerfile", "FROM scratch\nCOPY *.txt *.id /\n"),
+            ("real/inner/lines.txt", "a\nb\n"),
+            ("real/inner/version.id", "$Id$\n"),
+            ("real/inner/structure.yaml", "schemaVersion: 2.0.0\nfileExistenceTests: [{ name: there, path: /run }]\n"),
+            (".gitattributes", "lines.txt text eol=crlf\n*.id ident\n"),
+            ("builds/app.txt", "FROM scratch\nCOPY --from=shared data /\nCOPY --exclude=key app run /\nCOPY key /\n"),
+            ("builds/app.txt.dockerignore", "*.txt\n"),
+            ("builds/app", "1"),
+            ("builds/run", "2"),
+            ("shared/data", "3"),
+            ("keys/one", "secret"),
+        ],
+    );
+    let link = |target: &str, at: &str| std::os::unix::fs::symlink(target, root.join(at)).unwrap();
+    link("../common/image.txt", "linked/Dockerfile");
+    link("real", "group");
+    link("data", "linked/to-data");
+    link("/nowhere", "linked/dangling");
+    fs::set_permissions(root.join("builds/run"), fs::Permissions::from_mode(0o755)).unwrap();
+    git(root, &["init", "--quiet", "."]);
+    git(root, &["commit", "--quiet", "--allow-empty", "--message", "nothing"]);
+    commit(root);
+    check_out_again(root);
+    folder
+}
+
+/// What git converts is then as it checks it out, and not as it was written.
+fn check_out_again(root: &Path) {
+    for converted in ["real/inner/lines.txt", "real/inner/version.id"] {
+        fs::remove_file(root.join(converted)).unwrap();
+        git(root, &["checkout", "--", converted]);
+    }
+}
+
+#[test]
+fn nothing_changed_since_the_commit_that_the_tree_is_of() {
+    let app = |structure: &str| {
+        format!(
+            "version: 1\nimages:\n  app:\n    context: builds\n    dockerfile: app.txt\n    contexts: {{ shared: shared }}\n    \
+             files: [{{ path: key, from: {{ file: keys/one }} }}]\n    test: {{ structure: [{structure}] }}\n"
+        )
+    };
+    for structure in ["real/inner/structure.yaml", "group/inner/structure.yaml"] {
+        let config = app(structure);
+        let change = |path: &str, expected: &str| {
+            let folder = knotty(&config);
+            assert_eq!(changed(folder.path(), "HEAD~1", &[]), "app group-inner inner linked", "all was made");
+            assert_eq!(changed(folder.path(), "HEAD", &[]), "", "nothing was changed");
+            fs::write(folder.path().join(path), "FROM scratch\nCOPY . /\nLABEL changed=1\n").unwrap();
+            commit(folder.path());
+            check_out_again(folder.path());
+            assert_eq!(changed(folder.path(), "HEAD~1", &[]), expected, "{path}");
+            assert_eq!(changed(folder.path(), "HEAD", &[]), "", "{path}");
+        };
+        change("common/image.txt", "linked");
+        change("linked/data", "linked");
+        change("real/inner/lines.txt", "group-inner inner");
+        change("real/inner/version.id", "group-inner inner");
+        change("builds/app.txt", "app");
+        change("builds/app.txt.dockerignore", "");
+        change("builds/run", "app");
+        change("shared/data", "app");
+        change("keys/one", "app");
+    }
+}
+
 #[test]
 fn a_project_may_lie_below_the_top_of_its_repository() {
     let folder = tempfile::tempdir().unwrap();

@@ -165,7 +165,7 @@ fn place(here: &Home, found: &Found) -> Place {
 }
 
 /// The paths of the Dockerfiles that the configuration gives a context, whether they are there or not.
-pub(super) fn declared_paths(config: &Config) -> BTreeSet<String> {
+pub(in crate::cli) fn declared_paths(config: &Config) -> BTreeSet<String> {
     let with_context = config.images.values().filter_map(|image| Some((image, image.context.as_ref()?)));
     let paths = with_context.flat_map(|(image, context)| match &image.dockerfile {
         Some(dockerfile) => vec![dockerfile.value.clone()],
