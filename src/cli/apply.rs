@@ -1,13 +1,15 @@
 //! `windlass apply`.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::audit::NotifyArgs;
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
 use super::hosts_file::HostsFileArgs;
 use super::policy::PolicyArgs;
+use super::sources::{self, Fetched};
 use super::watch::{self, WatchArgs};
-use super::{Exit, Refusal, Settings, dockerup, sources};
+use super::{Exit, Refusal, Settings, dockerup};
 use crate::apply::undo::{self, Outcome};
 use crate::apply::{Emptying, History};
 use crate::manifest::Manifest;
@@ -16,8 +18,8 @@ use crate::model::ProjectName;
 /// What `windlass apply` is asked.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ApplyArgs {
-    /// The deploy manifest, or several that are one together: a file, `-` for standard input, or an address with what is there,
-    /// `https://host/deploy.json#sha256:…`.
+    /// The deploy manifest, or several that are one together: a file, `-` for standard input, an artifact of a registry,
+    /// `oci://registry/repository:tag`, or an address with what is there, `https://host/deploy.json#sha256:…`.
     #[arg(value_name = "MANIFEST", default_value = "deploy.json", env = "WINDLASS_MANIFEST")]
     manifest: Vec<String>,
     /// Take the containers from dockerup's files instead: `dockerup.conf` and `containers.d` in this folder.
@@ -66,25 +68,35 @@ pub(super) fn run(args: &ApplyArgs, settings: &Settings) -> anyhow::Result<Exit>
         _ => settings.clone(),
     };
     if !args.watch.watch && (!said.server || args.dry_run) {
-        return once(args, &read(args, settings)?, settings);
+        return once(args, &read(args, &Fetched::default(), settings)?, settings);
     }
     if args.dockerup.is_none() && args.manifest.iter().any(|source| source == "-") {
         return Err(Refusal::usage("standard input can't be read again: `--watch` needs a file").into());
     }
     let (args_of_all, settings_of_all) = (args.clone(), settings.clone());
     let interval = said.interval;
-    watch::run(&args.watch, interval, args.host, settings, move || match read(&args_of_all, &settings_of_all) {
-        Ok(manifest) => {
-            let outcome = once(&args_of_all, &manifest, &settings_of_all);
-            (Some(manifest.project), outcome)
+    let (fetched, good) = (Arc::new(Fetched::default()), Arc::new(Mutex::new(None)));
+    watch::run(&args.watch, interval, args.host, settings, move || {
+        let mut good = good.lock().unwrap_or_else(PoisonError::into_inner);
+        match read(&args_of_all, &fetched, &settings_of_all) {
+            Ok(manifest) => {
+                let outcome = once(&args_of_all, &manifest, &settings_of_all);
+                let project = manifest.project.clone();
+                *good = Some(manifest);
+                (Some(project), outcome)
+            }
+            Err(error) => {
+                // What can't be read now is no reason to leave what was wanted last unmended; its own errors were told.
+                let _mended = good.as_ref().map(|last| once(&args_of_all, last, &settings_of_all));
+                (None, Err(error))
+            }
         }
-        Err(error) => (None, Err(error)),
     })
 }
 
 /// What is wanted, wherever it is written.
-fn read(args: &ApplyArgs, settings: &Settings) -> anyhow::Result<Manifest> {
-    let Some(folder) = &args.dockerup else { return sources::read(&args.manifest, settings) };
+fn read(args: &ApplyArgs, fetched: &Fetched, settings: &Settings) -> anyhow::Result<Manifest> {
+    let Some(folder) = &args.dockerup else { return sources::read(&args.manifest, fetched, settings) };
     let (settings, state) = deploy::host(&args.state, args.host, settings)?;
     dockerup::manifest(folder, &args.project, &state, &settings)
 }

@@ -13,14 +13,14 @@ use super::last_build::{self, LastBuild};
 use super::project::{self, Project};
 use super::secrets::Masked;
 use super::{
-    Exit, Refusal, Settings, bases, block_on, caches, connect, containers, export, interrupted, lookups, manifest_file,
-    secrets, until_interrupted,
+    Exit, Refusal, Settings, bases, block_on, caches, connect, containers, export, interrupted, lookups,
+    manifest_artifact, manifest_file, secrets, until_interrupted,
 };
 use crate::diag::Diagnostic;
 use crate::engine::{AnyEngine, Engine as _};
 use crate::event::{Event, Outcome, Sink};
 use crate::manifest::{ContainerSpec, ImageSource};
-use crate::model::{ContainerName, LABEL_REVISION};
+use crate::model::{ContainerName, LABEL_REVISION, Reference};
 use crate::pipeline::{self, About, Report, Run};
 use crate::plan::{self, Facts, Plan, Resolved};
 use crate::registry::RetryPolicy;
@@ -48,7 +48,8 @@ pub(super) struct BuildArgs {
     /// Let `RUN --security=insecure` have every right on this machine (embedded engine).
     #[arg(long, env = "WINDLASS_ALLOW_INSECURE", value_parser = clap::builder::BoolishValueParser::new())]
     pub(super) allow_insecure: bool,
-    /// Where to write the deploy manifest [default: `deploy.json`, where the configuration has `deploy`].
+    /// Where to write the deploy manifest [default: `deploy.json`, where the configuration has `deploy`]; with `--push` it may be
+    /// an artifact of a registry, `oci://registry/repository:tag`.
     #[arg(long, value_name = "FILE", env = "WINDLASS_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
     #[command(flatten)]
@@ -80,7 +81,14 @@ pub(super) struct Built {
     pub(super) report: Report,
     pub(super) record: Record,
     /// Where the deploy manifest was written, if it was.
-    pub(super) manifest: Option<PathBuf>,
+    pub(super) manifest: Option<Written>,
+}
+
+/// Where a deploy manifest was written.
+pub(super) enum Written {
+    File(PathBuf),
+    /// The address, with its digest.
+    Registry(String),
 }
 
 impl Built {
@@ -92,9 +100,12 @@ impl Built {
         }
     }
 
-    /// The manifest's path as people know it: below the root where it is.
+    /// Where the manifest is as people know it: a path below the root where it is there.
     pub(super) fn manifest_shown(&self, root: &Path) -> Option<String> {
-        self.manifest.as_deref().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string())
+        self.manifest.as_ref().map(|written| match written {
+            Written::File(path) => path.strip_prefix(root).unwrap_or(path).display().to_string(),
+            Written::Registry(address) => address.clone(),
+        })
     }
 }
 
@@ -108,7 +119,13 @@ pub(super) fn run(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Exit>
 pub(super) fn show(built: &Built, format: Format, settings: &Settings) -> anyhow::Result<()> {
     ui::failures(&built.record, &settings.ui);
     let answer = match format {
-        Format::Text => build_report::text(&built.plan, &built.report, &built.record, settings.ui.color),
+        Format::Text => {
+            let report = build_report::text(&built.plan, &built.report, &built.record, settings.ui.color);
+            match &built.manifest {
+                Some(Written::Registry(address)) => format!("{report}deploy manifest: {address}\n"),
+                Some(Written::File(_)) | None => report,
+            }
+        }
         Format::Json => {
             let json = build_report::json(&built.plan, &built.report, built.manifest_shown(&settings.root));
             serde_json::to_string_pretty(&json)? + "\n"
@@ -132,14 +149,21 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
         return Err(Refusal::usage("`--push` and `--offline` exclude each other").into());
     }
     let containers = config.deploy.containers(&names)?;
-    let manifest_path = manifest_path(args, settings, &containers, &resolved)?;
-    let former = manifest_path.as_deref().map(manifest_file::read).transpose()?.flatten();
+    let place = place(args, settings, &containers, &resolved)?;
+    // What is no manifest is not overwritten, which is known before anything is built.
+    let former = match &place {
+        Some(Place::File(path)) => manifest_file::read(path)?,
+        Some(Place::Registry(reference)) => {
+            block_on(until_interrupted(settings, manifest_artifact::former(reference, settings)))?
+        }
+        None => None,
+    };
     let of_containers = containers::of(&containers, &config);
     if settings.locked {
         bases::complete(&resolved, &of_containers, lock.as_ref())?;
     }
     // A manifest names them by digest: what a tag stood for when it was made.
-    let run_by = if manifest_path.is_some() { of_containers } else { Bases::new() };
+    let run_by = if place.is_some() { of_containers } else { Bases::new() };
     let forced = if args.force { resolved.chosen.clone() } else { Default::default() };
     let reporter = Arc::new(Reporter::new(&settings.ui, resolved.images.len()));
     let chosen = &resolved.chosen.clone();
@@ -150,7 +174,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
         let Settled { resolved, containers: digests } =
             bases::settle(resolved, &run_by, lock.as_ref(), Some(engine), registry.as_ref()).await?;
         // What a manifest can't say is known before anything is built.
-        let containers = match &manifest_path {
+        let containers = match &place {
             Some(_) => containers::pinned(containers, &digests)?,
             None => containers,
         };
@@ -180,7 +204,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
         if built.report.all_green() {
             export::export(args, &built, chosen, engine, settings, &*reporter).await?;
         }
-        if let (true, Some(path)) = (built.report.all_green(), manifest_path) {
+        if let (true, Some(place)) = (built.report.all_green(), place) {
             let about = About {
                 project: built.plan.project.clone(),
                 revision: revision.as_ref().map(Revision::shown),
@@ -189,8 +213,16 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
             };
             let serial = args.serial.or_else(|| settings.ci_run_number());
             let manifest = pipeline::describe(&built.plan, &built.report, about, former.as_ref(), serial);
-            manifest_file::write(&path, &manifest)?;
-            built.manifest = Some(path);
+            built.manifest = Some(match place {
+                Place::File(path) => {
+                    manifest_file::write(&path, &manifest)?;
+                    Written::File(path)
+                }
+                Place::Registry(reference) => {
+                    let digest = manifest_artifact::write(&reference, &manifest, settings).await?;
+                    Written::Registry(manifest_artifact::address(&reference, digest))
+                }
+            });
         }
         Ok(built)
     };
@@ -224,28 +256,48 @@ fn remember(built: &Built, state: &StateArgs, settings: &Settings) -> anyhow::Re
     last_build::write(&folder, &built_now.collect::<Vec<_>>())
 }
 
+/// Where a deploy manifest goes.
+enum Place {
+    File(PathBuf),
+    Registry(Reference),
+}
+
 /// Where the manifest is written: where somebody asks for it, else in its usual place where hosts have something to
 /// run. A manifest tells of everything that runs, so a build of some images writes none.
-fn manifest_path(
+fn place(
     args: &BuildArgs,
     settings: &Settings,
     containers: &BTreeMap<ContainerName, ContainerSpec>,
     resolved: &Resolved,
-) -> Result<Option<PathBuf>, Refusal> {
+) -> Result<Option<Place>, Refusal> {
     let missing = containers.iter().find_map(|(name, container)| match &container.image {
         ImageSource::Own(image) if !resolved.chosen.contains(image) => Some((name, image)),
         ImageSource::Own(_) | ImageSource::External(_) => None,
     });
-    match (&args.manifest, missing) {
-        _ if args.no_promote => Ok(None),
-        (Some(path), None) => Ok(Some(settings.root.join(path))),
+    let place = match (&args.manifest, missing) {
+        _ if args.no_promote => return Ok(None),
+        (Some(path), None) => match path.to_str().map(manifest_artifact::reference).transpose()?.flatten() {
+            Some(reference) => Place::Registry(reference),
+            None => Place::File(settings.root.join(path)),
+        },
         (Some(_), Some((container, image))) => {
             let message = format!("the manifest would lack `{image}`, which the container `{container}` runs");
-            Err(Refusal::usage_with_hint(message, "choose it too, or build all images"))
+            return Err(Refusal::usage_with_hint(message, "choose it too, or build all images"));
         }
-        (None, None) if !containers.is_empty() => Ok(Some(settings.root.join(project::MANIFEST))),
-        (None, _) => Ok(None),
+        (None, None) if !containers.is_empty() => Place::File(settings.root.join(project::MANIFEST)),
+        (None, _) => return Ok(None),
+    };
+    if let Place::Registry(reference) = &place {
+        manifest_artifact::check(containers)?;
+        if !args.push {
+            let message = format!("who reads `{reference}` finds no images: they are not pushed");
+            return Err(Refusal::usage_with_hint(message, "say `--push`"));
+        }
+        if reference.digest().is_some() {
+            return Err(Refusal::usage(format!("`{reference}` is named by its digest: nothing can be put there")));
+        }
     }
+    Ok(Some(place))
 }
 
 /// What a dropped build left on the engine is removed, within the time that an engine may take to answer; a second

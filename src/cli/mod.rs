@@ -28,6 +28,7 @@ mod lock;
 mod lock_file;
 mod lookups;
 mod man;
+mod manifest_artifact;
 mod manifest_file;
 mod past;
 mod plan;

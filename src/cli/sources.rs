@@ -1,32 +1,50 @@
-//! Where manifests come from: files, standard input, web servers; and what several of them say together.
+//! Where manifests come from: files, standard input, web servers, registries; and what several of them say together.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 
-use super::{Refusal, Settings, block_on, connect, container_files, until_interrupted};
+use super::{Refusal, Settings, block_on, connect, container_files, manifest_artifact, until_interrupted};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use crate::event::NoSink;
 use crate::manifest::{self, Manifest};
-use crate::model::{ContainerName, Digest, HttpUrl};
-use crate::registry::RetryPolicy;
+use crate::model::{ContainerName, Digest, HttpUrl, ImageDigest, Reference};
+use crate::registry::{DownloadError, RetryPolicy};
+
+/// What was fetched already: while it is the same it is not fetched again.
+#[derive(Debug, Default)]
+pub(super) struct Fetched(Mutex<BTreeMap<String, (ImageDigest, Vec<u8>)>>);
+
+impl Fetched {
+    fn get(&self, source: &str) -> Option<(ImageDigest, Vec<u8>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
+    }
+
+    fn keep(&self, source: &str, digest: ImageDigest, bytes: &[u8]) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(source.to_owned(), (digest, bytes.to_vec()));
+    }
+}
 
 /// Reads all manifests, and puts them together.
-pub(super) fn read(sources: &[String], settings: &Settings) -> anyhow::Result<Manifest> {
+pub(super) fn read(sources: &[String], fetched: &Fetched, settings: &Settings) -> anyhow::Result<Manifest> {
     let mut all = Vec::new();
     for source in sources {
-        all.push((source.as_str(), read_one(source, settings)?));
+        all.push((source.as_str(), read_one(source, fetched, settings)?));
     }
     together(all)
 }
 
-/// Reads one: from a file below the root, from standard input where it is `-`, or from a web server.
-pub(super) fn read_one(source: &str, settings: &Settings) -> anyhow::Result<Manifest> {
+/// Reads one: from a file below the root, from standard input where it is `-`, from a web server, or from a registry.
+pub(super) fn read_one(source: &str, fetched: &Fetched, settings: &Settings) -> anyhow::Result<Manifest> {
+    if let Some(reference) = manifest_artifact::reference(source)? {
+        return parsed(source, of_registry(source, &reference, fetched, settings)?, None, settings);
+    }
     if source.starts_with("https://") || source.starts_with("http://") {
-        let (url, text) = fetched(source, settings)?;
+        let (url, text) = of_web_server(source, fetched, settings)?;
         return parsed(url.without_query(), text, None, settings);
     }
     if source == "-" {
@@ -57,8 +75,21 @@ fn parsed(shown: &str, bytes: Vec<u8>, folder: Option<&Path>, settings: &Setting
     container_files::read(manifest::parse(&SourceText::new(shown, text))?, folder, &settings.environment)
 }
 
+/// What a registry has there.
+fn of_registry(source: &str, reference: &Reference, fetched: &Fetched, settings: &Settings) -> anyhow::Result<Vec<u8>> {
+    let known = fetched.get(source);
+    let read = manifest_artifact::read(reference, known.as_ref(), settings);
+    let Some((digest, bytes)) = block_on(until_interrupted(settings, read))? else {
+        let message = format!("the registry has no deploy manifest `{reference}`");
+        let hint = "`windlass build --push --manifest oci://…` puts one there";
+        return Err(Refusal::usage_with_hint(message, hint).into());
+    };
+    fetched.keep(source, digest, &bytes);
+    Ok(bytes)
+}
+
 /// What a web server has at an address that says by its fragment what that has to be.
-fn fetched(source: &str, settings: &Settings) -> anyhow::Result<(HttpUrl, Vec<u8>)> {
+fn of_web_server(source: &str, fetched: &Fetched, settings: &Settings) -> anyhow::Result<(HttpUrl, Vec<u8>)> {
     let (address, digest) = source.split_once('#').unwrap_or((source, ""));
     let url = address.parse::<HttpUrl>().map_err(|error| Refusal::usage(format!("this is {error}")))?;
     let shown = url.without_query();
@@ -66,13 +97,19 @@ fn fetched(source: &str, settings: &Settings) -> anyhow::Result<(HttpUrl, Vec<u8
         let hint = format!("`{shown}#sha256:…` says what has to be there");
         Refusal::usage_with_hint(format!("`{shown}` is named without its sha256"), hint)
     })?;
+    if let Some((_, bytes)) = fetched.get(source) {
+        return Ok((url, bytes));
+    }
     if settings.offline {
         return Err(Refusal::usage(format!("`{shown}` can't be fetched with `--offline`")).into());
     }
     let mut file = tempfile::tempfile().context("making a file for what is fetched")?;
     let (found, _) = block_on(until_interrupted(settings, async {
         let registry = connect::registry(settings, RetryPolicy::default(), Arc::new(NoSink))?;
-        Ok(registry.fetch(&url, &mut file).await?)
+        registry.fetch(&url, &mut file).await.map_err(|error| match error {
+            DownloadError::Refused { .. } => Refusal::usage(error.to_string()).into(),
+            DownloadError::Unreachable { .. } => anyhow::Error::from(error),
+        })
     }))?;
     if found != digest {
         let message = format!("`{shown}` has the sha256 {}, and {} is wanted", found.hex(), digest.hex());
@@ -80,6 +117,7 @@ fn fetched(source: &str, settings: &Settings) -> anyhow::Result<(HttpUrl, Vec<u8
     }
     let mut bytes = Vec::new();
     file.rewind().and_then(|()| file.read_to_end(&mut bytes)).context("reading what was fetched")?;
+    fetched.keep(source, ImageDigest::new(digest), &bytes);
     Ok((url, bytes))
 }
 

@@ -1,9 +1,10 @@
 //! `windlass status`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::deploy::{self, Format, HostArgs, StateArgs};
-use super::{Exit, Refusal, Settings, block_on, connect, sources, until_interrupted};
+use super::sources::{self, Fetched};
+use super::{Exit, Refusal, Settings, block_on, connect, until_interrupted};
 use crate::apply::{self, History, Host as _, undo};
 use crate::manifest::Manifest;
 use crate::model::ProjectName;
@@ -14,7 +15,7 @@ use crate::ui::{self, apply_report};
 pub(super) struct StatusArgs {
     /// The deploy manifest to compare with [default: the last that was applied to its end].
     #[arg(value_name = "MANIFEST")]
-    manifest: Option<PathBuf>,
+    manifest: Option<String>,
     /// The project [default: the only one that was applied on this host, else that of the folder].
     #[arg(long, value_name = "NAME", conflicts_with = "manifest")]
     project: Option<ProjectName>,
@@ -54,7 +55,7 @@ pub(super) fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Exit
 
 fn manifest(args: &StatusArgs, state: &Path, settings: &Settings) -> anyhow::Result<Manifest> {
     if let Some(path) = &args.manifest {
-        return sources::read_one(&path.display().to_string(), settings);
+        return sources::read_one(path, &Fetched::default(), settings);
     }
     let project = deploy::project(args.project.as_ref(), state, settings)?;
     let history = History::new(state, &project);

@@ -101,7 +101,7 @@ impl Registry {
         self.trying(&doing, || self.upload_once(about, repository, digest, &body, others)).await
     }
 
-    async fn upload_once(
+    pub(super) async fn upload_once(
         &self,
         about: About<'_>,
         repository: &Repository,

@@ -294,7 +294,12 @@ impl Registry {
         }
     }
 
-    async fn blob(&self, about: About<'_>, repository: &Repository, digest: &Digest) -> Result<Vec<u8>, Error> {
+    pub(super) async fn blob(
+        &self,
+        about: About<'_>,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Vec<u8>, Error> {
         let url = self.session.transport().url(about, &format!("/v2/{}/blobs/{digest}", repository.path()))?;
         let request = Request { method: Method::GET, url, headers: Vec::new(), body: Body::EMPTY };
         let answer = self.session.ask(about, repository, &Access::Pull, &request).await?;

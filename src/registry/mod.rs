@@ -1,6 +1,7 @@
 //! A client of OCI registries: credentials, digests, retags, blobs, retries. Decides nothing, shows nothing, keeps no
 //! secret in a text.
 
+mod artifact;
 mod blobs;
 mod client;
 mod credentials;

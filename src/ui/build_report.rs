@@ -83,7 +83,8 @@ pub struct BuildJson {
     pub green: bool,
     /// The images in the order of the plan.
     pub images: Vec<ImageJson>,
-    /// The deploy manifest that was written, relative to the project's root; null where none was.
+    /// The deploy manifest that was written: a path below the project's root, or its address in a registry with its digest; null
+    /// where none was.
     pub manifest: Option<String>,
 }
 

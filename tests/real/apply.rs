@@ -1,6 +1,7 @@
 //! `apply`, `rollback`, `status` and `history` on a real engine, through the program itself. What came of them is asked
 //! of Docker's own client.
 
+mod artifact;
 mod audit;
 mod availability;
 mod bad_news;
@@ -11,6 +12,7 @@ mod lab;
 mod leftovers;
 mod probe;
 mod proxy;
+mod registry_proxy;
 mod replicas;
 mod sources;
 mod watch;

@@ -7,12 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::lab::{Lab, Ran, ask, docker, free_port};
 use super::proxy::{Fault, Proxy};
+use crate::parts;
 
 /// The containers: the second links to the first, and the third to the second.
 const NAMES: [&str; 3] = ["db", "api", "web"];
@@ -232,8 +234,10 @@ impl Lane {
         let ids = docker(&["ps", "--all", "--quiet", "--filter", &label]);
         let format = "{{.Name}} {{.Image}} {{.State.Running}} {{range $name, $end := .NetworkSettings.Networks}}\
                       {{$name}} {{range $end.Aliases}}{{.}} {{end}}{{end}}";
-        let mut arguments = vec!["inspect", "--format", format];
-        arguments.extend(ids.lines());
+        // What a killed run had asked for may be done only now: one that is gone since it was listed is not told of.
+        let mut client = Command::new("docker");
+        client.args(["-H", &parts::docker_host(), "inspect", "--format", format]).args(ids.lines());
+        let inspected = String::from_utf8(client.output().unwrap().stdout).unwrap();
         let read = |line: &str| {
             let words: Vec<&str> = line.split_whitespace().collect();
             Found {
@@ -243,7 +247,7 @@ impl Lane {
                 network: words[3..].iter().map(|word| (*word).to_owned()).collect(),
             }
         };
-        docker(&arguments).lines().map(read).collect()
+        inspected.lines().filter(|line| !line.is_empty()).map(read).collect()
     }
 
     /// Whether the host is what the manifest says, by what Docker's client tells.

@@ -11,7 +11,7 @@ use super::lab::{Lab, docker};
 use crate::parts;
 
 /// Waits until something holds; fails where it does not after a time in which everything happens by far.
-fn until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     let since = Instant::now();
     while !holds() {
         assert!(since.elapsed() < Duration::from_secs(60), "{what}");
@@ -20,7 +20,7 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// What Docker's client knows of a container; nothing where it is not there.
-fn known(lab: &Lab, format: &str) -> String {
+pub(crate) fn known(lab: &Lab, format: &str) -> String {
     let label = format!("label=dev.windlass.project={}", lab.project);
     let ids = docker(&["ps", "--quiet", "--no-trunc", "--filter", &label]);
     let ids: Vec<&str> = ids.lines().collect();
@@ -38,7 +38,7 @@ fn known(lab: &Lab, format: &str) -> String {
 }
 
 /// It ends with its test, however that ends.
-struct Watching(Child);
+pub(crate) struct Watching(pub(crate) Child);
 
 impl Drop for Watching {
     fn drop(&mut self) {
