@@ -12,6 +12,7 @@ mod lab;
 mod leftovers;
 mod probe;
 mod proxy;
+mod pull_faults;
 mod registry_proxy;
 mod replicas;
 mod sources;

@@ -86,7 +86,15 @@ fn serve(mut client: &TcpStream, registry: &str, state: &Mutex<State>) -> io::Re
     };
     match wrong {
         Some(Wrong::Status(status)) => {
-            write!(client, "HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+            let code = match status {
+                401 => "UNAUTHORIZED",
+                404 => "MANIFEST_UNKNOWN",
+                429 => "TOOMANYREQUESTS",
+                _ => "UNKNOWN",
+            };
+            let body = format!(r#"{{"errors": [{{"code": "{code}", "message": "it does not want"}}]}}"#);
+            let head = format!("HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nConnection: close\r\n");
+            write!(client, "{head}Content-Length: {}\r\n\r\n{body}", body.len())?;
             return client.shutdown(Shutdown::Both);
         }
         // Until who asks has had enough.

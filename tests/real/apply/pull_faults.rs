@@ -1,0 +1,62 @@
+//! A registry that goes wrong while images are pulled: nothing is touched, and the next run goes on.
+
+use super::lab::{Lab, docker};
+use super::registry_proxy::{RegistryProxy, Wrong};
+use crate::parts;
+
+/// An image in the registry that the engine does not have: its digest and its id. It is one of its own for each test.
+fn pushed(lab: &Lab) -> (String, String) {
+    let path = format!("{}:{}", lab.project, std::process::id());
+    let tag = format!("{}/{path}", parts::registry());
+    let container = docker(&["create", lab.image("two")]);
+    let id = docker(&["commit", "--message", &tag, &container, &tag]);
+    docker(&["rm", &container]);
+    docker(&["push", "--quiet", &tag]);
+    let digest = docker(&["image", "inspect", "--format", "{{index .RepoDigests 0}}", &tag]);
+    docker(&["rmi", "--force", &id]);
+    (digest.split_once('/').unwrap().1.to_owned(), id)
+}
+
+fn check(name: &str, wrong: Wrong, exit: i32) {
+    let lab = Lab::new(&format!("pull-{name}"));
+    let web = |image: &str| format!(r#""web": {{"image": "{image}", "stop_grace": "0s"}}"#);
+    lab.manifest(1, &web("one"));
+    lab.apply();
+    let serving = || lab.inspect("web", "{{.Id}} {{.State.StartedAt}}");
+    let (before, since) = (serving(), lab.now());
+    let proxy = RegistryProxy::start(&parts::registry());
+    let (path, id) = pushed(&lab);
+    let reference = format!("{}/{path}", proxy.address);
+    let entry = format!(r#""new": {{"id": "{id}", "content_hash": "{id}", "reference": "{reference}"}}"#);
+    lab.manifest_with_images(2, &entry, &web("new"));
+    proxy.answers(Some(wrong));
+    let ran = lab.run(&["--timeout", if wrong == Wrong::Silent { "3s" } else { "10m" }, "apply"]);
+    assert_eq!(ran.exit, Some(exit), "{name}: {ran:?}");
+    assert_eq!((serving(), lab.events_since(&since)), (before, Vec::new()), "{name}: nothing was touched");
+    proxy.answers(None);
+    lab.apply();
+    assert_eq!(lab.asks("web", "web"), "two", "{name}");
+    let since = lab.now();
+    lab.apply();
+    assert_eq!((lab.events_since(&since), lab.containers().as_str()), (Vec::new(), "PROJECT-web running"), "{name}");
+    docker(&["rm", "--force", &lab.name("web")]);
+    docker(&["rmi", "--force", &id]);
+}
+
+#[test]
+fn a_registry_that_goes_wrong_touches_nothing() {
+    let all = [
+        ("401", Wrong::Status(401), 1),
+        ("404", Wrong::Status(404), 1),
+        ("429", Wrong::Status(429), 3),
+        ("500", Wrong::Status(500), 3),
+        ("cut", Wrong::Cut, 3),
+        ("other", Wrong::Other, 3),
+        ("silent", Wrong::Silent, 124),
+    ];
+    std::thread::scope(|scope| {
+        for (name, wrong, exit) in all {
+            scope.spawn(move || check(name, wrong, exit));
+        }
+    });
+}
