@@ -24,7 +24,7 @@ use crate::ui;
 /// Where dockerup's own files are; what is written below it is looked for below the folder that is named.
 const HOME: &str = "/etc/dockerup";
 /// The project that dockerup's containers become.
-const PROJECT: &str = "dockerup";
+pub(super) const PROJECT: &str = "dockerup";
 
 /// What `windlass import` is asked.
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ enum From {
 /// Prints the file that says the same.
 pub(super) fn import(args: &ImportArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let From::Dockerup { folder } = &args.from;
-    let Dockerup { containers, warnings, .. } = read(&settings.root.join(folder))?.1;
+    let Dockerup { containers, warnings, .. } = read(&settings.root.join(folder), None)?.1;
     ui::warn(&warnings, &settings.ui);
     ui::print(config::deploy_text(PROJECT, &containers).as_bytes())?;
     Ok(Exit::Done)
@@ -54,12 +54,8 @@ pub(super) fn import(args: &ImportArgs, settings: &Settings) -> anyhow::Result<E
 
 /// What `dockerup.conf` says of how it is run.
 pub(super) fn said(folder: &Path, settings: &Settings) -> anyhow::Result<DockerupConf> {
-    let (conf, read) = read(&settings.root.join(folder))?;
+    let (conf, read) = read(&settings.root.join(folder), None)?;
     ui::warn(&read.warnings, &settings.ui);
-    if conf.aws {
-        let message = "dockerup.conf asks for EC2 user-data (`aws=true`), which is not read";
-        return Err(Refusal::usage_with_hint(message, "say `aws=false`, and give the containers in files").into());
-    }
     if conf.login {
         let message =
             "`username` and `password` of dockerup.conf are not used: `docker login` says who images are pulled as";
@@ -68,8 +64,8 @@ pub(super) fn said(folder: &Path, settings: &Settings) -> anyhow::Result<Dockeru
     Ok(conf)
 }
 
-/// Reads all files of dockerup.
-fn read(folder: &Path) -> anyhow::Result<(DockerupConf, Dockerup)> {
+/// Reads all files of dockerup, and what an instance was started with.
+fn read(folder: &Path, user_data: Option<Arc<SourceText>>) -> anyhow::Result<(DockerupConf, Dockerup)> {
     let path = folder.join("dockerup.conf");
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -91,20 +87,26 @@ fn read(folder: &Path) -> anyhow::Result<(DockerupConf, Dockerup)> {
         let text = fs::read_to_string(path).with_context(|| format!("reading `{}`", path.display()))?;
         Ok(SourceText::new(path.display().to_string(), text))
     };
-    let sources = paths.iter().map(source).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut sources = paths.iter().map(source).collect::<anyhow::Result<Vec<_>>>()?;
+    sources.extend(user_data);
     let mut read = manifest::dockerup_containers(&sources, conf.pull)?;
     warnings.append(&mut read.warnings);
     Ok((conf, Dockerup { warnings, ..read }))
 }
 
-/// What the files say, with each image by its digest, or by its id where the engine alone has it.
+/// What the files of a folder and an instance's user-data say, with each image by its digest, or by its id where the engine
+/// alone has it.
 pub(super) fn manifest(
-    folder: &Path,
+    folder: Option<&Path>,
+    user_data: Option<Arc<SourceText>>,
     project: &ProjectName,
     state: &Path,
     settings: &Settings,
 ) -> anyhow::Result<Manifest> {
-    let (_, Dockerup { containers: entries, places, .. }) = read(&settings.root.join(folder))?;
+    let Dockerup { containers: entries, places, .. } = match folder {
+        Some(folder) => read(&settings.root.join(folder), user_data)?.1,
+        None => manifest::dockerup_containers(&Vec::from_iter(user_data), true)?,
+    };
     let mut containers =
         manifest::validate_containers(&entries, &BTreeSet::new(), Externals::Named).map_err(|problems| {
             let diagnostic = |problem: &manifest::Problem| {

@@ -5,7 +5,7 @@ use crate::diag::Diagnostics;
 use crate::docker::ConnectError;
 use crate::engine;
 use crate::pipeline::LookupError;
-use crate::registry::{self, Again, DownloadError};
+use crate::registry::{self, Again, DownloadError, UserDataError};
 use crate::source::{CommitError, RemoteError};
 
 /// How the program ends. The numbers are an interface: scripts branch on them.
@@ -131,6 +131,16 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
         return Some(match download {
             DownloadError::Refused { .. } => Meaning { exit: Exit::Failed, hint: Some(hint.to_owned()) },
             DownloadError::Unreachable { .. } => Meaning { exit: Exit::Unreachable, hint: None },
+        });
+    }
+    if let Some(user_data) = error.downcast_ref::<UserDataError>() {
+        return Some(match user_data {
+            UserDataError::Refused { .. } => Meaning { exit: Exit::Failed, hint: None },
+            UserDataError::Unreachable { .. } => {
+                let hint = "is this an EC2 instance? in a container its hop limit has to be 2: `aws ec2 modify-instance-metadata-options \
+                            --http-put-response-hop-limit 2`";
+                Meaning { exit: Exit::Unreachable, hint: Some(hint.to_owned()) }
+            }
         });
     }
     if let Some(commit) = error.downcast_ref() {

@@ -14,6 +14,7 @@ mod containers;
 mod deploy;
 mod dockerup;
 mod doctor;
+mod ec2;
 mod environment;
 mod exit;
 mod export;

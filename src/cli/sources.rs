@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::{Refusal, Settings, block_on, connect, container_files, manifest_artifact, until_interrupted};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
 use crate::event::NoSink;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Manifest, UserData};
 use crate::model::{ContainerName, Digest, HttpUrl, ImageDigest, Reference};
 use crate::registry::{DownloadError, RetryPolicy};
 
@@ -29,11 +29,27 @@ impl Fetched {
     }
 }
 
-/// Reads all manifests, and puts them together.
-pub(super) fn read(sources: &[String], fetched: &Fetched, settings: &Settings) -> anyhow::Result<Manifest> {
+/// Reads all manifests, and puts them together with that of an instance's user-data.
+pub(super) fn read(
+    sources: &[String],
+    user_data: Option<UserData>,
+    fetched: &Fetched,
+    settings: &Settings,
+) -> anyhow::Result<Manifest> {
+    if let Some(UserData::Dockerup(_)) = user_data {
+        let message = "the user-data has containers of dockerup, which are a project of their own";
+        return Err(Refusal::usage_with_hint(message, "name no manifest beside `--ec2`").into());
+    }
     let mut all = Vec::new();
     for source in sources {
         all.push((source.as_str(), read_one(source, fetched, settings)?));
+    }
+    match user_data {
+        None | Some(UserData::Dockerup(_)) => {}
+        Some(UserData::Manifest(text)) => {
+            all.push(("user-data", container_files::read(manifest::parse(&text)?, None, &settings.environment)?));
+        }
+        Some(UserData::Address(address)) => all.push(("user-data", read_one(&address, fetched, settings)?)),
     }
     together(all)
 }

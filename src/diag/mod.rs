@@ -9,12 +9,23 @@ use std::sync::Arc;
 pub struct SourceText {
     path: String,
     text: String,
+    is_secret: bool,
 }
 
 impl SourceText {
     /// Takes a text under the path that people know it by: relative to the project's root, with `/`.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into() })
+        Arc::new(Self { path: path.into(), text: text.into(), is_secret: false })
+    }
+
+    /// The same with a text that nobody is shown.
+    pub fn secret(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { path: path.into(), text: text.into(), is_secret: true })
+    }
+
+    /// Whether nothing of the text may be told but where in it something is.
+    pub fn is_secret(&self) -> bool {
+        self.is_secret
     }
 
     /// The path to show.

@@ -89,6 +89,7 @@ pub(super) fn unreadable(source: &Arc<SourceText>, error: &serde_json::Error, wh
         }
         [key] if message.starts_with("missing field") => Diagnostic::error(format!("the key `{key}` is missing")),
         [key] if message.starts_with("duplicate field") => Diagnostic::error(format!("`{key}` stands here twice")),
+        _ if source.is_secret() => Diagnostic::error(without_values(message)),
         _ => Diagnostic::error(in_words(message)),
     };
     diagnostic.at(source, token_before(text, offset), "")
@@ -98,6 +99,13 @@ pub(super) fn unreadable(source: &Arc<SourceText>, error: &serde_json::Error, wh
 fn in_words(message: &str) -> String {
     let plain = message.strip_suffix("expected u64").or_else(|| message.strip_suffix("expected u32"));
     plain.map_or_else(|| message.to_owned(), |start| format!("{start}expected a whole number from 0"))
+}
+
+/// What serde expects, without what it found instead.
+fn without_values(message: &str) -> String {
+    let expected = message.rsplit_once(", expected ").map(|(_, expected)| in_words(&format!("expected {expected}")));
+    expected
+        .unwrap_or_else(|| if message.contains(['"', '`']) { "this is wrong".to_owned() } else { in_words(message) })
 }
 
 /// The byte offset of serde_json's line and column, which count from 1 and in bytes.

@@ -15,6 +15,7 @@ mod session;
 mod stream;
 mod text;
 mod transport;
+mod user_data;
 mod webhook;
 
 pub use blobs::Brought;
@@ -25,3 +26,4 @@ pub use error::Error;
 pub use manifest::choose;
 pub use manifests::RemoteManifest;
 pub use retry::{Again, Retry, RetryPolicy};
+pub use user_data::{UserDataError, user_data};

@@ -226,7 +226,7 @@ fn way(url: &Url) -> Way {
     }
 }
 
-const USER_AGENT: &str = concat!("windlass/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("windlass/", env!("CARGO_PKG_VERSION"));
 
 async fn whole(about: About<'_>, asked: &Url, mut response: Response) -> Result<Answer, Error> {
     let mut body = Vec::new();
@@ -391,6 +391,6 @@ fn causes<'a>(
 }
 
 /// The innermost cause: it names what the operating system or TLS says, and never the URL.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     causes(error).last().map_or_else(String::new, |cause| shown(&cause.to_string()))
 }

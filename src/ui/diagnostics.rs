@@ -143,7 +143,7 @@ fn snippet<'d>(places: &[Place<'d>]) -> Vec<Element<'d>> {
     let start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
     let lines = &text[start..end];
-    if lines.lines().any(|line| line.len() > LINE_AT_MOST) {
+    if first.source.is_secret() || lines.lines().any(|line| line.len() > LINE_AT_MOST) {
         return places.iter().map(|(_, (location, _))| origin(location)).collect();
     }
     let annotations = places.iter().zip(&spans).map(|((kind, (_, label)), span)| {

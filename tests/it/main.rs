@@ -30,6 +30,8 @@ mod init;
 mod lock;
 mod lock_http;
 mod manifest;
+#[expect(dead_code, reason = "what it was asked is looked at beside a real engine")]
+mod metadata_server;
 mod pipeline;
 mod plan;
 mod plan_args;
@@ -48,4 +50,5 @@ mod sketch;
 mod source;
 mod structure;
 mod tidy;
+mod user_data;
 mod web_server;

@@ -6,6 +6,7 @@ mod audit;
 mod availability;
 mod bad_news;
 mod dockerup;
+mod ec2;
 mod faults;
 mod keys;
 mod lab;

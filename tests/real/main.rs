@@ -23,6 +23,8 @@ mod faults;
 mod git_sources;
 mod image_tests;
 mod lock;
+#[path = "../it/metadata_server.rs"]
+mod metadata_server;
 mod parts;
 mod pipelines;
 mod plan;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::lab::{Lab, docker, shown};
+use crate::metadata_server::{MetadataServer, UserData};
 use crate::parts;
 
 /// The folder that dockerup makes for the logs of a container.
@@ -76,4 +77,44 @@ fn dockerup_files_are_applied_as_they_stand() {
     let missing = lab.run(&args);
     assert_eq!((missing.exit, lab.containers()), (Some(2), before), "{missing:?}");
     docker(&["rmi", &tag, "windlass-test-dockerup-local:1"]);
+}
+
+#[test]
+fn dockerup_containers_of_user_data_are_merged_with_the_files() {
+    let lab = Lab::new("dockerup-ec2");
+    let image = "windlass-test-dockerup-ec2:1";
+    docker(&["tag", lab.image("one"), image]);
+    let container = |name: &str| format!(r#"{{"name": "{name}", "image": "{image}", "update": {{"pull": false}}}}"#);
+    let _logs = ["web", "db"].map(|name| LogFolder(format!("/var/log/ext/windlass-test-ec2-{name}")));
+    let folder = lab.path("dockerup");
+    fs::create_dir_all(folder.join("containers.d")).unwrap();
+    fs::write(folder.join("dockerup.conf"), "aws=true\n").unwrap();
+    fs::write(folder.join("containers.d/web.json"), container("windlass-test-ec2-web")).unwrap();
+    let user_data = format!(r#"{{"containers": [{}]}}"#, container("windlass-test-ec2-db"));
+    let server = MetadataServer::start(UserData::Body(user_data.into()));
+    let apply = |args: &[&str]| {
+        let args = [&["apply", "--project", &lab.project], args].concat();
+        let child = lab.start_with(&args, "AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.endpoint);
+        lab.ran(child.wait_with_output().unwrap())
+    };
+    let ran = apply(&["--ec2"]);
+    assert_eq!((ran.exit, lab.containers().as_str()), (Some(0), "PROJECT-windlass-test-ec2-db running"), "{ran:?}");
+    let both = "PROJECT-windlass-test-ec2-db running\nPROJECT-windlass-test-ec2-web running";
+    let ran = apply(&["--dockerup", &shown(&folder)]);
+    assert_eq!((ran.exit, lab.containers().as_str()), (Some(0), both), "{ran:?}");
+    assert_eq!(apply(&["--dockerup", &shown(&folder)]).stdout, "nothing to do: the host runs serial 2 of `PROJECT`\n");
+    for bad in [
+        UserData::Status(500),
+        UserData::Status(404),
+        UserData::Body(b"{".to_vec()),
+        UserData::Body(br#"{"containers": [{}]}"#.to_vec()),
+    ] {
+        server.says(bad.clone());
+        let ran = apply(&["--dockerup", &shown(&folder)]);
+        assert!(matches!(ran.exit, Some(2 | 3)) && lab.containers() == both, "{bad:?}: {ran:?}");
+    }
+    server.says(UserData::Body(format!(r#"{{"containers": [{}]}}"#, container("windlass-test-ec2-web")).into()));
+    let clash = apply(&["--dockerup", &shown(&folder)]);
+    assert!(clash.exit == Some(2) && clash.stderr.contains("there are two containers"), "{clash:?}");
+    docker(&["rmi", image]);
 }

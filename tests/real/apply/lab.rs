@@ -152,6 +152,11 @@ impl Lab {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// The same with a variable of the environment.
+    pub(crate) fn start_with(&self, args: &[&str], name: &str, value: &str) -> Child {
+        self.command(args).env(name, value).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Runs windlass with a text on its standard input.
     pub(crate) fn run_with_input(&self, args: &[&str], input: &str) -> Ran {
         let mut command = self.command(args);
