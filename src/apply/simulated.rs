@@ -113,6 +113,7 @@ impl World {
         };
         let asked: BTreeSet<String> = desired.containers.values().flat_map(|c| c.image.names()).collect();
         HostState {
+            room: None,
             containers: ours.map(|(name, container)| (name.clone(), container.observed.clone())).collect(),
             foreign: self.foreign.clone().into_iter().chain(others).collect(),
             network,

@@ -24,6 +24,8 @@ pub const LABEL_KEEP: &str = "dev.windlass.keep";
 /// What is on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostState {
+    /// How many bytes are left where containers are kept, where that is known. It is not asked for while all is as wanted.
+    pub room: Option<u64>,
     /// The project's containers by their name on the engine: those that carry its labels and a name that we give.
     pub containers: BTreeMap<String, ObservedContainer>,
     /// The names of all other containers, each with the ports of the host that it holds now.

@@ -102,8 +102,9 @@ pub(super) fn embedded(settings: &Settings, Allowed { insecure, no_trace }: Allo
 /// Connects to the first of the engine addresses where something answers: to run containers on. A call may take so long.
 pub(super) async fn host(settings: &Settings, answers_within: Duration) -> anyhow::Result<DockerHost> {
     let keychain = keychain(settings)?;
-    let (_, docker) = docker(settings, answers_within).await?;
-    Ok(DockerHost::new(docker, keychain, RetryPolicy::default(), answers_within))
+    let (address, docker) = docker(settings, answers_within).await?;
+    let host = DockerHost::new(docker, keychain, RetryPolicy::default(), answers_within);
+    Ok(if address.starts_with("unix://") { host.here() } else { host })
 }
 
 /// The first of the engine addresses where something answers.

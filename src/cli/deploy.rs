@@ -312,6 +312,9 @@ fn of_refusal(refusal: &apply::Refusal) -> (Exit, Option<String>) {
         apply::Refusal::NoImage { .. } => (Exit::Failed, Some("push it with `windlass build --push`".to_owned())),
         apply::Refusal::PortTaken { .. } => (Exit::Failed, Some("stop it, or choose another port".to_owned())),
         apply::Refusal::NameTaken { .. } => (Exit::Failed, Some("remove or rename it".to_owned())),
+        apply::Refusal::NoRoom { .. } => {
+            (Exit::Failed, Some("remove what nobody needs: `docker system df`".to_owned()))
+        }
         apply::Refusal::RemovesAll { .. } => (Exit::Usage, Some("`--allow-empty` removes them all".to_owned())),
     }
 }

@@ -15,6 +15,11 @@ use futures_util::StreamExt;
 use super::Failure;
 use super::answer::{answer, unless_missing};
 
+/// The folder of the engine's machine where containers are kept.
+pub async fn data_folder(docker: &Docker) -> Result<Option<String>, Failure> {
+    Ok(docker.info().await?.docker_root_dir)
+}
+
 /// All containers of the engine, whatever they do.
 pub async fn list(docker: &Docker) -> Result<Vec<ContainerSummary>, Failure> {
     let options = ListContainersOptionsBuilder::new().all(true).build();

@@ -14,7 +14,8 @@ pub enum Failure {
 }
 
 /// What registries and engines write into an error that trying again does not mend.
-const FINAL: [&str; 10] = [
+const FINAL: [&str; 11] = [
+    "no space left on device",
     "denied",
     "unauthorized",
     "no basic auth credentials",

@@ -973,6 +973,13 @@ fn what_should_not_be_done_is_refused() {
         refused: a volume `shop-data` is there and is not ours
     "#]]
     .assert_eq(&show(diff(&wanted, &foreign, Emptying::Refused)));
+    let full = |host: &str| HostState { room: Some(1 << 20), ..read_host(host) };
+    expect![[r#"
+        refused: where the engine keeps containers 1024 kB are left, and 32768 kB is the least that anything is created with
+    "#]]
+    .assert_eq(&show(diff(&desired(&read_manifest("web#2")), &full("web#1"), Emptying::Refused)));
+    // Nothing is created: what is there is removed, and makes room.
+    assert!(diff(&desired(&read_manifest("web#1")), &full("web#1 db#1"), Emptying::Refused).is_ok());
     let mut local = read_manifest("web#1");
     for image in local.images.values_mut() {
         image.reference = None;

@@ -15,6 +15,10 @@ use super::step::{Action, After, Cause, Reach, Step};
 use crate::graph::Cycle;
 use crate::model::ContainerName;
 
+/// With less room in bytes nothing is replaced. A container that starts needs some kilobytes, and what others write meanwhile;
+/// arbitrary above that.
+const ROOM_AT_LEAST: u64 = 32 << 20;
+
 /// Why nothing may be done at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -48,6 +52,12 @@ pub enum Refusal {
         port: String,
         /// Whose it is.
         by: String,
+    },
+    /// The disk is full: neither a new container nor one that was stopped for it might start.
+    #[error("where the engine keeps containers {} kB are left, and {} kB is the least that anything is created with", free >> 10, ROOM_AT_LEAST >> 10)]
+    NoRoom {
+        /// How many bytes are left.
+        free: u64,
     },
     /// Nothing is wanted while something runs.
     #[error("the manifest has no containers, and the host has {n} of the project")]
@@ -86,6 +96,10 @@ pub fn diff(desired: &Desired, observed: &HostState, emptying: Emptying) -> Resu
     let pulls = pulls(desired, observed, &order)?;
     let mut project = for_project(desired, observed)?;
     project.extend(plan.gate()?);
+    let creates = |step: &Step| matches!(step.action, Action::Create(_));
+    if let Some(free) = observed.room.filter(|free| *free < ROOM_AT_LEAST && plan.steps.iter().any(creates)) {
+        return Err(Refusal::NoRoom { free });
+    }
     let end = networks_at_the_end(desired, observed).filter(|_| emptying == Emptying::Allowed).collect();
     let Plan { steps: containers, waits, leaving, .. } = plan;
     Ok(turns::Parts { pulls, project, containers, waits, leaving, end }.in_turn(desired, observed))

@@ -33,6 +33,8 @@ pub struct DockerHost {
     patient: Docker,
     keychain: Keychain,
     retry: RetryPolicy,
+    /// Whether the engine is on this machine, so that its disk is one of ours.
+    is_here: bool,
 }
 
 impl From<Failure> for HostError {
@@ -49,7 +51,13 @@ impl DockerHost {
     /// answer a call, in whole seconds, at least one.
     pub fn new(patient: Docker, keychain: Keychain, retry: RetryPolicy, answers_within: Duration) -> Self {
         let limit = Duration::from_secs(answers_within.as_millis().div_ceil(1000).clamp(1, 86_400) as u64);
-        Self { docker: patient.clone().with_timeout(limit), patient, keychain, retry }
+        Self { docker: patient.clone().with_timeout(limit), patient, keychain, retry, is_here: false }
+    }
+
+    /// The same on this machine: how much room is left on its disk counts then.
+    #[must_use]
+    pub fn here(self) -> Self {
+        Self { is_here: true, ..self }
     }
 
     /// Waits until something took a container of a project away from those who use it, since a moment of the engine's
@@ -74,14 +82,22 @@ impl DockerHost {
         desired: &Desired,
         there: &BTreeMap<String, ObservedContainer>,
     ) -> Result<BTreeSet<String>, HostError> {
-        let is_there = |name: &ContainerName, wanted: &DesiredContainer| {
-            there.values().any(|found| found.container == *name && found.spec == wanted.hash.to_string())
-        };
-        let needed = desired.containers.iter().filter(|(name, wanted)| !is_there(name, wanted));
-        let names: BTreeSet<String> = needed.flat_map(|(_, wanted)| wanted.image.names()).collect();
+        let names: BTreeSet<String> = missing(desired, there).flat_map(|(_, wanted)| wanted.image.names()).collect();
         let look = |name: String| async move { Ok::<_, HostError>(self.image_id(&name).await?.map(|_| name)) };
         let found: Vec<Option<String>> = stream::iter(names).map(look).buffered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// How many bytes are left where the engine keeps containers; nothing where that can't be seen from here.
+    async fn room(&self) -> Result<Option<u64>, HostError> {
+        if !self.is_here {
+            return Ok(None);
+        }
+        let Some(folder) = containers::data_folder(&self.docker).await? else { return Ok(None) };
+        // In a container of its own windlass does not see the folder.
+        let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(None) };
+        let has_no_inode = disk.f_files > 0 && disk.f_favail == 0;
+        Ok(Some(if has_no_inode { 0 } else { disk.f_bavail.saturating_mul(disk.f_frsize) }))
     }
 
     /// What the engine knows an image by; nothing where it does not have it.
@@ -162,7 +178,9 @@ impl Host for DockerHost {
             labels.get(LABEL_PROJECT).is_some_and(|project| project != desired.project.as_str())
         };
         let of_others = volumes.iter().filter(|(_, labels)| is_other(labels)).map(|(name, _)| name.clone()).collect();
+        let room = if missing(desired, &containers).next().is_some() { self.room().await? } else { None };
         Ok(HostState {
+            room,
             foreign,
             network: observe::network(desired, found_network),
             gate: observe::network(desired, gate),
@@ -211,6 +229,17 @@ impl Host for DockerHost {
         }?;
         Ok(())
     }
+}
+
+/// What is wanted and is not there as it is wanted.
+fn missing<'a>(
+    desired: &'a Desired,
+    there: &'a BTreeMap<String, ObservedContainer>,
+) -> impl Iterator<Item = (&'a ContainerName, &'a DesiredContainer)> {
+    let is_there = |name: &ContainerName, wanted: &DesiredContainer| {
+        there.values().any(|found| found.container == *name && found.spec == wanted.hash.to_string())
+    };
+    desired.containers.iter().filter(move |(name, wanted)| !is_there(name, wanted))
 }
 
 fn labels(project: &ProjectName) -> BTreeMap<String, String> {

@@ -155,7 +155,7 @@ impl Lane {
         let is_hung = matches!(fault, Some((_, Fault::HangBefore | Fault::HangAfter)));
         let limit = if is_hung { "10s" } else { "60s" };
         let child = self.lab.start(&["--host", &self.proxy.address(), "apply", "--engine-timeout", limit]);
-        self.proxy.windlass_is(child.id());
+        self.proxy.victim_is(child.id());
         self.lab.ran(child.wait_with_output().unwrap())
     }
 
@@ -182,7 +182,7 @@ impl Lane {
             Fault::Refuse if trial.order == Order::Gated => &[Some(0), Some(1), Some(4)],
             // What is not undone is a failure, what is undone has a code of its own.
             Fault::Refuse => &[Some(1), Some(4)],
-            Fault::LoseReply | Fault::Drop | Fault::HangBefore | Fault::HangAfter => &[Some(3)],
+            Fault::LoseReply | Fault::Drop | Fault::HangBefore | Fault::HangAfter | Fault::KillEngine => &[Some(3)],
         };
         if !expected.contains(&first.exit) {
             return Err(wrong("an exit code that says something else"));
@@ -343,6 +343,6 @@ fn no_fault_loses_the_service() {
 
 /// Whether every trial is asked for, and not only the sample.
 #[expect(clippy::disallowed_methods, reason = "the command that asks for all says so in the environment")]
-fn is_full() -> bool {
+pub(crate) fn is_full() -> bool {
     std::env::var_os("WINDLASS_TEST_FAULTS").is_some_and(|value| value == "all")
 }

@@ -31,9 +31,12 @@ pub(crate) enum Fault {
     HangBefore,
     /// The engine does it, and nobody answers.
     HangAfter,
+    /// The engine is killed after it has done it. It has to be a test's own.
+    KillEngine,
 }
 
 impl Fault {
+    /// What can be done to windlass, and to an engine that others need.
     pub(crate) const ALL: [Self; 8] = [
         Self::KillBefore,
         Self::KillAfter,
@@ -55,8 +58,8 @@ struct State {
     fault: Option<(usize, Fault)>,
     /// What ran after each call that the engine did.
     running: Vec<BTreeSet<String>>,
-    /// Who is to be killed.
-    windlass: Option<Pid>,
+    /// Who is to be killed: windlass, or the engine.
+    victim: Option<Pid>,
 }
 
 /// A socket before the engine's. It ends with the test's process.
@@ -68,6 +71,8 @@ pub(crate) struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
+    /// The engine's socket.
+    engine: PathBuf,
     project: String,
     state: Mutex<State>,
     /// Told when it is known who is to be killed.
@@ -83,8 +88,14 @@ impl Shared {
 impl Proxy {
     /// Starts to listen on a socket, for a project.
     pub(crate) fn start(socket: &Path, project: &str) -> Self {
+        Self::before(Path::new(parts::docker_host().trim_start_matches("unix://")), socket, project)
+    }
+
+    /// The same before another engine than that of all tests.
+    pub(crate) fn before(engine: &Path, socket: &Path, project: &str) -> Self {
         let listener = UnixListener::bind(socket).unwrap();
-        let shared = Arc::new(Shared { project: project.to_owned(), state: Mutex::default(), known: Condvar::new() });
+        let (engine, project) = (engine.to_owned(), project.to_owned());
+        let shared = Arc::new(Shared { engine, project, state: Mutex::default(), known: Condvar::new() });
         let proxy = Self { socket: socket.to_owned(), shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -106,9 +117,9 @@ impl Proxy {
         *self.shared.state() = State { fault, ..State::default() };
     }
 
-    /// Says which process is windlass; a fault that needs it waits until then.
-    pub(crate) fn windlass_is(&self, pid: u32) {
-        self.shared.state().windlass = Some(Pid::from_raw(pid.try_into().unwrap()));
+    /// Says which process is to be killed; a fault that needs it waits until then.
+    pub(crate) fn victim_is(&self, pid: u32) {
+        self.shared.state().victim = Some(Pid::from_raw(pid.try_into().unwrap()));
         self.shared.known.notify_all();
     }
 
@@ -148,7 +159,7 @@ fn serve(client: &UnixStream, shared: &Shared) -> io::Result<()> {
         body.extend_from_slice(&more[..n]);
     }
     let forward = || -> io::Result<UnixStream> {
-        let engine = engine()?;
+        let engine = UnixStream::connect(&shared.engine)?;
         let head = head.strip_suffix("\r\n").unwrap().to_owned() + "Connection: close\r\n\r\n";
         (&engine).write_all(head.as_bytes())?;
         (&engine).write_all(&body)?;
@@ -161,14 +172,14 @@ fn serve(client: &UnixStream, shared: &Shared) -> io::Result<()> {
     let done = || -> io::Result<Vec<u8>> {
         let mut answer = Vec::new();
         forward()?.read_to_end(&mut answer)?;
-        let running = running(&shared.project)?;
+        let running = running(shared)?;
         shared.state().running.push(running);
         Ok(answer)
     };
     match count(&head, shared) {
         None => (&mut &*client).write_all(&done()?)?,
         Some(Fault::KillBefore) => signal(shared, Signal::SIGKILL),
-        Some(Fault::KillAfter) => {
+        Some(Fault::KillAfter | Fault::KillEngine) => {
             done()?;
             signal(shared, Signal::SIGKILL);
         }
@@ -195,8 +206,9 @@ fn serve(client: &UnixStream, shared: &Shared) -> io::Result<()> {
 }
 
 /// The names, in their manifest, of the project's containers that run.
-fn running(project: &str) -> io::Result<BTreeSet<String>> {
-    let mut engine = engine()?;
+fn running(shared: &Shared) -> io::Result<BTreeSet<String>> {
+    let mut engine = UnixStream::connect(&shared.engine)?;
+    let project = &shared.project;
     // Of the older protocol, whose answers come in one piece; the filter is `{"label":["dev.windlass.project=…"]}`.
     let filter = format!("%7B%22label%22%3A%5B%22dev.windlass.project%3D{project}%22%5D%7D");
     engine.write_all(format!("GET /containers/json?filters={filter} HTTP/1.0\r\n\r\n").as_bytes())?;
@@ -206,10 +218,6 @@ fn running(project: &str) -> io::Result<BTreeSet<String>> {
     let name =
         |container: &serde_json::Value| container["Labels"]["dev.windlass.container"].as_str().map(str::to_owned);
     Ok(listed.as_array().unwrap().iter().filter_map(name).collect())
-}
-
-fn engine() -> io::Result<UnixStream> {
-    UnixStream::connect(parts::docker_host().trim_start_matches("unix://"))
 }
 
 /// Counts a call that changes something, and tells what goes wrong with it.
@@ -222,7 +230,7 @@ fn count(head: &str, shared: &Shared) -> Option<Fault> {
 }
 
 fn signal(shared: &Shared, signal: Signal) {
-    let state = shared.known.wait_while(shared.state(), |state| state.windlass.is_none()).unwrap();
+    let state = shared.known.wait_while(shared.state(), |state| state.victim.is_none()).unwrap();
     // One that has ended by itself is waited for by the test: its number is not given to another process before.
-    let _is_gone_already = kill(state.windlass.unwrap(), signal).is_err();
+    let _is_gone_already = kill(state.victim.unwrap(), signal).is_err();
 }
