@@ -196,6 +196,7 @@ fn what_nobody_used_goes_and_what_a_name_stands_for_stays() {
     assert_eq!(images::load(&store, images[0].manifest).unwrap(), images[0]);
     assert!(store.unpacked(&layers[0]).unwrap().is_dir());
     assert!(images::load(&store, images[1].manifest).is_err());
+    store.remember(images[2].id.digest(), b"value").unwrap();
     drop(store);
     age(place.path());
 
@@ -204,7 +205,10 @@ fn what_nobody_used_goes_and_what_a_name_stands_for_stays() {
     assert_eq!(store.gc(&limits, later()).unwrap().removed, 0);
     let collected = store.gc(&GcLimits { bytes: Some(0), ..limits }, later()).unwrap();
     assert_eq!((collected.kept, collected.names), (0, vec!["docker.io/acme/named:latest".to_owned()]));
-    assert_eq!(["blobs/sha256", "names", "ids", "layers-user"].map(|part| n_files(place.path(), part)), [0; 4]);
+    assert_eq!(
+        ["blobs/sha256", "names", "ids", "cache", "layers-user"].map(|part| n_files(place.path(), part)),
+        [0; 5]
+    );
 }
 
 #[test]

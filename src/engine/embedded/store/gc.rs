@@ -17,19 +17,22 @@ use super::usage::{GcLock, live_since};
 use super::{LAYERS, MOUNTS, Scratch, Store, absent_is_none, short};
 use crate::model::{Digest, ImageDigest};
 
+/// Where it is remembered what steps came to, and in which registries blobs are.
+const REMEMBERED: [&str; 2] = ["cache", "origins"];
+
 /// How much a store may keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GcLimits {
     /// What was not used for so long goes.
     pub unused_for: Option<Duration>,
-    /// So many bytes of blobs, unpacked layers and cache mounts may stay; what was not used for longest goes first.
+    /// So many bytes of blobs, unpacked layers, cache mounts and what is remembered may stay; what was not used for longest goes first.
     pub bytes: Option<u64>,
 }
 
 /// What a collection did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// Bytes of blobs, unpacked layers and cache mounts that were removed.
+    /// Bytes of blobs, unpacked layers, cache mounts and what is remembered that were removed.
     pub removed: u64,
     /// Bytes that stayed.
     pub kept: u64,
@@ -37,7 +40,7 @@ pub struct Collected {
     pub names: Vec<String>,
 }
 
-/// A blob, the folder of a layer or that of a cache mount.
+/// A blob, the folder of a layer or of a cache mount, or a file in which something is remembered.
 #[derive(Debug, Clone)]
 struct Item {
     used: SystemTime,
@@ -77,9 +80,6 @@ impl Store {
         let mut names = run.names()?;
         if let Some(too_old) = too_old {
             names = run.drop_old_names(names, too_old)?;
-            for part in ["cache", "origins"] {
-                run.drop_old_files(&self.part(part), too_old)?;
-            }
         }
         let (mut folders, mut blobs) = (run.folders()?, run.blobs()?);
         if let Some(too_old) = too_old {
@@ -114,11 +114,12 @@ impl Collection<'_> {
             folders.iter().map(|(name, item)| (item.used, true, name.clone())).collect();
         by_age.extend(unnamed.map(|(name, item)| (item.used, false, name.clone())));
         by_age.sort();
+        let (before, at_first) = (size_of(folders) + size_of(blobs), self.done.removed);
         for (_, is_folder, name) in by_age {
-            if size_of(folders) + size_of(blobs) <= bytes {
+            if before - (self.done.removed - at_first) <= bytes {
                 return Ok(());
             }
-            self.remove_where(if is_folder { folders } else { blobs }, |other, _| *other == name)?;
+            self.remove_one(if is_folder { folders } else { blobs }, &name)?;
         }
         names.sort_by_key(|name| std::cmp::Reverse(name.used));
         while size_of(folders) + size_of(blobs) > bytes
@@ -140,12 +141,14 @@ impl Collection<'_> {
     ) -> anyhow::Result<()> {
         let meant: Vec<String> =
             items.iter().filter(|(name, item)| is_meant(name, item)).map(|(name, _)| name.clone()).collect();
-        for name in meant {
-            let item = &items[&name];
-            if self.remove_file(&item.path, &item.mark)? {
-                self.done.removed += item.size;
-                items.remove(&name);
-            }
+        meant.iter().try_for_each(|name| self.remove_one(items, name))
+    }
+
+    fn remove_one(&mut self, items: &mut BTreeMap<String, Item>, name: &str) -> anyhow::Result<()> {
+        let Some(item) = items.get(name) else { return Ok(()) };
+        if self.remove_file(&item.path, &item.mark)? {
+            self.done.removed += item.size;
+            items.remove(name);
         }
         Ok(())
     }
@@ -237,13 +240,14 @@ impl Collection<'_> {
         Ok(blobs)
     }
 
-    /// What can be made again: layers as folders in any form, and cache mounts.
+    /// What can be made again: layers as folders in any form, cache mounts, and what is remembered.
     fn folders(&self) -> anyhow::Result<BTreeMap<String, Item>> {
         let mut folders = BTreeMap::new();
-        for part in LAYERS.into_iter().chain([MOUNTS]) {
+        for part in LAYERS.into_iter().chain([MOUNTS]).chain(REMEMBERED) {
             for (name, path, found) in entries(&self.store.part(part))? {
                 let mark = match part {
                     MOUNTS => self.store.mark_of_cache_mount(&name),
+                    part if REMEMBERED.contains(&part) => path.clone(),
                     _ => self.store.part("locks").join(&name),
                 };
                 let marked = absent_is_none(fs::metadata(&mark))?;
