@@ -12,9 +12,10 @@ use super::export::ExportArgs;
 use super::last_build::{self, LastBuild};
 use super::project::{self, Project};
 use super::secrets::Masked;
+use super::ssh::SshArgs;
 use super::{
     Exit, Refusal, Settings, bases, block_on, caches, connect, containers, export, interrupted, lookups,
-    manifest_artifact, manifest_file, secrets, until_interrupted,
+    manifest_artifact, manifest_file, secrets, ssh, until_interrupted,
 };
 use crate::diag::Diagnostic;
 use crate::engine::{AnyEngine, Engine as _};
@@ -56,6 +57,8 @@ pub(super) struct BuildArgs {
     pub(super) export: ExportArgs,
     #[command(flatten)]
     pub(super) caches: CacheArgs,
+    #[command(flatten)]
+    pub(super) ssh: SshArgs,
     /// The manifest's serial [default: the CI's run number, else one more than the former manifest's].
     #[arg(long, value_name = "N", env = "WINDLASS_SERIAL")]
     pub(super) serial: Option<u64>,
@@ -148,6 +151,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     if args.push && settings.offline {
         return Err(Refusal::usage("`--push` and `--offline` exclude each other").into());
     }
+    let agents = ssh::agents(&args.ssh, settings)?;
     let containers = config.deploy.containers(&names)?;
     let place = place(args, settings, &containers, &resolved)?;
     // What is no manifest is not overwritten, which is known before anything is built.
@@ -192,6 +196,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
             push: args.push,
             promote: !args.no_promote,
             secrets: &secrets,
+            ssh: &agents,
             labels: &labels(settings, revision.as_ref()),
             jobs: settings.jobs,
             no_cache: args.no_cache,

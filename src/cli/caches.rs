@@ -2,8 +2,8 @@
 
 use super::{Refusal, Settings};
 use crate::engine::AnyEngine;
-use crate::engine::embedded::EmbeddedEngine;
 use crate::engine::embedded::images::CachePlace;
+use crate::engine::embedded::{EmbeddedEngine, Written};
 use crate::event::{Event, Sink};
 
 /// What `build` and `ci github build` are asked.
@@ -16,6 +16,10 @@ pub(super) struct CacheArgs {
     /// Write what the steps of this build came to there, with their layers. May be said several times.
     #[arg(long, value_name = "KIND:PLACE", env = "WINDLASS_CACHE_TO")]
     cache_to: Vec<CachePlace>,
+    /// Put what is in the folders of `RUN --mount=type=cache` that the build used there as well. A build that reads the
+    /// cache begins with it where it has no such folder yet.
+    #[arg(long, requires = "cache_to")]
+    cache_mounts: bool,
 }
 
 /// Reads the caches. One that can't be read is told: everything can be built without.
@@ -45,9 +49,14 @@ pub(super) async fn write(
 ) -> anyhow::Result<()> {
     let Some(engine) = embedded(args, engine)? else { return Ok(()) };
     for place in usable(&args.cache_to, settings, events) {
-        events.send(match engine.write_cache(&place).await {
-            Ok(0) => Event::Note(format!("nothing was built that the cache `{place}` could have a use for")),
-            Ok(n_steps) => Event::Note(format!("the cache `{place}` has {n_steps} steps")),
+        events.send(match engine.write_cache(&place, args.cache_mounts).await {
+            Ok(Written { n_steps: 0, n_mounts: _ }) => {
+                Event::Note(format!("nothing was built that the cache `{place}` could have a use for"))
+            }
+            Ok(Written { n_steps, n_mounts: 0 }) => Event::Note(format!("the cache `{place}` has {n_steps} steps")),
+            Ok(Written { n_steps, n_mounts }) => {
+                Event::Note(format!("the cache `{place}` has {n_steps} steps and {n_mounts} cache mounts"))
+            }
             Err(error) => Event::Warning(format!("the cache `{place}` is not written: {error:#}")),
         });
     }
@@ -55,6 +64,11 @@ pub(super) async fn write(
 }
 
 fn embedded<'a>(args: &CacheArgs, engine: &'a AnyEngine) -> anyhow::Result<Option<&'a EmbeddedEngine>> {
+    let is_fixed = |place: &&CachePlace| matches!(place, CachePlace::Registry(name) if name.digest().is_some());
+    if let Some(place) = args.cache_to.iter().find(is_fixed) {
+        let message = format!("the cache `{place}` can't be written: a digest names what is there already");
+        return Err(Refusal::usage_with_hint(message, "name it by a tag").into());
+    }
     match (engine, args.cache_from.first().or(args.cache_to.first())) {
         (_, None) => Ok(None),
         (AnyEngine::Embedded(engine), Some(_)) => Ok(Some(engine)),

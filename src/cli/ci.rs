@@ -12,6 +12,7 @@ use super::deploy::StateArgs;
 use super::export::ExportArgs;
 use super::jobs;
 use super::project::{SelectionArgs, build_arg};
+use super::ssh::SshArgs;
 use super::{Exit, Refusal, Settings, plan};
 use crate::ci::github::{self, Step, Summary};
 use crate::plan::Plan;
@@ -56,6 +57,8 @@ struct GithubArgs {
     export: ExportArgs,
     #[command(flatten)]
     caches: CacheArgs,
+    #[command(flatten)]
+    ssh: SshArgs,
     /// Pack the images of the output `matrix` into at most so many jobs that run at once.
     #[arg(long, value_name = "N", env = "WINDLASS_SHARDS")]
     shards: Option<NonZeroUsize>,
@@ -123,6 +126,7 @@ fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settin
         allow_insecure,
         export,
         caches,
+        ssh,
         shards: _,
         state,
         manifest,
@@ -137,6 +141,7 @@ fn github_build(args: &GithubArgs, selection: SelectionArgs, step: &Step, settin
         allow_insecure: *allow_insecure,
         export: export.clone(),
         caches: caches.clone(),
+        ssh: ssh.clone(),
         manifest: manifest.clone(),
         serial: None,
         format: Format::Text,

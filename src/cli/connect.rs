@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::settings::EngineChoice;
-use super::{Refusal, Settings};
+use super::{Refusal, Settings, git};
 use crate::apply::DockerHost;
 use crate::docker::{self, ConnectError};
 use crate::engine::AnyEngine;
@@ -75,7 +75,12 @@ pub(super) fn enter_user_namespace() -> anyhow::Result<()> {
 
 /// The embedded engine's store, made where it is not there.
 pub(super) fn store(settings: &Settings) -> anyhow::Result<Store> {
-    embedded::open_store(store_folder(settings)?)
+    embedded::open_store(store_folder(settings)?).map_err(|error| not_opened(&error))
+}
+
+fn not_opened(error: &anyhow::Error) -> anyhow::Error {
+    let message = format!("the embedded engine can't use its store: {error:#}");
+    Refusal::usage_with_hint(message, "`--store` names another folder").into()
 }
 
 pub(super) fn store_folder(settings: &Settings) -> Result<&Path, Refusal> {
@@ -92,11 +97,12 @@ pub(super) fn embedded(settings: &Settings, Allowed { insecure, no_trace }: Allo
         store,
         program: "/proc/self/exe".into(),
         registry,
+        git: git::client(settings),
         offline: settings.offline,
         remembers: !no_trace,
         allow_insecure: insecure,
     };
-    Ok(AnyEngine::Embedded(EmbeddedEngine::open(options)?))
+    Ok(AnyEngine::Embedded(EmbeddedEngine::open(options).map_err(|error| not_opened(&error))?))
 }
 
 /// Connects to the first of the engine addresses where something answers: to run containers on. A call may take so long.

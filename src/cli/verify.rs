@@ -12,9 +12,10 @@ use super::deploy::Format;
 use super::project::{self, Project};
 use super::secrets::Masked;
 use super::settings::EngineChoice;
-use super::{Exit, Refusal, Settings, bases, block_on, connect, lookups, secrets, until_interrupted};
+use super::ssh::SshArgs;
+use super::{Exit, Refusal, Settings, bases, block_on, connect, lookups, secrets, ssh, until_interrupted};
 use crate::engine::embedded::{Difference, EmbeddedEngine, compare, images};
-use crate::engine::{AnyEngine, Engine as _};
+use crate::engine::{AnyEngine, Engine as _, SshAgent};
 use crate::event::Sink;
 use crate::model::{ImageName, Tag};
 use crate::pipeline::{self, Run};
@@ -39,6 +40,8 @@ pub(super) struct VerifyArgs {
     /// Let `RUN --security=insecure` have every right on this machine.
     #[arg(long, env = "WINDLASS_ALLOW_INSECURE", value_parser = clap::builder::BoolishValueParser::new())]
     allow_insecure: bool,
+    #[command(flatten)]
+    ssh: SshArgs,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -57,6 +60,7 @@ pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit
     if settings.locked {
         bases::complete(&resolved, &Bases::new(), lock.as_ref())?;
     }
+    let agents = ssh::agents(&args.ssh, settings)?;
     let chosen = resolved.chosen.clone();
     let reporter = Arc::new(Reporter::new(&settings.ui, chosen.len()));
     let engine = connect::embedded(settings, Allowed { insecure: args.allow_insecure, no_trace: true })?;
@@ -66,7 +70,7 @@ pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit
             bases::settle(resolved, &Bases::new(), lock.as_ref(), Some(&engine), registry.as_ref()).await?;
         let plan = plan::decide(resolved, &Known::new(), &chosen);
         let registry = lookups::of_project(registry.as_ref(), &config);
-        all(&plan, &chosen, &engine, registry, &reporter, settings).await
+        all(&plan, (&chosen, &agents), &engine, registry, &reporter, settings).await
     };
     let verified = block_on(async {
         let verified = until_interrupted(settings, verify).await;
@@ -85,7 +89,7 @@ pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit
 
 async fn all(
     plan: &Plan,
-    chosen: &BTreeSet<ImageName>,
+    (chosen, agents): (&BTreeSet<ImageName>, &[SshAgent]),
     engine: &AnyEngine,
     registry: Option<&Registry>,
     reporter: &Reporter,
@@ -107,6 +111,7 @@ async fn all(
             push: false,
             promote: false,
             secrets: &secrets,
+            ssh: agents,
             labels: &labels,
             jobs: settings.jobs,
             no_cache: true,

@@ -11,7 +11,7 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 use sha2::{Digest as _, Sha256};
 
-use super::{BuildRequest, Error};
+use super::{BuildRequest, Error, NamedContext};
 use crate::model::{BlobHasher, BlobId, InjectedFile, Node, TreePath};
 
 /// A build context. Nothing of its folder is open or in memory.
@@ -76,13 +76,19 @@ impl Context {
     /// # Errors
     /// When one of them can't be where it shall be.
     pub(super) fn of(request: &BuildRequest<'_>) -> Result<Self, Error> {
-        let mut entries: Vec<Entry> = request.context.iter().map(|(path, node)| entry(path, node)).collect();
-        entries.sort_by(|a, b| components(a.path.as_str()).cmp(components(b.path.as_str())));
-        let mut context = Self { root: request.context_root.to_owned(), entries, mtime: request.source_date_epoch };
+        let own = NamedContext { root: request.context_root, tree: request.context };
+        let mut context = Self::of_folder(own, request.source_date_epoch);
         for file in request.injected {
             context.inject(file.clone())?;
         }
         Ok(context)
+    }
+
+    /// A folder's tree as it stands, every entry of one time.
+    pub(super) fn of_folder(NamedContext { root, tree }: NamedContext<'_>, mtime: u64) -> Self {
+        let mut entries: Vec<Entry> = tree.iter().map(|(path, node)| entry(path, node)).collect();
+        entries.sort_by(|a, b| components(a.path.as_str()).cmp(components(b.path.as_str())));
+        Self { root: root.to_owned(), entries, mtime }
     }
 
     /// Puts a file in, and the directories that it needs; it hides a file or a link.

@@ -7,9 +7,11 @@ pub mod docker;
 pub mod embedded;
 mod lines;
 pub mod simulated;
+mod ssh;
 mod test;
 
 pub use any::AnyEngine;
+pub use ssh::SshAgent;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -68,6 +70,15 @@ pub struct Secret {
     pub value: Vec<u8>,
 }
 
+/// A folder that stands behind a name in `FROM`, `COPY --from` and mounts.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedContext<'a> {
+    /// The folder that the tree's paths are relative to.
+    pub root: &'a Path,
+    /// What of it may be read.
+    pub tree: &'a Tree,
+}
+
 /// Everything that one build needs.
 pub struct BuildRequest<'a> {
     /// The image, for events.
@@ -76,6 +87,8 @@ pub struct BuildRequest<'a> {
     pub context_root: &'a Path,
     /// What of the folder belongs to the context; nothing else may be read.
     pub context: &'a Tree,
+    /// Folders that the Dockerfile calls by a name, in place of an image or a stage.
+    pub named: &'a BTreeMap<&'a str, NamedContext<'a>>,
     /// Files that are added to the context and hide those of the tree.
     pub injected: &'a [InjectedFile],
     /// The Dockerfile's text with its references pinned. It is sent as it stands, not read from the context.
@@ -90,6 +103,8 @@ pub struct BuildRequest<'a> {
     pub platform: &'a Platform,
     /// Secrets for `RUN --mount=type=secret`.
     pub secrets: &'a [Secret],
+    /// Agents for `RUN --mount=type=ssh`.
+    pub ssh: &'a [SshAgent],
     /// The name that the built image gets.
     pub tag: &'a Reference,
     /// Whether nothing of earlier builds may be used.

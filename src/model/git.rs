@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::TreePath;
+
 /// A text that names nothing in git.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}: {why}")]
@@ -157,6 +159,38 @@ impl FromStr for GitRef {
     }
 }
 
+/// What `ADD` takes of a repository: `https://host/repository.git#ref:folder`, where ref and folder may be left out
+/// (BuildKit, `gitutil.ParseGitRef`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitAddress {
+    /// The repository.
+    pub remote: GitRemote,
+    /// Which commit of it; without one, what the repository itself prefers.
+    pub reference: GitRef,
+    /// Which folder of that; none means all of it.
+    pub path: Option<TreePath>,
+}
+
+impl FromStr for GitAddress {
+    type Err = GitNameError;
+
+    fn from_str(text: &str) -> Result<Self, GitNameError> {
+        let (remote, fragment) = text.split_once('#').unwrap_or((text, ""));
+        let (reference, path) = fragment.split_once(':').unwrap_or((fragment, ""));
+        let path = path.trim_matches('/').trim_start_matches("./");
+        let no_folder = |_| GitNameError {
+            text: path.to_owned(),
+            what: "folder of a git repository",
+            why: "expected a path in it",
+        };
+        Ok(Self {
+            remote: remote.parse()?,
+            reference: if reference.is_empty() { GitRef::head() } else { reference.parse()? },
+            path: if matches!(path, "" | ".") { None } else { Some(path.parse().map_err(no_folder)?) },
+        })
+    }
+}
+
 /// The id of a commit: 40 lower-case hex digits, or 64 where the repository uses sha256.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GitCommit(String);
@@ -298,5 +332,29 @@ mod tests {
         let pin: GitPin = "https://host/b#v1".parse().unwrap();
         assert_eq!(pin.to_string(), "https://host/b#v1");
         assert!("https://host/b".parse::<GitPin>().is_err());
+    }
+
+    #[test]
+    fn an_address_names_a_folder_of_a_commit() {
+        let read = |text: &str| match text.parse::<GitAddress>() {
+            Ok(GitAddress { remote, reference, path }) => {
+                format!("{remote} {reference} {}", path.map_or_else(|| ".".to_owned(), |path| path.to_string()))
+            }
+            Err(error) => error.to_string(),
+        };
+        for (text, expected) in [
+            ("https://host/a.git", "https://host/a.git HEAD ."),
+            ("https://host/a.git#v1", "https://host/a.git v1 ."),
+            ("git@host:b/a.git#main:/docs/more/", "git@host:b/a.git main docs/more"),
+            ("git://host/a#:docs", "git://host/a HEAD docs"),
+            ("ssh://git@host/a#refs/tags/v1:.", "ssh://git@host/a refs/tags/v1 ."),
+            ("https://host/a.git#v1:../up", "`../up` is no folder of a git repository: expected a path in it"),
+            (
+                "https://host/a.git#-x",
+                "`-x` is no ref: expected the name of a branch or tag, `refs/…`, or the 40 digits of a commit",
+            ),
+        ] {
+            assert_eq!(read(text), expected);
+        }
     }
 }

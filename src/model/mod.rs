@@ -22,7 +22,7 @@ pub mod wildcard;
 pub use blob::{BlobHasher, BlobId};
 pub use digest::{ContentHash, Digest, DigestError, ImageDigest, ImageId};
 pub use duration::{DurationError, format_duration, parse_duration};
-pub use git::{GitCommit, GitNameError, GitPin, GitRef, GitRemote};
+pub use git::{GitAddress, GitCommit, GitNameError, GitPin, GitRef, GitRemote};
 pub use http::{HttpUrl, HttpUrlError};
 pub use listing::{Listing, Ranges, Refusal, Sight};
 pub use name::{ContainerName, ImageName, NameError, ProjectName};

@@ -8,7 +8,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::publish::{Broken, promote_image};
 use super::{Schedule, make};
-use crate::engine::{Engine, Secret};
+use crate::engine::{Engine, Secret, SshAgent};
 use crate::event::{Event, Outcome, Sink};
 use crate::model::{ImageDigest, ImageId, ImageName};
 use crate::plan::Plan;
@@ -28,6 +28,8 @@ pub struct Run<'a, E> {
     pub promote: bool,
     /// The secrets of each image, read already.
     pub secrets: &'a BTreeMap<ImageName, Vec<Secret>>,
+    /// The agents of SSH that any image may use.
+    pub ssh: &'a [SshAgent],
     /// Labels that every image gets, besides its own.
     pub labels: &'a BTreeMap<String, String>,
     /// How many images are made at once.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::drive::{Made, Run};
 use super::publish::{Broken, publish};
-use crate::engine::{self, BuildRequest, BuiltImage, Engine, Secret};
+use crate::engine::{self, BuildRequest, BuiltImage, Engine, NamedContext, Secret};
 use crate::event::{Event, Outcome, Phase};
 use crate::model::{ImageId, ImageName, Reference};
 use crate::plan::{Image, PlannedImage, Reason, Verdict};
@@ -105,12 +105,6 @@ async fn untested<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result
 /// When it can't be built.
 pub async fn build<E: Engine>(run: &Run<'_, E>, image: &Image, name: &Reference) -> Result<BuiltImage, engine::Error> {
     run.events.send(Event::Started { image: image.name.clone(), phase: Phase::Build });
-    if let Some(context) = image.named_contexts.keys().next() {
-        let message =
-            format!("the named context `{context}` is a folder, and engines behind a Docker socket are given none");
-        let hint = "make an image of the folder, or copy it into the context".to_owned();
-        return Err(engine::Error::Unsupported { message, hint });
-    }
     let mut parents = BTreeMap::new();
     for parent in run.plan.images.iter().map(|planned| &planned.image).filter(|p| image.parents.contains(&p.name)) {
         if run.engine.find(&parent.content).await?.is_none() {
@@ -133,10 +127,13 @@ pub async fn build<E: Engine>(run: &Run<'_, E>, image: &Image, name: &Reference)
     }
     let labels = run.labels.clone().into_iter().chain(image.all_labels()).collect();
     let nothing: Vec<Secret> = Vec::new();
+    let named = image.named_contexts.iter();
+    let named = named.map(|(name, folder)| (name.as_str(), NamedContext { root: &folder.root, tree: &folder.tree }));
     let request = BuildRequest {
         image: &image.name,
         context_root: &image.context_root,
         context: &image.context,
+        named: &named.collect(),
         injected: &image.injected,
         dockerfile: &dockerfile,
         target: image.target.as_deref(),
@@ -144,6 +141,7 @@ pub async fn build<E: Engine>(run: &Run<'_, E>, image: &Image, name: &Reference)
         labels: &labels,
         platform: &image.platform,
         secrets: run.secrets.get(&image.name).unwrap_or(&nothing),
+        ssh: run.ssh,
         tag: name,
         no_cache: run.no_cache,
         source_date_epoch: run.source_date_epoch,

@@ -110,6 +110,7 @@ async fn build(engine: &SimulatedEngine, resolved: Resolved, forced: &BTreeSet<I
         jobs: 2,
         promote: true,
         no_cache: false,
+        ssh: &[],
         source_date_epoch: 0,
         events: &NoSink,
     };

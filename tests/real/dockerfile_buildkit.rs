@@ -137,6 +137,7 @@ async fn build(args: &BTreeMap<String, String>) -> Value {
         image: &"probe".parse().unwrap(),
         context_root: folder.path(),
         context: &Tree::default(),
+        named: &BTreeMap::new(),
         injected: &[],
         dockerfile: DOCKERFILE,
         target: None,
@@ -146,6 +147,7 @@ async fn build(args: &BTreeMap<String, String>) -> Value {
         secrets: &[],
         tag: &name.parse().unwrap(),
         no_cache: false,
+        ssh: &[],
         source_date_epoch: 0,
         timeout: Duration::from_secs(120),
     };

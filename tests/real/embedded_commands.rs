@@ -236,6 +236,83 @@ fn a_cache_carries_steps_from_one_machine_to_another() {
 }
 
 #[test]
+fn a_folder_by_name_is_what_the_plan_counted() {
+    let project = Project::with_base("embeddednamed");
+    let config = std::fs::read_to_string(project.path("windlass.yaml")).unwrap();
+    project.write(
+        "windlass.yaml",
+        &format!("{config}images: {{ app: {{ context: app, contexts: {{ shared: lib }} }} }}\n"),
+    );
+    project.write("lib/kept", "1\n").write("lib/left", "1\n").write("lib/.dockerignore", "left\n.dockerignore\n");
+    let from = project.registry();
+    project.write(
+        "app/Dockerfile",
+        &format!(
+            "FROM {from}/base\nCOPY --from=shared / /s/\nRUN --mount=from=shared,target=/m find /s /m | sort\nRUN echo $RANDOM >/x\n"
+        ),
+    );
+    let (first, said) = built_on("one", &project, &["--progress", "plain"]);
+    let found: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("app |   ")).collect();
+    assert_eq!(found, ["/m", "/m/kept", "/s", "/s/kept"], "{said}");
+    // What is left out changes nothing, what is not builds it anew.
+    project.write("lib/left", "2\n");
+    assert_eq!(built_on("one", &project, &[]).0, first);
+    project.write("lib/kept", "2\n");
+    assert_ne!(built_on("one", &project, &[]).0, first);
+    let said = project.run(&["build", "app", "--quiet", "--offline", "--host", &parts::docker_host()]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    expect![[r#"
+
+        error: `app` failed: the named context `shared` is a folder, and engines behind a Docker socket are given none
+          --> app/Dockerfile
+        hint: build it with `--engine embedded`, make an image of the folder, or copy it into the context
+    "#]]
+    .assert_eq(&said.stderr.replace(&project.registry(), "REGISTRY"));
+    project.remove_images();
+}
+
+#[test]
+fn cache_mounts_are_carried_where_that_is_asked() {
+    let count = "echo x >>/c/count; touch -d @1000000000 /c/old; stat -c %Y /c/old; wc -l </c/count >/random";
+    let project = project("embeddedmounts", &format!("--mount=type=cache,target=/c,mode=0750 {count}"));
+    let caches = [
+        format!("dir:{}", project.state().join("cache").display()),
+        format!("registry:{}/cache:main", project.registry()),
+    ];
+    for (n, cache) in caches.iter().enumerate() {
+        let said = |n_build: usize, more: &[&str]| {
+            let store = ["one", "two", "three", "four", "five", "six"][n * 3 + n_build];
+            let args = [&["--force", "--progress", "plain"], more].concat();
+            built_on(store, &project, &args).1
+        };
+        let written = said(0, &["--cache-to", cache, "--cache-mounts"]);
+        assert!(written.contains("has 3 steps and 1 cache mounts"), "{written}");
+        // Something else is done with what is in it.
+        let app = format!(
+            "FROM {}/base\nRUN --mount=type=cache,target=/c echo x >>/c/count; echo found $(stat -c %Y%a /c/old /c) $(cat /c/count)\n",
+            project.registry()
+        );
+        let before = std::fs::read_to_string(project.path("app/Dockerfile")).unwrap();
+        project.write("app/Dockerfile", &app);
+        let found = said(1, &["--cache-from", cache]);
+        assert!(found.contains("found 1000000000644"), "{found}");
+        assert!(found.contains("755 x x"), "{found}");
+        // Who writes without them takes none away that are there.
+        let kept = said(2, &["--cache-from", cache, "--cache-to", cache]);
+        assert!(kept.contains("has 4 steps and 1 cache mounts"), "{kept}");
+        project.write("app/Dockerfile", &before);
+    }
+    for (args, complaint) in [
+        (["--cache-mounts", "--no-cache"], "--cache-to <KIND:PLACE>"),
+        (["--cache-to", &format!("registry:localhost/cache@sha256:{}", "0".repeat(64))], "error: the cache `registry:"),
+    ] {
+        let said = embedded(&project, &[&["build"][..], &args].concat());
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.stderr.contains(complaint), "{said:?}");
+    }
+}
+
+#[test]
 fn a_cache_that_is_of_no_use_stops_no_build() {
     let project = project("embeddednouse", RANDOM);
     let cache = project.state().join("cache");

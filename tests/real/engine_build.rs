@@ -12,7 +12,7 @@ use std::time::Duration;
 use expect_test::expect;
 use tempfile::TempDir;
 use windlass::engine::docker::{Builder, DockerEngine, Options};
-use windlass::engine::{BuildRequest, BuiltImage, Engine, Error, Secret};
+use windlass::engine::{BuildRequest, BuiltImage, Engine, Error, NamedContext, Secret, SshAgent};
 use windlass::event::{Event, Sink};
 use windlass::model::{BlobHasher, BlobId, InjectedFile, Node, Platform, Tree};
 use windlass::registry::{Keychain, RetryPolicy};
@@ -85,11 +85,13 @@ pub(crate) struct Build {
     pub(crate) name: String,
     pub(crate) dockerfile: String,
     pub(crate) tree: Tree,
+    pub(crate) named: BTreeMap<String, (TempDir, Tree)>,
     pub(crate) injected: Vec<InjectedFile>,
     pub(crate) target: Option<&'static str>,
     pub(crate) args: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) secrets: Vec<Secret>,
+    pub(crate) ssh: Vec<SshAgent>,
     pub(crate) no_cache: bool,
     pub(crate) timeout: Duration,
 }
@@ -102,11 +104,13 @@ impl Build {
             name: format!("engine-{name}"),
             dockerfile: dockerfile.to_owned(),
             tree: Tree::default(),
+            named: BTreeMap::new(),
             injected: Vec::new(),
             target: None,
             args: BTreeMap::new(),
             labels: BTreeMap::new(),
             secrets: Vec::new(),
+            ssh: Vec::new(),
             no_cache: false,
             timeout: Duration::from_secs(120),
         }
@@ -120,16 +124,23 @@ impl Build {
     }
 
     pub(crate) fn read_tree(&mut self) {
-        let mut entries = Vec::new();
-        walk(self.folder.path(), "", &mut entries);
-        self.tree = entries.into_iter().map(|(path, node)| (path.parse().unwrap(), node)).collect();
+        self.tree = tree_of(self.folder.path());
+    }
+
+    /// Gives the Dockerfile a folder by a name.
+    pub(crate) fn name_context(&mut self, name: &str, folder: TempDir) {
+        let tree = tree_of(folder.path());
+        self.named.insert(name.to_owned(), (folder, tree));
     }
 
     pub(crate) async fn run<E: Engine>(&self, engine: &E, events: &dyn Sink) -> Result<BuiltImage, Error> {
+        let named = self.named.iter();
+        let named = named.map(|(name, (folder, tree))| (name.as_str(), NamedContext { root: folder.path(), tree }));
         let request = BuildRequest {
             image: &"probe".parse().unwrap(),
             context_root: self.folder.path(),
             context: &self.tree,
+            named: &named.collect(),
             injected: &self.injected,
             dockerfile: &self.dockerfile,
             target: self.target,
@@ -139,6 +150,7 @@ impl Build {
             secrets: &self.secrets,
             tag: &self.name.parse().unwrap(),
             no_cache: self.no_cache,
+            ssh: &self.ssh,
             source_date_epoch: EPOCH,
             timeout: self.timeout,
         };
@@ -152,6 +164,12 @@ impl Drop for Build {
         let args = ["-H", &parts::docker_host(), "rmi", "--force", &self.name];
         let _removed = Command::new("docker").args(args).output();
     }
+}
+
+fn tree_of(root: &Path) -> Tree {
+    let mut entries = Vec::new();
+    walk(root, "", &mut entries);
+    entries.into_iter().map(|(path, node)| (path.parse().unwrap(), node)).collect()
 }
 
 fn walk(root: &Path, below: &str, entries: &mut Vec<(String, Node)>) {

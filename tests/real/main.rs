@@ -36,6 +36,7 @@ mod registry_images;
 mod registry_push;
 mod registry_tls;
 mod scripts;
+mod ssh;
 #[path = "../it/web_server.rs"]
 #[expect(dead_code, reason = "not all that it can do is done to it here")]
 mod web_server;

@@ -14,6 +14,13 @@ pub(super) async fn build(
     request: &BuildRequest<'_>,
     events: &dyn Sink,
 ) -> Result<BuiltImage, Error> {
+    if let Some(name) = request.named.keys().next() {
+        let message =
+            format!("the named context `{name}` is a folder, and engines behind a Docker socket are given none");
+        let hint =
+            "build it with `--engine embedded`, make an image of the folder, or copy it into the context".to_owned();
+        return Err(Error::Unsupported { message, hint });
+    }
     let building = async {
         let name = match engine.route {
             Route::BuildKit => {

@@ -27,6 +27,8 @@ pub(super) struct Outline {
     images: Vec<(String, Span)>,
     /// The stages that are built, by index; all where the Dockerfile is not understood.
     stages: BTreeSet<usize>,
+    /// Whether a command mounts an agent of SSH.
+    pub(super) wants_agents: bool,
 }
 
 impl Outline {
@@ -50,7 +52,7 @@ impl Outline {
             [] => (0..dockerfile.stages.len()).collect(),
             stages => stages.iter().map(|stage| stage.index).collect(),
         };
-        Self { images, stages, dockerfile }
+        Self { images, stages, dockerfile, wants_agents: !resolved.ssh.is_empty() }
     }
 
     /// The Dockerfile's text with only the stages that are built.

@@ -1,6 +1,5 @@
 //! The engine itself: what a pipeline asks, answered from the store, and built on threads of its own.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -10,7 +9,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::build::{self, Busy, Fault, Job, Tools};
-use super::carried::Carried;
+use super::carried::{Carried, Written};
+use super::git::GitClient;
 use super::images::{self, CachePlace, Image};
 use super::layer::Overlay;
 use super::sandbox::{Sandbox, Stop, knows_all_users};
@@ -36,6 +36,8 @@ pub struct Options {
     pub program: PathBuf,
     /// The client that images are pulled and pushed by.
     pub registry: Registry,
+    /// How git repositories are fetched.
+    pub git: GitClient,
     /// Whether nothing may be pulled.
     pub offline: bool,
     /// Whether what steps come to is remembered for later builds.
@@ -58,6 +60,7 @@ pub fn open_store(folder: &Path) -> anyhow::Result<Store> {
 pub struct EmbeddedEngine {
     store: Store,
     registry: Arc<Registry>,
+    git: GitClient,
     offline: bool,
     remembers: bool,
     allow_insecure: bool,
@@ -76,10 +79,11 @@ impl EmbeddedEngine {
     /// # Errors
     /// When its folder can't be made or written to.
     pub fn open(options: Options) -> anyhow::Result<Self> {
-        let Options { store, program, registry, offline, remembers, allow_insecure } = options;
+        let Options { store, program, registry, git, offline, remembers, allow_insecure } = options;
         Ok(Self {
             store: open_store(&store)?,
             registry: Arc::new(registry),
+            git,
             offline,
             remembers,
             allow_insecure,
@@ -105,12 +109,12 @@ impl EmbeddedEngine {
     }
 
     /// Puts what the steps of this engine's builds came to into a cache; what is there stays as long as builds that write
-    /// it have a use for it. Tells how many steps it has then.
+    /// it have a use for it. `with_mounts` says whether the cache mounts that the builds used go there too.
     ///
     /// # Errors
     /// When it can't be written.
-    pub async fn write_cache(&self, place: &CachePlace) -> anyhow::Result<usize> {
-        self.carried.write(&self.registry, &self.store, place).await
+    pub async fn write_cache(&self, place: &CachePlace, with_mounts: bool) -> anyhow::Result<Written> {
+        self.carried.write(&self.registry, &self.store, place, with_mounts).await
     }
 
     /// The image with an id.
@@ -161,7 +165,7 @@ impl EmbeddedEngine {
     /// Everything that the build needs, with the images that it is made from.
     async fn job(&self, request: &BuildRequest<'_>, events: &dyn Sink) -> Result<Job, Error> {
         let parsed = parse(&SourceText::new("Dockerfile", request.dockerfile));
-        let contexts = BTreeSet::new();
+        let contexts = request.named.keys().map(|name| (*name).to_owned()).collect();
         let inputs = ResolveInputs {
             args: request.args,
             target: request.target,
@@ -171,7 +175,7 @@ impl EmbeddedEngine {
         };
         let resolved = dockerfile::resolve(&parsed.dockerfile, &inputs);
         let mut bases = std::collections::BTreeMap::new();
-        for edge in &resolved.edges {
+        for edge in resolved.edges.iter().filter(|edge| !contexts.contains(&edge.reference)) {
             let line = parsed.dockerfile.source.line_column(edge.span.start).0;
             let wrong = |message: String| Error::Image { message, line: Some(line), hint: None };
             let reference: Reference =
@@ -181,17 +185,20 @@ impl EmbeddedEngine {
                 vacant.insert(self.base(&reference, &edge.platform, events).await?);
             }
         }
+        let named = |folder| Context::of_folder(folder, request.source_date_epoch);
         let epoch = i64::try_from(request.source_date_epoch).unwrap_or(0);
         let created = jiff::Timestamp::from_second(epoch).unwrap_or_default();
         Ok(Job {
             image: request.image.clone(),
             context: Context::of(request)?,
+            named: request.named.iter().map(|(name, folder)| ((*name).to_owned(), named(*folder))).collect(),
             dockerfile: parsed.dockerfile,
             resolved,
             args: request.args.clone(),
             platform: request.platform.clone(),
             labels: request.labels.clone(),
             secrets: request.secrets.to_vec(),
+            ssh: request.ssh.to_vec(),
             no_cache: request.no_cache,
             epoch: request.source_date_epoch,
             created: created.to_string(),
@@ -216,6 +223,7 @@ impl EmbeddedEngine {
             store: self.store.in_form(sandbox.overlay()),
             sandbox,
             registry: Arc::clone(&self.registry),
+            git: self.git.clone(),
             runtime: Handle::current(),
             stop: stop.clone(),
             events: sender,

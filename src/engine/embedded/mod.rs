@@ -6,6 +6,7 @@ mod canvas;
 mod carried;
 mod compare;
 mod engine;
+mod git;
 pub mod images;
 pub mod layer;
 mod links;
@@ -15,5 +16,7 @@ pub mod store;
 mod test;
 mod view;
 
+pub use carried::Written;
 pub use compare::{Change, Difference, compare};
 pub use engine::{EmbeddedEngine, Options, open_store};
+pub use git::{GitClient, GitFiles};

@@ -1,5 +1,6 @@
 //! Builds with BuildKit through the daemon's `/grpc` and `/session` (BuildKit `api/services/control`).
 
+mod agents;
 mod failure;
 mod file_sync;
 mod progress;
@@ -17,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
+use self::agents::Agents;
 use self::file_sync::Folders;
 use self::progress::Progress;
 use self::session::Session;
@@ -61,6 +63,7 @@ pub(super) async fn build(
         shared_key: shared_key(&context, request.dockerfile),
         folders: Folders { context, dockerfile: Arc::new(dockerfile(request)), trouble: trouble.clone() },
         secrets: request.secrets.iter().map(|secret| (secret.id.clone(), secret.value.clone())).collect(),
+        agents: Agents(request.ssh.to_vec()),
         keychain,
     };
     let unreachable = |failure: Failure| Error::Unreachable(anyhow::Error::new(failure).context("reaching BuildKit"));

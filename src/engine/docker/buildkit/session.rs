@@ -13,22 +13,26 @@ use bollard_buildkit_proto::moby::filesync::v1::{
     CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest,
     GetTokenAuthorityResponse, VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
 };
+use bollard_buildkit_proto::moby::sshforward::v1::ssh_server::SshServer;
 use futures_util::stream::{self, StreamExt};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use super::HEADERS_AT_MOST;
+use super::agents::Agents;
 use super::file_sync::Folders;
 use crate::docker::{Failure, Hangup, Upgraded, upgrade};
 use crate::registry::{Credentials, Keychain};
 
 /// What is served, as BuildKit wants it told beforehand. Of `Auth`, only what hands out stored credentials: the
 /// daemon then fetches tokens itself.
-const METHODS: [&str; 4] = [
+const METHODS: [&str; 6] = [
     "/grpc.health.v1.Health/Check",
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.Auth/Credentials",
     "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+    "/moby.sshforward.v1.SSH/CheckAgent",
+    "/moby.sshforward.v1.SSH/ForwardAgent",
 ];
 
 /// What one build may ask for.
@@ -37,6 +41,7 @@ pub(super) struct Session {
     pub(super) shared_key: String,
     pub(super) folders: Folders,
     pub(super) secrets: BTreeMap<String, Vec<u8>>,
+    pub(super) agents: Agents,
     pub(super) keychain: Keychain,
 }
 
@@ -51,16 +56,18 @@ impl Session {
         ];
         headers.extend(METHODS.map(|method| ("X-Docker-Expose-Session-Grpc-Method", method)));
         let (connection, hangup) = upgrade(host, "/session", &headers).await?;
-        Ok((serve(self.folders, self.secrets, self.keychain, connection), hangup))
+        Ok((serve(self, connection), hangup))
     }
 }
 
-async fn serve(folders: Folders, secrets: BTreeMap<String, Vec<u8>>, keychain: Keychain, connection: Upgraded) {
+async fn serve(session: Session, connection: Upgraded) {
+    let Session { id: _, shared_key: _, folders, secrets, agents, keychain } = session;
     let server = Server::builder()
         .http2_max_header_list_size(HEADERS_AT_MOST)
         .add_service(HealthServer::new(Alive))
         .add_service(FileSyncServer::new(folders))
         .add_service(SecretsServer::new(Values(secrets)))
+        .add_service(SshServer::new(agents))
         .add_service(AuthServer::new(Who(keychain)));
     let one_connection = stream::iter([Ok::<_, std::io::Error>(connection)]).chain(stream::pending());
     // It serves until it is dropped; a connection that breaks shows in the build.

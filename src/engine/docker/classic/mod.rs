@@ -46,13 +46,22 @@ pub(super) async fn build(
             hint: "use an engine with BuildKit, such as Docker since 18.09".to_owned(),
         });
     }
+    let outline = Outline::of(request);
+    if let (Some(agent), true) = (request.ssh.first(), outline.wants_agents) {
+        return Err(Error::Unsupported {
+            message: format!(
+                "`{}` mounts an agent of SSH, and the classic builder carries `{}` to no command",
+                request.image, agent.id
+            ),
+            hint: "use an engine with BuildKit, such as Docker since 18.09, or `--engine embedded`".to_owned(),
+        });
+    }
     for file in request.injected.iter().filter(|file| (file.uid, file.gid) != (0, 0)) {
         let InjectedFile { path, uid, gid, .. } = file;
         let warning = format!("the classic builder copies `{path}` for root: write `COPY --chown={uid}:{gid}`");
         events.send(Event::Warning(format!("{}: {warning}", request.image)));
     }
     let mut context = Context::of(request)?;
-    let outline = Outline::of(request);
     // It builds stages that nobody needs, whose files are not in the context.
     let dockerfile = add_dockerfile(&mut context, request, &outline.reached())?;
     let options = BuildImageOptionsBuilder::new()

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::FileType;
 
+use super::sparse::Sparse;
 use crate::engine::embedded::canvas::{Attributes, Canvas};
 use crate::engine::embedded::links::components;
 
@@ -52,7 +53,17 @@ pub(super) fn unpack(
     let mut folders = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry.context("reading the archive")?;
-        let written = entry.path()?.into_owned();
+        let sparse = match entry.pax_extensions()? {
+            Some(extensions) => {
+                let extensions: Vec<_> = extensions.collect::<io::Result<_>>()?;
+                Sparse::of(extensions.iter().map(|extension| (extension.key_bytes(), extension.value_bytes())))?
+            }
+            None => None,
+        };
+        let written = match &sparse {
+            Some(sparse) => sparse.path.clone(),
+            None => entry.path()?.into_owned(),
+        };
         let parts = components(&written);
         if parts.iter().any(|part| part == "..") {
             anyhow::bail!("the archive has a path with `..`: `{}`", written.display());
@@ -81,7 +92,11 @@ pub(super) fn unpack(
             }
             tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
                 let mut file = canvas.create_file(&place)?;
-                io::copy(&mut entry, &mut file).with_context(|| format!("unpacking `{}`", written.display()))?;
+                let unpacked = match &sparse {
+                    Some(sparse) => sparse.write(&mut entry, &mut file),
+                    None => io::copy(&mut entry, &mut file).map(drop).map_err(Into::into),
+                };
+                unpacked.with_context(|| format!("unpacking `{}`", written.display()))?;
                 canvas.finish(&place, attributes)?;
             }
             tar::EntryType::Symlink => {

@@ -48,14 +48,28 @@ pub(super) fn choose(origin: &Origin<'_>, step: &TransferStep) -> anyhow::Result
                 return Err(NotThere(crate::model::path::names(path.split('/')).iter().collect()).into());
             }
         }
-        for found in matches(origin, base)? {
-            let name = found.named.file_name().map(PathBuf::from).unwrap_or_default();
-            let mut items = Vec::new();
-            add(origin, &filter, &found.path, &mut items)?;
-            chosen.push(Chosen { name, items });
-        }
+        chosen.extend(chosen_of(origin, base, &filter)?);
     }
     Ok(chosen)
+}
+
+/// What one path or pattern stands for, with what is below it, but for what is excluded.
+///
+/// # Errors
+/// As [`choose`].
+pub(super) fn choose_path(origin: &Origin<'_>, path: &str, excludes: &[String]) -> anyhow::Result<Vec<Chosen>> {
+    let filter = Filter::new(None, excludes)?;
+    chosen_of(origin, path, &filter)
+}
+
+fn chosen_of(origin: &Origin<'_>, path: &str, filter: &Filter) -> anyhow::Result<Vec<Chosen>> {
+    let chosen = matches(origin, path)?.into_iter().map(|found| {
+        let name = found.named.file_name().map(PathBuf::from).unwrap_or_default();
+        let mut items = Vec::new();
+        add(origin, filter, &found.path, &mut items)?;
+        Ok(Chosen { name, items })
+    });
+    chosen.collect()
 }
 
 fn add(origin: &Origin<'_>, filter: &Filter, from: &Path, items: &mut Vec<Item>) -> anyhow::Result<()> {

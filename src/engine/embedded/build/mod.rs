@@ -14,11 +14,13 @@ mod origin;
 mod remote;
 mod run;
 mod select;
+mod sparse;
+mod ssh;
 mod stage;
 mod transfer;
 pub(super) mod users;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -30,14 +32,15 @@ pub(super) use self::fault::Fault;
 use self::key::Key;
 use self::stage::{Done, Place, State};
 use super::carried::Carried;
+use super::git::GitClient;
 use super::images::{self, Image};
 use super::layer::{self, Layer};
 use super::sandbox::{Sandbox, Stop};
 use super::store::Store;
 use super::view::View;
-use crate::dockerfile::{Dockerfile, ResolveInputs, Resolved, Stepper};
-use crate::engine::Secret;
+use crate::dockerfile::{Base, Dockerfile, ResolveInputs, Resolved, ResolvedStage, Stepper};
 use crate::engine::context::Context;
+use crate::engine::{Secret, SshAgent};
 use crate::event::Event;
 use crate::model::{Digest, ImageName, Platform};
 use crate::registry::Registry;
@@ -46,12 +49,15 @@ use crate::registry::Registry;
 pub(super) struct Job {
     pub(super) image: ImageName,
     pub(super) context: Context,
+    /// The folders that the Dockerfile calls by a name.
+    pub(super) named: BTreeMap<String, Context>,
     pub(super) dockerfile: Dockerfile,
     pub(super) resolved: Resolved,
     pub(super) args: BTreeMap<String, String>,
     pub(super) platform: Platform,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) secrets: Vec<Secret>,
+    pub(super) ssh: Vec<SshAgent>,
     pub(super) no_cache: bool,
     /// The time of everything, in seconds since 1970, and as a configuration says it.
     pub(super) epoch: u64,
@@ -66,6 +72,7 @@ pub(super) struct Tools {
     pub(super) store: Store,
     pub(super) sandbox: Sandbox,
     pub(super) registry: Arc<Registry>,
+    pub(super) git: GitClient,
     /// Where downloads run.
     pub(super) runtime: Handle,
     pub(super) stop: Stop,
@@ -96,7 +103,7 @@ pub(super) type Busy = Arc<Mutex<BTreeMap<Digest, Arc<Mutex<()>>>>>;
 /// What stands in the way; of several stages that fail, the first.
 pub(super) fn build(tools: &Tools, job: &Job) -> Result<Image, Fault> {
     beforehand::check(tools, job)?;
-    let contexts = BTreeSet::new();
+    let contexts = job.named.keys().cloned().collect();
     let inputs = ResolveInputs {
         args: &job.args,
         target: None,
@@ -105,7 +112,11 @@ pub(super) fn build(tools: &Tools, job: &Job) -> Result<Image, Fault> {
         contexts: &contexts,
     };
     let stages = &job.resolved.stages;
-    let n_instructions = stages.iter().map(|stage| job.dockerfile.stages[stage.index].instructions.len()).sum();
+    let n_of = |stage: &ResolvedStage| {
+        let is_of_folder = matches!(&stage.base, Base::Outside(name) if job.named.contains_key(name));
+        job.dockerfile.stages[stage.index].instructions.len() + usize::from(is_of_folder)
+    };
+    let n_instructions = stages.iter().map(n_of).sum();
     let work = Work {
         tools,
         job,
@@ -139,6 +150,14 @@ pub(super) fn build(tools: &Tools, job: &Job) -> Result<Image, Fault> {
     images::save(&tools.store, &config, &state.layers).map_err(Fault::Machine)
 }
 
+/// What an instruction reads from.
+enum Given<'a> {
+    /// Files of this machine.
+    Context(&'a Context),
+    /// A stage or an image.
+    Layers(Vec<Layer>),
+}
+
 /// What the stages of one build share.
 struct Work<'a> {
     tools: &'a Tools,
@@ -160,7 +179,7 @@ impl std::ops::Deref for Work<'_> {
 }
 
 impl Work<'_> {
-    fn stage_to_its_end(&self, stage: &crate::dockerfile::ResolvedStage) -> Result<(), Fault> {
+    fn stage_to_its_end(&self, stage: &ResolvedStage) -> Result<(), Fault> {
         let ended = Ending { work: self, index: stage.index };
         let state = self.stage(stage)?;
         ended.well(state);
@@ -184,15 +203,19 @@ impl Work<'_> {
         found.ok_or_else(|| Fault::image(format!("`{reference}` is named where the build can't know it before"), line))
     }
 
-    /// The layers of a stage or an image that `--from` names.
-    fn layers_of(&self, from: &str, place: &Place) -> Result<Vec<Layer>, Fault> {
+    /// What `--from` names: a folder comes before a stage, and that before an image; without it the context.
+    fn given(&self, from: Option<&str>, place: &Place) -> Result<Given<'_>, Fault> {
+        let Some(from) = from else { return Ok(Given::Context(&self.job.context)) };
+        if let Some(folder) = self.job.named.get(from) {
+            return Ok(Given::Context(folder));
+        }
         if from == "scratch" {
-            return Ok(Vec::new());
+            return Ok(Given::Layers(Vec::new()));
         }
-        match self.job.dockerfile.stage_called(from) {
-            Some(index) => Ok(self.wait_for(index)?.layers.clone()),
-            None => Ok(self.image(from, &self.job.platform, place.line)?.layers.clone()),
-        }
+        Ok(Given::Layers(match self.job.dockerfile.stage_called(from) {
+            Some(index) => self.wait_for(index)?.layers.clone(),
+            None => self.image(from, &self.job.platform, place.line)?.layers.clone(),
+        }))
     }
 
     /// The folders of layers, unpacked where they are not yet.

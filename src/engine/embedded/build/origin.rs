@@ -18,6 +18,8 @@ use crate::engine::embedded::view::View;
 pub(super) enum Origin<'a> {
     Context(&'a Context),
     Layers(&'a View),
+    /// A folder that somebody checked out: it may only be read or be run, and has this time alone.
+    Folder(&'a View, u64),
 }
 
 /// A file on the disk.
@@ -50,7 +52,7 @@ impl<'a> Origin<'a> {
                 Some(Kind::File { .. } | Kind::Injected(_)) => Seen::File,
                 Some(Kind::Symlink { target }) => Seen::Symlink(target.into()),
             },
-            Self::Layers(view) => match view.look(path)? {
+            Self::Layers(view) | Self::Folder(view, _) => match view.look(path)? {
                 None => Seen::Nothing,
                 Some(found) if found.metadata.is_dir() => Seen::Directory,
                 Some(found) if found.metadata.is_file() => Seen::File,
@@ -64,7 +66,7 @@ impl<'a> Origin<'a> {
     pub(super) fn names(&self, folder: &Path) -> anyhow::Result<BTreeSet<OsString>> {
         match self {
             Self::Context(context) => Ok(context.names(text(folder)).map(OsString::from).collect()),
-            Self::Layers(view) => Ok(view.names(folder)?),
+            Self::Layers(view) | Self::Folder(view, _) => Ok(view.names(folder)?),
         }
     }
 
@@ -79,6 +81,12 @@ impl<'a> Origin<'a> {
                 };
                 (attributes, None)
             }
+            Self::Folder(view, epoch) => {
+                let found = view.look(path)?.with_context(|| format!("`/{}` is not there", path.display()))?;
+                let is_plain = found.metadata.is_file() && found.metadata.mode() & 0o100 == 0;
+                let modified = (i64::try_from(*epoch).unwrap_or(i64::MAX), 0);
+                (Attributes { mode: if is_plain { 0o644 } else { 0o755 }, owner: (0, 0), modified }, None)
+            }
             Self::Layers(view) => {
                 let found = view.look(path)?.with_context(|| format!("`/{}` is not there", path.display()))?;
                 let (attributes, metadata) = (Attributes::of(&found), &found.metadata);
@@ -92,7 +100,7 @@ impl<'a> Origin<'a> {
     pub(super) fn reader(&self) -> Files<'a> {
         match self {
             Self::Context(context) => Files::Context(context, context.reader()),
-            Self::Layers(view) => Files::Layers(view),
+            Self::Layers(view) | Self::Folder(view, _) => Files::Layers(view),
         }
     }
 }

@@ -3,17 +3,34 @@
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
+use super::chosen::choose_path;
 use super::copy::{self, Target};
 use super::fault::Fault;
+use super::key::Key;
+use super::origin::{Origin, Seen};
 use super::stage::Place;
 use super::{Work, archive};
 use crate::dockerfile::{TransferOf, TransferStep};
+use crate::engine::Error;
 use crate::engine::embedded::canvas::Canvas;
-use crate::model::{Digest, HttpUrl};
+use crate::engine::embedded::git::GitFiles;
+use crate::engine::embedded::view::View;
+use crate::model::{Digest, GitAddress, GitNameError, HttpUrl};
 use crate::registry::DownloadError;
 
+/// What was fetched.
+pub(super) enum Fetched {
+    File(FetchedFile),
+    /// Files of a repository.
+    Folder {
+        files: GitFiles,
+        /// Which folder of them.
+        path: String,
+    },
+}
+
 /// A file that was fetched.
-pub(super) struct Fetched {
+pub(super) struct FetchedFile {
     /// The sha256 of what it holds.
     pub(super) digest: Digest,
     /// The name that it gets in a directory.
@@ -36,15 +53,12 @@ impl Work<'_> {
 
     fn fetch_one(&self, source: &TransferOf, step: &TransferStep, place: &Place) -> Result<Fetched, Fault> {
         let TransferOf::Path(address) = source else { return Err(Fault::Elsewhere) };
+        if is_git(address) {
+            return self.fetch_git(address, step, place);
+        }
         let url: HttpUrl = match address.parse() {
-            Ok(url) if !is_git(address) => url,
-            Ok(_) | Err(_) => {
-                return Err(Fault::Unsupported {
-                    message: format!("line {}: the embedded engine adds no git repository", place.line),
-                    hint: "name the repository with `git:` in windlass.yaml, or build it with `--engine docker`"
-                        .to_owned(),
-                });
-            }
+            Ok(url) => url,
+            Err(error) => return Err(Fault::image(format!("a source can't be fetched: {error}"), place.line)),
         };
         let without_query = url.without_query();
         let name = without_query.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
@@ -59,7 +73,8 @@ impl Work<'_> {
         };
         // What is known by its checksum and there is not fetched again.
         if let Some(digest) = wanted.filter(|digest| self.store.blob_path(digest).is_file()) {
-            return Ok(Fetched { digest, name: name.to_owned(), file: self.store.blob_path(&digest), modified: None });
+            let (name, file) = (name.to_owned(), self.store.blob_path(&digest));
+            return Ok(Fetched::File(FetchedFile { digest, name, file, modified: None }));
         }
         let mut blob = self.store.new_blob().map_err(Fault::Machine)?;
         let fetched = self.runtime.block_on(self.registry.fetch(&url, blob.file()));
@@ -76,7 +91,43 @@ impl Work<'_> {
             return Err(Fault::Image { message, line: place.line, hint });
         }
         self.store.keep_blob(blob, &digest).map_err(Fault::Machine)?;
-        Ok(Fetched { digest, name: name.to_owned(), file: self.store.blob_path(&digest), modified })
+        let file = self.store.blob_path(&digest);
+        Ok(Fetched::File(FetchedFile { digest, name: name.to_owned(), file, modified }))
+    }
+
+    fn fetch_git(&self, address: &str, step: &TransferStep, place: &Place) -> Result<Fetched, Fault> {
+        let address: GitAddress =
+            address.parse().map_err(|error: GitNameError| Fault::image(error.to_string(), place.line))?;
+        if step.keep_git_dir {
+            return Err(Fault::Unsupported {
+                message: format!("line {}: what git keeps for itself is no two times the same", place.line),
+                hint: "leave `--keep-git-dir` away, or clone the repository in a `RUN`".to_owned(),
+            });
+        }
+        let remote = address.remote.clone();
+        let files = self.runtime.block_on(self.git.fetch(address.remote, address.reference));
+        let files = files.map_err(|error| match error {
+            Error::Image { message, line: _, hint } => Fault::Image { message, line: place.line, hint },
+            Error::Unsupported { message, hint } => Fault::Unsupported { message, hint },
+            other => Fault::Unreachable(other.into()),
+        })?;
+        // As BuildKit, which takes the beginning of an id as well (its git source, `validateChecksum`).
+        let is_id = |text: &str| text.len() >= 7 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        match step.checksum.as_deref() {
+            Some(checksum) if !is_id(checksum) => {
+                let message = "`--checksum` of a repository is the id of a commit".to_owned();
+                Err(Fault::image(message, place.line))
+            }
+            Some(checksum) if !files.commit.as_str().starts_with(checksum) => {
+                let message = format!("`{remote}` has the commit {} there, not {checksum}", files.commit);
+                let hint = Some("did it move on purpose? Then write its new commit".to_owned());
+                Err(Fault::Image { message, line: place.line, hint })
+            }
+            Some(_) | None => {
+                let path = address.path.map_or_else(|| "/".to_owned(), |path| path.to_string());
+                Ok(Fetched::Folder { files, path })
+            }
+        }
     }
 }
 
@@ -87,8 +138,42 @@ fn is_git(address: &str) -> bool {
 }
 
 impl Fetched {
+    /// Feeds what it is.
+    pub(super) fn feed(&self, key: &mut Key) {
+        match self {
+            Self::File(file) => key.bytes(file.digest.as_bytes()),
+            Self::Folder { files, path } => {
+                key.text(files.commit.as_str());
+                key.text(path);
+            }
+        }
+    }
+
+    /// Puts it where it belongs. Files of a repository have the modes that git knows and no time of their own: `epoch`.
+    pub(super) fn put(
+        &self,
+        canvas: &mut Canvas,
+        (excludes, epoch): (&[String], u64),
+        target: &Target<'_>,
+    ) -> anyhow::Result<()> {
+        let (files, path) = match self {
+            Self::File(file) => return file.put(canvas, target),
+            Self::Folder { files, path } => (files, path),
+        };
+        let view = View::new(std::slice::from_ref(&files.folder), canvas.view().overlay());
+        let origin = Origin::Folder(&view, epoch);
+        for chosen in choose_path(&origin, path, excludes)? {
+            let is_folder = chosen.items.first().is_some_and(|item| matches!(item.seen, Seen::Directory));
+            anyhow::ensure!(is_folder, "`{path}` is no folder of the repository");
+            copy::copy(canvas, &origin, &chosen, &Target { unpack: false, ..*target })?;
+        }
+        Ok(())
+    }
+}
+
+impl FetchedFile {
     /// Puts it where it belongs; an archive is unpacked only where that is asked.
-    pub(super) fn put(&self, canvas: &mut Canvas, target: &Target<'_>) -> anyhow::Result<()> {
+    fn put(&self, canvas: &mut Canvas, target: &Target<'_>) -> anyhow::Result<()> {
         let open = || std::fs::File::open(&self.file);
         if target.unpack
             && let Some(tar) = archive::open(Box::new(open()?))?

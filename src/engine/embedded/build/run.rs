@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::fault::Fault;
 use super::key::Key;
+use super::mounts::InUse;
 use super::stage::{Place, State};
 use super::{Work, config, users};
 use crate::dockerfile::{Network, RunStep, Security};
@@ -46,7 +47,7 @@ impl Work<'_> {
             env.extend(state.variables.environment());
             let home = identity.home.clone().unwrap_or_else(|| "/".to_owned());
             env.entry("HOME".to_owned()).or_insert(home);
-            let mut in_use = Vec::new();
+            let mut in_use = InUse::default();
             let mut ready = Vec::new();
             for mount in mounts {
                 ready.extend(self.prepare(mount, &scratch, &mut env, &mut in_use, place)?);

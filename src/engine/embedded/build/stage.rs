@@ -66,8 +66,20 @@ impl Work<'_> {
             },
             Base::Stage(index) => State { has_cmd: false, ..State::clone(&*self.wait_for(*index)?) },
             Base::Outside(reference) => {
-                let image = self.image(reference, &stage.platform, stage.line)?;
-                let (config, layers) = (image.config.clone(), image.layers.clone());
+                let (config, layers) = match self.job.named.get(reference) {
+                    Some(folder) => {
+                        let text = format!("FROM {reference}");
+                        let place = Place { name: self.name_of(stage, &text), text: text.clone(), line: stage.line };
+                        let mut config = config::of_nothing(&stage.platform);
+                        let layer = self.of_folder(folder, &place)?;
+                        config.history.push(self.history(text, layer.is_none()));
+                        (config, layer.into_iter().collect())
+                    }
+                    None => {
+                        let image = self.image(reference, &stage.platform, stage.line)?;
+                        (image.config.clone(), image.layers.clone())
+                    }
+                };
                 State { config, layers, variables: Variables::default(), has_cmd: false }
             }
         };
@@ -97,16 +109,16 @@ impl Work<'_> {
             }
         };
         config::apply(&mut state.config, &step, &mut state.has_cmd);
-        state.config.history.push(History {
-            created: Some(self.job.created.clone()),
-            created_by: Some(text),
-            empty_layer: layer.is_none(),
-            ..History::default()
-        });
+        state.config.history.push(self.history(text, layer.is_none()));
         if let Some(layer) = layer {
             state.layers.push(layer);
         }
         Ok(())
+    }
+
+    fn history(&self, text: String, empty_layer: bool) -> History {
+        let created = Some(self.job.created.clone());
+        History { created, created_by: Some(text), empty_layer, ..History::default() }
     }
 
     /// An instruction as it is shown: with its stage, where there are several.

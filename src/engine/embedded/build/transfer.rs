@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::chosen::{Chosen, choose};
+use super::chosen::{Chosen, choose, choose_path};
 use super::copy::{self, Target};
 use super::fault::Fault;
 use super::key::Key;
@@ -10,9 +10,9 @@ use super::mode::Chmod;
 use super::origin::{Origin, Seen};
 use super::select::NotThere;
 use super::stage::{Place, State};
-use super::{Work, config, users};
+use super::{Given, Work, config, users};
 use crate::dockerfile::{TransferOf, TransferStep};
-use crate::engine::context::Kind;
+use crate::engine::context::{Context, Kind};
 use crate::engine::embedded::canvas::Canvas;
 use crate::engine::embedded::layer::Layer;
 use crate::engine::embedded::view::View;
@@ -28,10 +28,7 @@ impl Work<'_> {
             },
             None => None,
         };
-        let of_layers = match &step.from {
-            Some(from) => Some(self.layers_of(from, place)?),
-            None => None,
-        };
+        let given = self.given(step.from.as_deref(), place)?;
         let destination = destination(state, &step.destination);
         let is_folder = step.destination.ends_with('/') || step.destination == "." || step.destination.ends_with("/.");
         if step.sources.len() > 1 && !is_folder {
@@ -40,11 +37,10 @@ impl Work<'_> {
             return Err(Fault::image(message, place.line));
         }
         // What is read from a stage is known by that stage's layers, of which nothing need be unpacked.
-        let of_context = match &of_layers {
-            None => {
-                Some(choose(&Origin::Context(&self.job.context), step).map_err(|error| self.not_there(error, place))?)
-            }
-            Some(_) => None,
+        let not_there = |error| self.not_there(error, place);
+        let of_context = match &given {
+            Given::Context(context) => Some(choose(&Origin::Context(context), step).map_err(not_there)?),
+            Given::Layers(_) => None,
         };
         let fetched = self.fetch(step, place)?;
         let key = {
@@ -65,13 +61,12 @@ impl Work<'_> {
                     key.text(content);
                 }
             });
-            if let Some(chosen) = &of_context {
-                self.feed_chosen(&mut key, chosen);
+            match (&given, &of_context) {
+                (Given::Context(context), Some(chosen)) => feed_chosen(&mut key, context, chosen),
+                (Given::Context(_), None) => {}
+                (Given::Layers(layers), _) => self.feed_layers(&mut key, layers),
             }
-            if let Some(layers) = &of_layers {
-                self.feed_layers(&mut key, layers);
-            }
-            key.all(fetched.iter(), |key, fetched| key.bytes(fetched.digest.as_bytes()));
+            key.all(fetched.iter(), |key, fetched| fetched.feed(key));
             key.finish()
         };
         self.once(&key, place, || {
@@ -79,12 +74,17 @@ impl Work<'_> {
             let below = if step.link { self.view(&[]) } else { self.view(&lowers) };
             let owner = step.chown.as_ref().map(|owner| users::of_owner(&self.view(&lowers), owner));
             let owner = owner.transpose().map_err(at)?;
-            let folders = of_layers.as_ref().map(|layers| self.folders(layers)).transpose()?;
-            let origin_view = folders.map(|folders| self.view(&folders));
-            let origin = origin_view.as_ref().map_or(Origin::Context(&self.job.context), Origin::Layers);
+            let view;
+            let origin = match &given {
+                Given::Context(context) => Origin::Context(context),
+                Given::Layers(layers) => {
+                    view = self.view(&self.folders(layers)?);
+                    Origin::Layers(&view)
+                }
+            };
             let chosen = match of_context {
                 Some(chosen) => chosen,
-                None => choose(&origin, step).map_err(|error| self.not_there(error, place))?,
+                None => choose(&origin, step).map_err(not_there)?,
             };
             let unpack = step.is_add && step.unpack.unwrap_or(true);
             let target = Target { path: &destination, is_folder, owner, chmod: chmod.as_ref(), unpack };
@@ -99,9 +99,29 @@ impl Work<'_> {
                     }
                 }
                 let target = Target { unpack: step.unpack == Some(true), ..target };
-                fetched.iter().try_for_each(|fetched| fetched.put(canvas, &target))
+                let of_step = (&*step.excludes, self.job.epoch);
+                fetched.iter().try_for_each(|fetched| fetched.put(canvas, of_step, &target))
             })
             .map_err(at)
+        })
+    }
+
+    /// A folder that a stage begins with, as one layer.
+    pub(super) fn of_folder(&self, context: &Context, place: &Place) -> Result<Option<Layer>, Fault> {
+        let key = {
+            let mut key = Key::new("folder");
+            key.bytes(&context.digest());
+            key.number(self.job.epoch);
+            key.finish()
+        };
+        self.once(&key, place, || {
+            let origin = Origin::Context(context);
+            let all = choose_path(&origin, "/", &[]).map_err(|error| Fault::at(place.line, error))?;
+            let target = Target { path: Path::new(""), is_folder: true, owner: None, chmod: None, unpack: false };
+            let painted = self.paint(&self.view(&[]), |canvas| {
+                all.iter().try_for_each(|chosen| copy::copy(canvas, &origin, chosen, &target))
+            });
+            painted.map_err(|error| Fault::at(place.line, error))
         })
     }
 
@@ -143,31 +163,6 @@ impl Work<'_> {
         self.write_layer(&folder).map(Some)
     }
 
-    /// Feeds what is copied of the context: paths, kinds, modes, contents.
-    pub(super) fn feed_chosen(&self, key: &mut Key, chosen: &[Chosen]) {
-        key.all(chosen.iter(), |key, chosen| {
-            key.bytes(chosen.name.as_os_str().as_encoded_bytes());
-            key.all(chosen.items.iter(), |key, item| {
-                key.bytes(item.below.as_os_str().as_encoded_bytes());
-                key.number(u64::from(item.is_on_the_way));
-                let entry = item.from.to_str().and_then(|path| self.job.context.get(path));
-                if let Some(entry) = entry {
-                    let (uid, gid) = entry.owner();
-                    [entry.mode(), uid, gid].into_iter().for_each(|number| key.number(u64::from(number)));
-                    match &entry.kind {
-                        Kind::Directory => key.text("directory"),
-                        Kind::File { content, .. } => key.bytes(content.as_bytes()),
-                        Kind::Symlink { target } => key.text(&format!("link {target}")),
-                        Kind::Injected(file) => key.bytes(&file.content),
-                    }
-                }
-                if let Seen::Directory = item.seen {
-                    key.text("folder");
-                }
-            });
-        });
-    }
-
     /// Why a path of the context leads to nothing.
     fn not_there(&self, error: anyhow::Error, place: &Place) -> Fault {
         if !error.is::<NotThere>() {
@@ -176,6 +171,31 @@ impl Work<'_> {
         let hint = Some("is it left out by .dockerignore?".to_owned());
         Fault::Image { message: format!("{error}: nothing to copy"), line: place.line, hint }
     }
+}
+
+/// Feeds what is copied of the context: paths, kinds, modes, contents.
+pub(super) fn feed_chosen(key: &mut Key, context: &Context, chosen: &[Chosen]) {
+    key.all(chosen.iter(), |key, chosen| {
+        key.bytes(chosen.name.as_os_str().as_encoded_bytes());
+        key.all(chosen.items.iter(), |key, item| {
+            key.bytes(item.below.as_os_str().as_encoded_bytes());
+            key.number(u64::from(item.is_on_the_way));
+            let entry = item.from.to_str().and_then(|path| context.get(path));
+            if let Some(entry) = entry {
+                let (uid, gid) = entry.owner();
+                [entry.mode(), uid, gid].into_iter().for_each(|number| key.number(u64::from(number)));
+                match &entry.kind {
+                    Kind::Directory => key.text("directory"),
+                    Kind::File { content, .. } => key.bytes(content.as_bytes()),
+                    Kind::Symlink { target } => key.text(&format!("link {target}")),
+                    Kind::Injected(file) => key.bytes(&file.content),
+                }
+            }
+            if let Seen::Directory = item.seen {
+                key.text("folder");
+            }
+        });
+    });
 }
 
 /// Where something goes, seen from the root.

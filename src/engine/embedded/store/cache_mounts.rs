@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
+use super::super::layer::{self, Layer};
 use super::{MOUNTS, Store};
 
 /// A folder that is in use.
@@ -35,7 +36,7 @@ impl Store {
     /// # Errors
     /// When its folder can't be made.
     pub fn cache_mount(&self, id: &str) -> anyhow::Result<CacheMount> {
-        self.open_cache_mount(&name_of(id), None)
+        self.open_cache_mount(&cache_mount_name(id), None)
     }
 
     /// The cache of an id, once nobody else has it.
@@ -43,7 +44,7 @@ impl Store {
     /// # Errors
     /// When its folder can't be made.
     pub fn locked_cache_mount(&self, id: &str) -> anyhow::Result<CacheMount> {
-        let name = name_of(id);
+        let name = cache_mount_name(id);
         let lock = self.cache_mount_lock(&name)?;
         lock.lock().context("waiting for who uses the same cache mount")?;
         self.open_cache_mount(&name, Some(lock))
@@ -56,8 +57,8 @@ impl Store {
     pub fn private_cache_mount(&self, id: &str) -> anyhow::Result<CacheMount> {
         for number in 0_u32.. {
             let name = match number {
-                0 => name_of(id),
-                number => format!("{}-{number}", name_of(id)),
+                0 => cache_mount_name(id),
+                number => format!("{}-{number}", cache_mount_name(id)),
             };
             let lock = self.cache_mount_lock(&name)?;
             if lock.try_lock().is_ok() {
@@ -65,6 +66,22 @@ impl Store {
             }
         }
         unreachable!("one process can't hold every lock that there can be")
+    }
+
+    /// What is in the cache of an id, as a layer in the store, once nobody has it to himself; none where nobody used it.
+    ///
+    /// # Errors
+    /// When it can't be read, or changes meanwhile.
+    pub fn pack_cache_mount(&self, id: &str) -> anyhow::Result<Option<Layer>> {
+        let name = cache_mount_name(id);
+        let folder = self.part(MOUNTS).join(&name);
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let lock = self.cache_mount_lock(&name)?;
+        lock.lock().context("waiting for who uses the same cache mount")?;
+        // Times are what many caches go by: they stay.
+        layer::write(&folder, self, u64::MAX).map(Some)
     }
 
     /// The file that is locked by who has a cache to itself; its time says when the cache was used last.
@@ -98,6 +115,6 @@ impl Store {
 }
 
 /// An id as the name of a folder.
-fn name_of(id: &str) -> String {
+pub fn cache_mount_name(id: &str) -> String {
     Sha256::digest(id).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -36,7 +36,7 @@ use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
 pub use blob::NewBlob;
-pub use cache_mounts::CacheMount;
+pub use cache_mounts::{CacheMount, cache_mount_name};
 pub use gc::{Collected, GcLimits};
 pub use scratch::Scratch;
 
