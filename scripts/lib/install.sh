@@ -12,6 +12,7 @@ missing_packages() {
     while read -r command package; do
         command -v "$command" >/dev/null || echo "$package"
     done <<'COMMANDS'
+buildah buildah
 cc gcc libc6-dev
 dockerd docker.io
 docker docker.io
@@ -26,6 +27,7 @@ newuidmap uidmap
 openssl openssl
 podman podman
 skopeo skopeo
+ssh-agent openssh-client
 COMMANDS
     # `ldd` fails for a static program, which is the one to make images from.
     if [ ! -x /bin/busybox ] || ldd /bin/busybox >/dev/null 2>&1; then echo busybox-static; fi

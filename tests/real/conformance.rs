@@ -1,11 +1,14 @@
-//! Each folder of testdata/conformance is built by the embedded engine and by Docker, and what came out is compared: every
-//! file with mode, owner, link, attributes and content, and the configuration; and that what fails here fails there.
-//! What Docker 20.10 is too old for stands in the case's `expected`, as the Dockerfile reference has it.
+//! Each folder of testdata/conformance is built by the embedded engine, by both builders of Docker and by buildah, and what came
+//! out is compared: every file with mode, owner, link, attributes and content, and the configuration; and that what fails here
+//! fails there. What none of them is new enough for stands in the case's `expected`, as the Dockerfile reference has it.
+
+mod oracle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use expect_test::expect_file;
 use futures_util::StreamExt as _;
@@ -13,34 +16,14 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use windlass::engine::Error;
-use windlass::engine::docker::Builder;
 use windlass::engine::embedded::layer::Uncompressed;
 use windlass::engine::embedded::store::Store;
-use windlass::engine::embedded::{self, EmbeddedEngine, images};
+use windlass::engine::embedded::{self, EmbeddedEngine, GitClient, images};
 use windlass::registry::{Keychain, Registry};
 
-use crate::engine_build::{Build, Events, docker, engine, run};
+use self::oracle::Builders;
+use crate::engine_build::{Build, Events, docker, run};
 use crate::parts;
-
-/// The cases in which the engine differs from Docker 20.10's BuildKit on purpose, and why.
-const DIFFERENCES: &[(&str, &str)] = &[
-    ("add-tar-dot-dot", "an archive with a path that leads up is refused"),
-    ("add-tar-link-out", "a link of an archive is followed inside the image, Docker fails on it"),
-    ("copy-chown-unknown-group", "the reference has it fail, Docker takes root"),
-    ("copy-chown-unknown-user", "the reference has it fail, Docker takes root"),
-    ("copy-two-files-no-slash", "the reference wants the slash, Docker lets one file replace the other"),
-    ("run-mount-bind", MOUNT_POINTS),
-    ("run-mount-bind-rw", MOUNT_POINTS),
-    ("run-mount-bind-stage", MOUNT_POINTS),
-    ("run-mount-cache", MOUNT_POINTS),
-    ("run-mount-cache-empty-after", MOUNT_POINTS),
-    ("run-mount-relative", MOUNT_POINTS),
-    ("run-mount-tmpfs", MOUNT_POINTS),
-    ("stage-copy-fifo", "pipes are copied, as BuildKit does since 0.9"),
-    ("var-workdir-slash", "the path is cleaned, as BuildKit does since 0.13"),
-];
-
-const MOUNT_POINTS: &str = "mount points leave nothing in a layer, as BuildKit has it since 0.11";
 
 const BASE: &str = "conformance/base";
 
@@ -67,14 +50,22 @@ fn name_of(case: &Path) -> &str {
     case.file_name().unwrap().to_str().unwrap()
 }
 
-/// A build of a case, its context copied.
+/// A build of a case, its context copied; what is in the folder `contexts` are named ones.
 fn build_of(case: &Path) -> Build {
     let text = fs::read_to_string(case.join("Dockerfile")).unwrap();
     let mut build = Build::of("conformance", &text);
     build.name = format!("conformance/{}", name_of(case));
+    // However busy the machine is.
+    build.timeout = Duration::from_secs(1200);
     // With its links as they are.
     run("cp", &["-a", &format!("{}/.", case.display()), build.folder.path().to_str().unwrap()]);
     let _absent = fs::remove_file(build.folder.path().join("expected"));
+    for folder in fs::read_dir(case.join("contexts")).into_iter().flatten() {
+        let (folder, named) = (folder.unwrap(), tempfile::tempdir().unwrap());
+        run("cp", &["-a", &format!("{}/.", folder.path().display()), named.path().to_str().unwrap()]);
+        build.name_context(folder.file_name().to_str().unwrap(), named);
+    }
+    let _absent = fs::remove_dir_all(build.folder.path().join("contexts"));
     build
 }
 
@@ -101,6 +92,7 @@ impl Embedded {
             store: path.clone(),
             program,
             registry,
+            git: GitClient::new(async |_, _| unreachable!("no case adds a repository")),
             offline: false,
             remembers: true,
             allow_insecure: false,
@@ -186,14 +178,11 @@ fn lay_over(files: &mut BTreeMap<String, String>, tar: impl Read) {
     }
 }
 
-/// What an image of Docker's holds, as `docker save` tells.
-fn files_of_docker(name: &str) -> (BTreeMap<String, String>, Value) {
-    let args = ["-H", &parts::docker_host(), "save", name];
-    let saved = std::process::Command::new("docker").args(args).output().unwrap();
-    assert!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
+/// What an image holds, as `docker save` tells.
+fn files_of_archive(archive: impl Read) -> (BTreeMap<String, String>, Value) {
     let mut members: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut links = Vec::new();
-    for entry in tar::Archive::new(Cursor::new(saved.stdout)).entries().unwrap() {
+    for entry in tar::Archive::new(archive).entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = entry.path().unwrap().to_str().unwrap().to_owned();
         let mut content = Vec::new();
@@ -257,15 +246,6 @@ fn outcome(built: Result<(BTreeMap<String, String>, Value), Error>) -> Outcome {
     }
 }
 
-/// What Docker makes, and its image, which is to stay until no other case can be the same image.
-async fn by_docker(case: &Path, builder: Builder) -> (Outcome, Build) {
-    let mut build = build_of(case);
-    build.read_tree();
-    let built = build.run(&engine(builder).await, &Events::default()).await;
-    let name = build.name.clone();
-    (outcome(built.map(|_| files_of_docker(&name))), build)
-}
-
 async fn by_us(case: &Path, embedded: &Embedded) -> Outcome {
     let mut build = build_of(case);
     // Dropped, it is removed from Docker: that must not be the one that Docker builds.
@@ -279,16 +259,15 @@ async fn by_us(case: &Path, embedded: &Embedded) -> Outcome {
 fn differences(theirs: &Outcome, ours: &Outcome) -> Vec<String> {
     match (theirs, ours) {
         (Outcome::Failed(_), Outcome::Failed(_)) => Vec::new(),
-        (Outcome::Failed(why), Outcome::Built { .. }) => vec![format!("Docker fails: {why}")],
+        (Outcome::Failed(why), Outcome::Built { .. }) => vec![format!("they fail: {why}")],
         (Outcome::Built { .. }, Outcome::Failed(why)) => vec![format!("we fail: {why}")],
         (Outcome::Built { files: theirs, config: their_config }, Outcome::Built { files, config }) => {
             let paths: BTreeSet<&String> = theirs.keys().chain(files.keys()).collect();
             let differ = paths.into_iter().filter(|path| theirs.get(*path) != files.get(*path));
-            let mut lines: Vec<String> = differ
-                .map(|path| format!("/{path}: Docker {:?}, we {:?}", theirs.get(path), files.get(path)))
-                .collect();
+            let mut lines: Vec<String> =
+                differ.map(|path| format!("/{path}: they {:?}, we {:?}", theirs.get(path), files.get(path))).collect();
             if their_config != config {
-                lines.push(format!("configuration: Docker {their_config}, we {config}"));
+                lines.push(format!("configuration: they {their_config}, we {config}"));
             }
             lines
         }
@@ -296,40 +275,61 @@ fn differences(theirs: &Outcome, ours: &Outcome) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn images_are_what_docker_makes() {
-    let docker_engine = engine(Builder::Best).await;
+async fn images_are_what_other_builders_make() {
+    let builders = Builders::start().await;
     let base = base();
-    base.run(&docker_engine, &Events::default()).await.unwrap();
+    base.run(&builders.buildkit, &Events::default()).await.unwrap();
     let embedded = Embedded::new();
     base.run(&embedded.engine, &Events::default()).await.unwrap();
+    builders.share(BASE);
     let cases = cases();
-    let (new, common): (Vec<_>, Vec<_>) = cases.iter().partition(|case| name_of(case).starts_with("new-"));
     let (embedded, done) = (&embedded, std::sync::Mutex::new(BTreeMap::new()));
-    futures_util::stream::iter(&common)
+    futures_util::stream::iter(&cases)
         .for_each_concurrent(4, async |case| {
-            let ((theirs, image), ours) = tokio::join!(by_docker(case, Builder::Best), by_us(case, embedded));
-            done.lock().unwrap().insert(name_of(case).to_owned(), (differences(&theirs, &ours), image));
+            let ours = by_us(case, embedded).await;
+            let mut compared = Vec::new();
+            // One after the other: Docker's two builders call the image the same.
+            for oracle in oracle::ALL.into_iter().filter(|oracle| oracle.is_asked(case)) {
+                let (theirs, image) = oracle.builds(case, &builders).await;
+                compared.push((oracle, differences(&theirs, &ours), image));
+            }
+            done.lock().unwrap().insert(name_of(case).to_owned(), (case, ours, compared));
         })
         .await;
-    let mut failures = Vec::new();
-    for (case, (differences, _image)) in done.into_inner().unwrap() {
-        match DIFFERENCES.iter().find(|(known, _)| *known == case) {
-            Some(_) if differences.is_empty() => failures.push(format!("{case}: it does not differ any more")),
-            None if !differences.is_empty() => failures.push(format!("{case}:\n    {}", differences.join("\n    "))),
-            Some(_) | None => {}
+    let Outcome::Built { files: of_base, .. } = outcome(Ok(embedded.files(BASE))) else { unreachable!() };
+    let (mut failures, mut n_compared) = (Vec::new(), BTreeMap::new());
+    let done = done.into_inner().unwrap();
+    for (name, (_, _, compared)) in &done {
+        for (oracle, differences, _image) in compared {
+            *n_compared.entry(*oracle).or_insert(0_usize) += 1;
+            match oracle.known_difference(name) {
+                Some(_) if differences.is_empty() => {
+                    failures.push(format!("{name}, {oracle:?}: no difference any more"))
+                }
+                None if !differences.is_empty() => {
+                    failures.push(format!("{name}, {oracle:?}:\n    {}", differences.join("\n    ")));
+                }
+                Some(_) | None => {}
+            }
         }
     }
-    let Outcome::Built { files: of_base, .. } = outcome(Ok(embedded.files(BASE))) else { unreachable!() };
-    for case in new {
-        let shown = match by_us(case, embedded).await {
-            Outcome::Failed(why) => format!("fails: {why}\n"),
-            Outcome::Built { files, .. } => {
-                let own = files.iter().filter(|(path, line)| of_base.get(*path) != Some(line));
-                own.map(|(path, line)| format!("/{path} {line}\n")).collect()
-            }
-        };
-        expect_file![case.join("expected")].assert_eq(&shown);
-    }
+    println!("compared: {n_compared:?}");
     let _images = docker(&["rmi", "--force", BASE]);
-    assert!(failures.is_empty(), "{} of {} cases differ:\n{}", failures.len(), common.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} of {n_compared:?} differ:\n{}", failures.len(), failures.join("\n"));
+    for (name, (case, ours, _)) in &done {
+        if name.starts_with("new-") {
+            expect_file![case.join("expected")].assert_eq(&shown(ours, &of_base));
+        }
+    }
+}
+
+/// What a case came to, without what it is made from.
+fn shown(ours: &Outcome, of_base: &BTreeMap<String, String>) -> String {
+    match ours {
+        Outcome::Failed(why) => format!("fails: {why}\n"),
+        Outcome::Built { files, .. } => {
+            let own = files.iter().filter(|(path, line)| of_base.get(*path) != Some(line));
+            own.map(|(path, line)| format!("/{path} {line}\n")).collect()
+        }
+    }
 }
