@@ -110,7 +110,7 @@ pub(super) async fn host(settings: &Settings, answers_within: Duration) -> anyho
     let keychain = keychain(settings)?;
     let (address, docker) = docker(settings, answers_within).await?;
     let host = DockerHost::new(docker, keychain, RetryPolicy::default(), answers_within);
-    Ok(if address.starts_with("unix://") { host.here() } else { host })
+    Ok(if address.starts_with("unix://") { host.here(address) } else { host })
 }
 
 /// The first of the engine addresses where something answers.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ContainerSummary};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
@@ -11,6 +12,7 @@ use bollard::query_parameters::{
     StartContainerOptions, StopContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
 use super::Failure;
 use super::answer::{answer, unless_missing};
@@ -23,13 +25,33 @@ pub async fn data_folder(docker: &Docker) -> Result<Option<String>, Failure> {
 /// All containers of the engine, whatever they do.
 pub async fn list(docker: &Docker) -> Result<Vec<ContainerSummary>, Failure> {
     let options = ListContainersOptionsBuilder::new().all(true).build();
-    answer(docker, docker.list_containers(Some(options))).await
+    settled(docker, || docker.list_containers(Some(options.clone()))).await
 }
 
 /// What the engine knows of a container; nothing where it is not there.
 pub async fn inspect(docker: &Docker, name: &str) -> Result<Option<ContainerInspectResponse>, Failure> {
-    answer(docker, unless_missing(docker.inspect_container(name, None))).await
+    settled(docker, || unless_missing(docker.inspect_container(name, None))).await
 }
+
+/// The engine's answer once no container in it is between two states: what has ended is `stopped` to Podman until it is tidied up,
+/// some tenths of a second long, which is no word of the protocol.
+async fn settled<T, F>(docker: &Docker, ask: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let started = Instant::now();
+    loop {
+        match answer(docker, ask()).await {
+            Err(Failure::Unreachable(why)) if why.contains(STOPPED) && started.elapsed() < docker.timeout() => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// What the client says of that word.
+const STOPPED: &str = "unknown variant `stopped`";
 
 /// Makes a container without starting it.
 pub async fn create(docker: &Docker, name: &str, body: ContainerCreateBody) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ pub mod containers;
 pub mod events;
 mod failure;
 pub mod files;
+mod healthcheck;
 mod images;
 pub mod networks;
 mod pipe;
@@ -17,6 +18,7 @@ mod upgrade;
 
 pub use connect::{ConnectError, connect};
 pub use failure::{Failure, innermost};
+pub use healthcheck::run_health_check;
 pub use images::{find, load, pull, push, tag, untag};
 pub use pipe::body;
 pub use upgrade::{Hangup, Upgraded, upgrade};

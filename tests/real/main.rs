@@ -24,6 +24,7 @@ mod git_sources;
 mod image_tests;
 mod lock;
 #[path = "../it/metadata_server.rs"]
+#[expect(dead_code, reason = "not all that it can do is done to it here")]
 mod metadata_server;
 mod parts;
 mod pipelines;

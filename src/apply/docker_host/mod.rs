@@ -1,6 +1,7 @@
 //! The host that a Docker or Podman engine runs.
 
 mod body;
+mod checks;
 mod observe;
 mod probe;
 mod wait;
@@ -12,11 +13,12 @@ use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::desired::{Desired, DesiredContainer};
 use super::host::{Host, HostError};
 use super::state::{HostState, LABEL_PROJECT, ObservedContainer};
-use super::step::{Action, NewFile, Reach};
+use super::step::{Action, Creation, NewFile, Reach};
 use crate::docker::events::{self, Whom};
 use crate::docker::{self, Failure, containers, files, networks};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
@@ -24,6 +26,9 @@ use crate::registry::{Again, Credentials, Keychain, RetryPolicy};
 
 /// How many questions are put to the engine at a time. Arbitrary: it answers in milliseconds, and has locks of its own.
 const AT_ONCE: usize = 8;
+
+/// How long is waited for a container whose name is taken and that is not there yet. Arbitrary.
+const WHILE_IT_IS_MADE: Duration = Duration::from_millis(100);
 
 /// A host with an engine behind a socket.
 #[derive(Debug)]
@@ -33,8 +38,8 @@ pub struct DockerHost {
     patient: Docker,
     keychain: Keychain,
     retry: RetryPolicy,
-    /// Whether the engine is on this machine, so that its disk is one of ours.
-    is_here: bool,
+    /// The engine's address where it is on this machine, so that its disk is one of ours.
+    here: Option<String>,
 }
 
 impl From<Failure> for HostError {
@@ -51,13 +56,14 @@ impl DockerHost {
     /// answer a call, in whole seconds, at least one.
     pub fn new(patient: Docker, keychain: Keychain, retry: RetryPolicy, answers_within: Duration) -> Self {
         let limit = Duration::from_secs(answers_within.as_millis().div_ceil(1000).clamp(1, 86_400) as u64);
-        Self { docker: patient.clone().with_timeout(limit), patient, keychain, retry, is_here: false }
+        Self { docker: patient.clone().with_timeout(limit), patient, keychain, retry, here: None }
     }
 
-    /// The same on this machine: how much room is left on its disk counts then.
+    /// The same on this machine, at an address such as `unix:///run/podman.sock`: how much room is left on its disk counts then,
+    /// and health checks that nobody runs are run.
     #[must_use]
-    pub fn here(self) -> Self {
-        Self { is_here: true, ..self }
+    pub fn here(self, address: String) -> Self {
+        Self { here: Some(address), ..self }
     }
 
     /// Waits until something took a container of a project away from those who use it, since a moment of the engine's
@@ -90,7 +96,7 @@ impl DockerHost {
 
     /// How many bytes are left where the engine keeps containers; nothing where that can't be seen from here.
     async fn room(&self) -> Result<Option<u64>, HostError> {
-        if !self.is_here {
+        if self.here.is_none() {
             return Ok(None);
         }
         let Some(folder) = containers::data_folder(&self.docker).await? else { return Ok(None) };
@@ -106,6 +112,24 @@ impl DockerHost {
         match tokio::time::timeout(limit, docker::find(&self.docker, name)).await {
             Ok(found) => Ok(found?.and_then(|image| image.id)),
             Err(_) => Err(HostError::TimedOut { what: format!("looking up `{name}`"), limit }),
+        }
+    }
+
+    /// Makes a container. What a run that was killed had asked for may be made only now, under the same name: that is it.
+    async fn create(&self, creation: &Creation) -> Result<(), HostError> {
+        let docker = &self.docker;
+        let (started, body) = (Instant::now(), body::body(creation));
+        loop {
+            let failure = match containers::create(docker, &creation.name, body.clone()).await {
+                Err(Failure::Refused(why)) if why.contains("is already in use") => Failure::Refused(why),
+                outcome => return Ok(outcome?),
+            };
+            match containers::inspect(docker, &creation.name).await? {
+                Some(found) if observe::is_made_as(&body, &found) => return Ok(()),
+                // Its name is taken before it is there.
+                None if started.elapsed() < docker.timeout() => tokio::time::sleep(WHILE_IT_IS_MADE).await,
+                Some(_) | None => return Err(failure.into()),
+            }
         }
     }
 
@@ -195,7 +219,7 @@ impl Host for DockerHost {
         let docker = &self.docker;
         match action {
             Action::Pull { reference, id } => return self.pull(reference, *id).await,
-            Action::Await(wait) => return wait::wait(docker, wait).await,
+            Action::Await(wait) => return wait::wait(docker, self.here.as_deref(), wait).await,
             Action::CreateNetwork { name, project, reach: Reach::World } => {
                 networks::create_network(docker, name, &labels(project)).await
             }
@@ -204,7 +228,7 @@ impl Host for DockerHost {
             }
             Action::RemoveNetwork { name } => networks::remove_network(docker, name).await,
             Action::CreateVolume { name, project } => networks::create_volume(docker, name, &labels(project)).await,
-            Action::Create(creation) => containers::create(docker, &creation.name, body::body(creation)).await,
+            Action::Create(creation) => return self.create(creation).await,
             Action::PutFiles { name, files: all } => {
                 let file = |(path, NewFile { content, uid, gid, mode }): (&'_ String, &'_ NewFile)| {
                     let content = content.reveal().as_bytes().to_vec();

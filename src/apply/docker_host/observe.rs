@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, HealthStatusEnum, HostConfig, Network,
-    PortSummaryTypeEnum,
+    ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, HealthStatusEnum,
+    HostConfig, Network, PortSummaryTypeEnum,
 };
 use jiff::Timestamp;
 
@@ -78,6 +78,16 @@ pub(super) fn observed(
     }
 }
 
+/// Whether a container is what would be made now, and was never started.
+pub(super) fn is_made_as(wanted: &ContainerCreateBody, found: &ContainerInspectResponse) -> bool {
+    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+    let has = |(key, value): (&String, &String)| labels.is_some_and(|labels| labels.get(key) == Some(value));
+    let network = |host: &Option<HostConfig>| host.as_ref().and_then(|host| host.network_mode.clone());
+    run_state(found) == RunState::Created
+        && wanted.labels.iter().flatten().all(has)
+        && network(&wanted.host_config) == network(&found.host_config)
+}
+
 /// What a container does.
 pub(super) fn run_state(found: &ContainerInspectResponse) -> RunState {
     let Some(state) = &found.state else { return RunState::Dead };
@@ -127,7 +137,8 @@ fn aliases(
     let endpoint = found.network_settings.as_ref()?.networks.as_ref()?.get(network)?;
     // A container that was never started has no id of its network yet.
     let its_id = endpoint.network_id.as_deref().filter(|id| !id.is_empty());
-    if its_id.is_some() && its_id != network_id {
+    // Podman tells the network's name.
+    if its_id.is_some() && its_id != network_id && its_id != Some(network) {
         return None;
     }
     let id = found.id.as_deref().unwrap_or_default();

@@ -6,6 +6,7 @@ use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
 use tokio::time::Instant;
 
+use super::checks::Checks;
 use super::observe::{health, run_state};
 use super::probe;
 use crate::apply::host::HostError;
@@ -31,13 +32,14 @@ enum Look {
     Bad(String),
 }
 
-/// Waits for a container.
-pub(super) async fn wait(docker: &Docker, wait: &Wait) -> Result<(), HostError> {
+/// Waits for a container. Where the engine at `here` leaves health checks to others, they are run.
+pub(super) async fn wait(docker: &Docker, here: Option<&str>, wait: &Wait) -> Result<(), HostError> {
     let Wait { name, goal, probe, timeout } = wait;
     let started = Instant::now();
     let mut restarts_before = None;
     let mut good_since = None;
     let mut pause = FIRST_PAUSE;
+    let mut checks = Checks::new(here);
     loop {
         let found = containers::inspect(docker, name).await?;
         // Somebody removed it: that says nothing of what it was made from.
@@ -49,6 +51,9 @@ pub(super) async fn wait(docker: &Docker, wait: &Wait) -> Result<(), HostError> 
             && let Err(why) = probe::succeeds(docker, name, &found, probe).await?
         {
             look = Look::NotYet(why);
+        }
+        if run_state(&found) == RunState::Running && health(&found) == Health::Starting {
+            checks.run(docker, name, &found).await;
         }
         let why = match (look, goal) {
             (Look::Done, _) | (Look::Good, Goal::Completed) => return Ok(()),

@@ -19,11 +19,15 @@ async fn host() -> DockerHost {
     DockerHost::new(docker, Keychain::empty(), RetryPolicy::default(), Duration::from_secs(60))
 }
 
+/// What `deploy.json` wants.
+fn desired(lab: &Lab) -> Desired {
+    let text = std::fs::read_to_string(lab.path("deploy.json")).unwrap();
+    Desired::new(&windlass::manifest::parse(&SourceText::new("deploy.json", text)).unwrap()).unwrap()
+}
+
 /// Does the first steps of what a run would do, and tells whether that was less than all.
 async fn cut_after(lab: &Lab, n_steps: usize) -> bool {
-    let text = std::fs::read_to_string(lab.path("deploy.json")).unwrap();
-    let manifest = windlass::manifest::parse(&SourceText::new("deploy.json", text)).unwrap();
-    let desired = Desired::new(&manifest).unwrap();
+    let desired = desired(lab);
     let host = host().await;
     let steps = diff(&desired, &host.observe(&desired).await.unwrap(), Emptying::Refused).unwrap();
     for step in steps.iter().take(n_steps) {
@@ -44,6 +48,25 @@ async fn a_container_that_was_renamed_is_connected_once() {
     host().await.perform(&connect).await.unwrap();
     docker(&["rm", "--force", &name]);
     docker(&["network", "rm", &network]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_a_killed_run_asked_for_is_taken_when_it_comes_late() {
+    let lab = Lab::new("late");
+    lab.manifest(1, r#""web": {"image": "one", "stop_grace": "0s", "update": {"healthy_for": "0s"}}"#);
+    let desired = desired(&lab);
+    let host = host().await;
+    let steps = diff(&desired, &host.observe(&desired).await.unwrap(), Emptying::Refused).unwrap();
+    let created = steps.iter().position(|step| matches!(step.action, Action::Create(_))).unwrap();
+    for step in &steps[..=created] {
+        host.perform(&step.action).await.unwrap();
+    }
+    host.perform(&steps[created].action).await.unwrap();
+    docker(&["start", &lab.name("web")]);
+    // It is not what somebody wants to make any more: it may serve.
+    host.perform(&steps[created].action).await.unwrap_err();
+    lab.apply();
+    assert_eq!(lab.containers(), "PROJECT-web running");
 }
 
 /// A front with a port of the host, and a back that it links to; of two versions in turn.
