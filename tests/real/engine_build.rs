@@ -435,7 +435,7 @@ async fn what_a_builder_refuses_is_explained() {
             "FROM base\nRUN --mount=type=ssh,required=true true\n",
             [
                 expect![[
-                    r#"Unsupported { message: "line 2: no SSH agent is forwarded to a build", hint: "mount the key as a secret: `--mount=type=secret`" }"#
+                    r#"Image { message: "`RUN --mount=type=ssh,required=true true` failed: the agent `default` of SSH is not given", line: Some(2), hint: Some("add `--ssh default`") }"#
                 ]],
                 expect![[
                     r#"Unsupported { message: "line 2: this engine's builder has no `--mount`", hint: "use an engine with BuildKit, such as Docker since 18.09" }"#

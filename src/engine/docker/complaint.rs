@@ -5,6 +5,7 @@ use anyhow::anyhow;
 use super::Route;
 use super::outline::{Outline, Place};
 use crate::engine::Error;
+use crate::engine::ssh::DEFAULT_ID;
 
 /// What a builder said when a build failed.
 pub(super) struct Complaint<'a> {
@@ -79,21 +80,26 @@ impl Complaint<'_> {
             return Error::Refused(anyhow!("{cause_line}"));
         }
         let secret = cause.strip_prefix("secret ").and_then(|rest| rest.split_once(" not found"));
-        let (cause, hint) = match (missing_file(cause), secret) {
-            (Some(file), _) => {
+        let agent = cause.split_once("no SSH key \"").and_then(|(_, rest)| rest.split_once('"'));
+        let (cause, hint) = match (missing_file(cause), secret, agent) {
+            (_, _, Some((id, _))) => {
+                let id = if id.is_empty() { DEFAULT_ID } else { id };
+                (format!("the agent `{id}` of SSH is not given"), Some(format!("add `--ssh {id}`")))
+            }
+            (Some(file), _, None) => {
                 let from_context = self.instruction.is_none_or(|text| !text.contains("--from"));
                 let hint = "it is not in the context: is it misspelt, or hidden by .dockerignore?";
                 (format!("`{file}` does not exist"), from_context.then(|| hint.to_owned()))
             }
-            (None, Some((id, _))) => {
+            (None, Some((id, _)), None) => {
                 (format!("the secret `{id}` is not given"), Some("name it under the image's `secrets`".to_owned()))
             }
-            (None, None) if is_gone(&cause_line) => {
+            (None, None, None) if is_gone(&cause_line) => {
                 let hint = "the registry does not have it, or not any more: where windlass.lock says this digest, \
                             `windlass lock --update` looks up what stands in its place";
                 (cause_line, Some(hint.to_owned()))
             }
-            (None, None) => (cause_line, None),
+            (None, None, None) => (cause_line, None),
         };
         let message = match self.instruction() {
             // What names a line of its own was read, not run.
@@ -127,11 +133,6 @@ impl Complaint<'_> {
         };
         if let Some(option) = cause.strip_prefix("the ").and_then(|rest| rest.split_once(" option requires BuildKit")) {
             return unsupported(line, format!("`{}`", option.0));
-        }
-        if cause.starts_with("no SSH key ") {
-            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            let hint = "mount the key as a secret: `--mount=type=secret`".to_owned();
-            return Some(Error::Unsupported { message: format!("{place}no SSH agent is forwarded to a build"), hint });
         }
         let (begin, flags, has_heredoc) = outline.instruction_at(line?)?;
         let flag = cause.strip_prefix("Unknown flag: ").or_else(|| cause.strip_prefix("unknown flag: "));
@@ -271,7 +272,7 @@ mod tests {
                 unreachable: line 2: failed to do request: Head "https://r/v2/": dial tcp: lookup r: no such host
                 image: Some(2) `RUN make && make install` failed: 127.0.0.1:5055/nope:latest: not found (None)
                 refused: write /x: no space left on device
-                unsupported: line 2: no SSH agent is forwarded to a build (mount the key as a secret: `--mount=type=secret`)
+                image: Some(2) `RUN make && make install` failed: the agent `default` of SSH is not given (Some("add `--ssh default`"))
                 image: Some(2) `RUN make && make install` failed: the secret `x` is not given (Some("name it under the image's `secrets`"))
                 image: Some(2) `RUN make && make install` failed: two lines (None)
                 image: Some(2) `RUN make && make install` failed:  (None)

@@ -25,7 +25,8 @@ impl Agents {
     fn find(&self, id: &str) -> Result<&SshAgent, Status> {
         let id = if id.is_empty() { DEFAULT_ID } else { id };
         let found = self.0.iter().find(|agent| agent.id == id);
-        found.ok_or_else(|| Status::not_found(format!("unset ssh forward key {id}: add `--ssh {id}`")))
+        // As BuildKit has it where a session has no agents at all.
+        found.ok_or_else(|| Status::not_found(format!("no SSH key \"{id}\" forwarded from the client")))
     }
 }
 

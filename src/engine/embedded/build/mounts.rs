@@ -54,8 +54,8 @@ enum What<'a> {
     },
     Tmpfs,
     Secret(Vec<u8>),
-    /// The socket of an agent, and whether it is the one that SSH_AUTH_SOCK names.
-    Ssh(PathBuf, bool),
+    /// The socket of an agent, where it is given, and whether it is the one that SSH_AUTH_SOCK names.
+    Ssh(Option<PathBuf>, bool),
     /// What is optional and not there.
     Nothing,
 }
@@ -141,8 +141,8 @@ impl Work<'_> {
                 key.number(nth_agent as u64);
                 let agent = self.job.ssh.iter().find(|agent| agent.id == id);
                 let what = match agent {
-                    Some(agent) => What::Ssh(agent.socket.clone(), nth_agent == 0),
-                    None if !step.required => What::Nothing,
+                    Some(agent) => What::Ssh(Some(agent.socket.clone()), nth_agent == 0),
+                    None if !step.required => What::Ssh(None, nth_agent == 0),
                     None => {
                         let message = format!("the agent `{id}` of SSH is required, and nobody gave it");
                         return Err(Fault::Image {
@@ -202,15 +202,16 @@ impl Work<'_> {
             }
             What::Tmpfs => Source::Tmpfs { size: step.size },
             What::Ssh(agent, is_first) => {
+                if is_first {
+                    env.insert("SSH_AUTH_SOCK".to_owned(), target.clone());
+                }
+                let Some(agent) = agent else { return Ok(None) };
                 let folder = scratch.path().join(format!("agent-{}", in_use.agents.len()));
                 let rights = (step.mode.unwrap_or(0o600), owner);
                 let forwarded = Forwarded::new(&self.runtime, self.store.overlay(), &folder, agent, rights);
                 let forwarded = forwarded.map_err(Fault::Machine)?;
                 let path = forwarded.path.clone();
                 in_use.agents.push(forwarded);
-                if is_first {
-                    env.insert("SSH_AUTH_SOCK".to_owned(), target.clone());
-                }
                 Source::Socket(path)
             }
             What::Secret(content) => {
