@@ -157,6 +157,7 @@ const NEWER_THAN_BUILDAH: [&str; 8] =
 const DIFFERENCES: &[(&[Oracle], &str, &str)] = &[
     (&ALL, "add-tar-dot-dot", "an archive with a path that leads up is refused"),
     (&ALL, "add-tar-link-out", "a link of an archive is followed inside the image, the others fail on it"),
+    (&ALL, "add-tar-sparse-gnu", "a file with holes is unpacked in GNU's older form too, the others fail on it"),
     (BUILDKIT, "copy-chown-unknown-group", "the reference has it fail, BuildKit takes root"),
     (BUILDKIT, "copy-chown-unknown-user", "the reference has it fail, BuildKit takes root"),
     (
@@ -181,7 +182,6 @@ const DIFFERENCES: &[(&[Oracle], &str, &str)] = &[
     (CLASSIC, "copy-chown-folder-new", "BuildKit gives folders on the way to `--chown`, the classic builder to root"),
     (CLASSIC, "copy-dot-destination", "the classic builder wants a slash even behind `.`"),
     (CLASSIC, "copy-dot-dot", "BuildKit ends a path that leads up at the context, the classic builder fails"),
-    (CLASSIC, "var-entrypoint-resets-cmd", "`ENTRYPOINT` resets the `CMD` of the base, as with BuildKit"),
     (CLASSIC, "var-platform-args", "the classic builder has no platform arguments"),
     (CLASSIC, "var-workdir-user", "BuildKit makes the directory for the user, the classic builder for root"),
     (BUILDAH, "var-workdir-over-file", "a directory never takes the place of a file, as with Docker"),
