@@ -5,10 +5,12 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use super::state::{Endpoint, ObservedContainer};
 use super::step::{EngineMount, NewFile};
 use crate::manifest::{
-    Condition, ContainerEntry, ContainerSpec, Dependency, File, FileContent, ImageSource, Manifest, Mount, MountSource,
-    NetworkMode, replica_names,
+    Attachment, AttachmentEntry, Condition, ContainerEntry, ContainerSpec, DEFAULT_NETWORK, Dependency, File,
+    FileContent, ImageSource, Manifest, Mount, MountSource, Network, NetworkEntry, NetworkMode, NetworkSpec,
+    replica_names,
 };
 use crate::model::{ContainerName, Digest, ImageId, ImageName, NameError, ProjectName, Reference};
 
@@ -19,6 +21,8 @@ pub struct Desired {
     pub project: ProjectName,
     /// The manifest's serial.
     pub serial: u64,
+    /// The networks that containers are on, by the engine's names. The project's own is always one of them.
+    pub networks: BTreeMap<String, Network>,
     /// The containers.
     pub containers: BTreeMap<ContainerName, DesiredContainer>,
 }
@@ -34,9 +38,9 @@ pub struct DesiredContainer {
     pub hash: SpecHash,
     /// Files that it finds, by their paths in it.
     pub files: BTreeMap<String, NewFile>,
-    /// Every name that it has on the project's network besides the engine's: its own, its aliases, and those that
-    /// others link to it by.
-    pub aliases: BTreeSet<String>,
+    /// The networks that it is on by the engine's names, with every name that it has there besides the engine's: its own,
+    /// its aliases, and those that others link to it by.
+    pub networks: BTreeMap<String, Endpoint>,
     /// Its name in the manifest, which all its replicas share.
     pub of: ContainerName,
     /// What has to be there first: what it links to, which it is restarted with, and what it depends on; every replica.
@@ -45,6 +49,20 @@ pub struct DesiredContainer {
     pub joins: BTreeSet<ContainerName>,
     /// The replicas that are replaced before this one is, so that the others serve meanwhile.
     pub follows: BTreeSet<ContainerName>,
+}
+
+impl DesiredContainer {
+    /// The networks that a container is not on as it is wanted to be.
+    pub fn lost<'a>(&'a self, found: &'a ObservedContainer) -> impl Iterator<Item = (&'a String, &'a Endpoint)> {
+        let is_fine =
+            |(name, wanted): &(&String, &Endpoint)| found.networks.get(*name).is_some_and(|e| e.is_as(wanted));
+        self.networks.iter().filter(move |wanted| !is_fine(wanted))
+    }
+
+    /// The networks of the project that a container is on, and not wanted on.
+    pub fn left<'a>(&'a self, found: &'a ObservedContainer) -> impl Iterator<Item = &'a String> {
+        found.networks.keys().filter(|name| !self.networks.contains_key(*name))
+    }
 }
 
 /// An image by which an engine may know it.
@@ -108,7 +126,9 @@ impl Desired {
     /// # Errors
     /// When the manifest contradicts itself, which one that was read from a file does not.
     pub fn new(manifest: &Manifest) -> Result<Self, DesiredError> {
+        let project = &manifest.project;
         let mut containers = BTreeMap::new();
+        let mut networks = BTreeMap::from([named_network(manifest, DEFAULT_NETWORK)]);
         for (name, spec) in &manifest.containers {
             let image = match &spec.image {
                 ImageSource::Own(image) => {
@@ -124,7 +144,9 @@ impl Desired {
                     DesiredImage { shown: reference.to_string(), id: None, reference: Some(reference.clone()) }
                 }
             };
-            let hash = SpecHash::new(&image, spec);
+            let hash = SpecHash::new(&image, spec, &manifest.networks);
+            let on = spec.joins.networks();
+            networks.extend(on.keys().map(|network| named_network(manifest, network)));
             let files = files(name, spec)?;
             let needs = needs(manifest, spec)?;
             let names = replica_names(name, spec.replicas)?;
@@ -133,15 +155,17 @@ impl Desired {
                 for replica in batch {
                     let mut aliases = aliases(manifest, name);
                     aliases.insert(replica.to_string());
-                    if !spec.joins.is_on_network() {
-                        aliases.clear();
-                    }
+                    let endpoint = |attachment: &Attachment| Endpoint {
+                        aliases: aliases.union(&attachment.aliases).cloned().collect(),
+                        addresses: attachment.addresses.clone(),
+                    };
+                    let on = on.iter().map(|(network, how)| (named_network(manifest, network).0, endpoint(how)));
                     let wanted = DesiredContainer {
                         spec: spec.clone(),
                         image: image.clone(),
                         hash,
                         files: files.clone(),
-                        aliases,
+                        networks: on.collect(),
                         of: name.clone(),
                         needs: needs.clone(),
                         joins: spec.joins.joined().into_iter().cloned().collect(),
@@ -152,12 +176,15 @@ impl Desired {
                 follows = batch.iter().cloned().collect();
             }
         }
-        Ok(Self { project: manifest.project.clone(), serial: manifest.serial, containers })
+        Ok(Self { project: project.clone(), serial: manifest.serial, networks, containers })
     }
 
-    /// The name of the project's network on the engine.
-    pub fn network(&self) -> String {
-        self.project.to_string()
+    /// The network by which a container goes out, and to which ports of the host lead; none where it is on none. Engines
+    /// choose it by name, one that leads out before one that does not.
+    pub fn way_out<'a>(&self, container: &'a DesiredContainer) -> Option<&'a String> {
+        let is_internal =
+            |name: &String| matches!(self.networks.get(name), Some(Network::Own(NetworkSpec { internal: true, .. })));
+        container.networks.keys().min_by_key(|name| (is_internal(name), *name))
     }
 
     /// The name of the network that leads nowhere, where a container shows that it is good before it takes over a port.
@@ -239,6 +266,36 @@ fn aliases(manifest: &Manifest, name: &ContainerName) -> BTreeSet<String> {
     own.chain(linked).chain([name.to_string()]).collect()
 }
 
+/// A network by the engine's name. One of which something is said has a hash of that in its name: the engine can't change a
+/// network, so another one takes its place. Engines let containers go out by the first of their networks, so one with a
+/// `source_ip` has a name that is before all of the others.
+fn named_network(manifest: &Manifest, name: &str) -> (String, Network) {
+    let project = &manifest.project;
+    let base = if name == DEFAULT_NETWORK { project.to_string() } else { format!("{project}-{name}") };
+    let network = manifest.networks.get(name).cloned().unwrap_or_else(|| Network::Own(NetworkSpec::default()));
+    let name = match &network {
+        Network::External(name) => name.clone(),
+        Network::Own(spec) if *spec == NetworkSpec::default() => base,
+        Network::Own(spec) => {
+            let entry = serde_json::to_string(&NetworkEntry::from(&network)).expect("texts and maps are valid JSON");
+            let hash = hash_of(&["windlass network", HASH_VERSION, &entry]).hex();
+            let first = if spec.source_ip.is_some() { "0." } else { "" };
+            format!("{first}{base}.{}", &hash[..8])
+        }
+    };
+    (name, network)
+}
+
+/// A hash of parts, with their lengths.
+fn hash_of(parts: &[&str]) -> Digest {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    Digest::from_bytes(hash.finalize().into())
+}
+
 /// What a container is recognised by: a hash of everything that a running container can't be given anew. Its text
 /// begins with the version of what is hashed, so that a windlass that hashes more still knows containers of old.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -250,8 +307,9 @@ const HASH_VERSION: &str = "1";
 impl SpecHash {
     /// Hashes the image's identity and the entry as a manifest would carry it. Defaults are left away in that form,
     /// so that a key that is added later changes no hash. What can be changed on a running container is not hashed:
-    /// names on the network, order, and how it is updated.
-    pub fn new(image: &DesiredImage, spec: &ContainerSpec) -> Self {
+    /// networks and names there, order, and how it is updated. Addresses are, as ports are; and so are networks of others:
+    /// nothing else tells later that it was on one for the manifest's sake.
+    pub fn new(image: &DesiredImage, spec: &ContainerSpec, networks: &BTreeMap<String, Network>) -> Self {
         let identity = match (image.id, &image.reference) {
             (Some(id), _) => id.to_string(),
             (None, Some(reference)) => reference.digest().map_or_else(|| reference.to_string(), |d| d.to_string()),
@@ -266,13 +324,16 @@ impl SpecHash {
         entry.replicas = None;
         entry.signals.clear();
         entry.hosts_file.clear();
+        let on = std::mem::take(&mut entry.networks).into_iter().filter_map(|(name, how)| {
+            let how = AttachmentEntry { aliases: Vec::new(), ..how };
+            match networks.get(&name) {
+                Some(Network::External(of_engine)) => Some((format!("external:{of_engine}"), how)),
+                Some(Network::Own(_)) | None => (how != AttachmentEntry::default()).then_some((name, how)),
+            }
+        });
+        entry.networks = on.collect();
         let entry = serde_json::to_string(&entry).expect("texts, numbers and maps by text are valid JSON");
-        let mut hash = Sha256::new();
-        for part in ["windlass container", HASH_VERSION, &identity, &entry] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        Self(Digest::from_bytes(hash.finalize().into()))
+        Self(hash_of(&["windlass container", HASH_VERSION, &identity, &entry]))
     }
 
     /// The first 12 hex digits, for names on the engine.

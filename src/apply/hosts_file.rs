@@ -12,7 +12,8 @@ pub fn host_names(desired: &Desired, observed: &HostState) -> BTreeMap<String, I
     let named = desired.containers.iter().filter(|(name, wanted)| **name == wanted.of);
     let named = named.filter_map(|(name, wanted)| {
         let found = observed.containers.get(&desired.engine_name(name)).filter(|found| found.run.is_active())?;
-        Some((wanted, found.address?))
+        let mut addresses = found.networks.values().flat_map(|endpoint| &endpoint.addresses);
+        Some((wanted, *addresses.next()?))
     });
     named.flat_map(|(wanted, address)| wanted.spec.hosts_file.iter().map(move |name| (name.clone(), address))).collect()
 }

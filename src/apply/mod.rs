@@ -3,6 +3,7 @@
 //! The only durable state is in labels on the engine's objects. Whatever was interrupted is found again in them, so a
 //! run may be killed after any call, and the next one goes on from what it finds.
 
+mod cause;
 mod desired;
 mod diff;
 mod docker_host;
@@ -18,6 +19,7 @@ mod status;
 mod step;
 pub mod undo;
 
+pub use cause::{Cause, Claim, StopsFirst};
 pub use desired::{Desired, DesiredContainer, DesiredError, DesiredImage, SpecHash};
 pub use diff::{Emptying, Refusal, diff};
 pub use docker_host::DockerHost;
@@ -28,8 +30,8 @@ pub use hosts_file::{host_names, with_block};
 pub use lock::{Lock, LockError};
 pub use simulated::{Behaviour, Fault, SimulatedContainer, SimulatedHost, World};
 pub use state::{
-    Health, HostState, LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer,
-    ObservedNetwork, RunState,
+    Endpoint, Health, HostState, LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC,
+    ObservedContainer, ObservedNetwork, RunState,
 };
 pub use status::{ContainerStatus, Verdict, status};
-pub use step::{Action, After, Cause, Creation, EngineMount, Goal, NewFile, Reach, Step, StopsFirst, Wait};
+pub use step::{Action, After, Creation, EngineMount, Goal, NewFile, Step, Wait};

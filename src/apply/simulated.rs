@@ -8,9 +8,9 @@ use jiff::Timestamp;
 
 use super::desired::{Desired, engine_name};
 use super::host::{Host, HostError};
-use super::state::{Health, HostState, ObservedContainer, ObservedNetwork, RunState};
+use super::state::{Endpoint, Health, HostState, ObservedContainer, ObservedNetwork, RunState};
 use super::step::{Action, Creation, Goal, NewFile, Wait};
-use crate::manifest::{Healthcheck, PortBinding, RestartPolicy};
+use crate::manifest::{Healthcheck, NetworkMode, PortBinding, RestartPolicy};
 
 /// What containers of an image do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,22 +106,16 @@ impl World {
             let active = Some(&other.observed.ports).filter(|_| other.observed.run.is_active());
             (name.clone(), active.cloned().unwrap_or_default())
         });
-        let network = match self.networks.get(&desired.network()) {
-            None => ObservedNetwork::Absent,
-            Some(true) => ObservedNetwork::Ours,
-            Some(false) => ObservedNetwork::Foreign,
-        };
+        let networks = self.networks.iter().map(|(name, is_ours)| {
+            let found = if *is_ours { ObservedNetwork::Ours } else { ObservedNetwork::Foreign };
+            (name.clone(), found)
+        });
         let asked: BTreeSet<String> = desired.containers.values().flat_map(|c| c.image.names()).collect();
         HostState {
             room: None,
             containers: ours.map(|(name, container)| (name.clone(), container.observed.clone())).collect(),
             foreign: self.foreign.clone().into_iter().chain(others).collect(),
-            network,
-            gate: if self.networks.contains_key(&desired.gate()) {
-                ObservedNetwork::Ours
-            } else {
-                ObservedNetwork::Absent
-            },
+            networks: networks.collect(),
             volumes: self.volumes.clone(),
             volumes_of_others: BTreeSet::new(),
             images: self.images.intersection(&asked).cloned().collect(),
@@ -132,9 +126,14 @@ impl World {
         match action {
             Action::Await(wait) => self.wait(wait),
             Action::Drain { .. } => Ok(()),
-            Action::Reconnect { name, aliases, .. } => {
-                self.call(|world| world.container(name).map(|c| c.observed.aliases = None))?;
-                self.call(|world| world.container(name).map(|c| c.observed.aliases = Some(aliases.clone())))
+            Action::Reconnect { name, network, endpoint } => {
+                let was = self.containers.get(name).and_then(|found| found.observed.networks.get(network)).cloned();
+                // Where none is asked for, it keeps the address that it has.
+                let addresses = was.map(|was| was.addresses).filter(|_| endpoint.addresses.is_empty());
+                let addresses = addresses.unwrap_or_else(|| endpoint.addresses.clone());
+                let endpoint = Endpoint { aliases: endpoint.aliases.clone(), addresses };
+                self.call(|world| world.container(name).map(|c| drop(c.observed.networks.remove(network))))?;
+                self.call(|world| world.connect(name, network, &endpoint))
             }
             _ => self.call(|world| world.change(action)),
         }
@@ -161,13 +160,20 @@ impl World {
                 let by_digest = reference.digest().map(|d| reference.repository().with_digest(d).to_string());
                 self.images.extend(by_digest.into_iter().chain(id.map(|id| id.to_string())));
             }
-            Action::CreateNetwork { name, project: _, reach: _ } => {
+            Action::CreateNetwork { name, project: _, spec: _ } => {
                 if self.networks.insert(name.clone(), true).is_some() {
                     return refuse(format!("network `{name}` exists"));
                 }
             }
             Action::RemoveNetwork { name } => {
-                self.networks.remove(name);
+                let is_on = |found: &SimulatedContainer| found.observed.networks.contains_key(name);
+                if self.containers.values().any(|found| found.observed.run.is_active() && is_on(found)) {
+                    return refuse(format!("somebody is on network `{name}`"));
+                }
+                if self.networks.remove(name) == Some(false) {
+                    self.violations.push(format!("network `{name}` was somebody else's"));
+                }
+                self.containers.values_mut().for_each(|found| drop(found.observed.networks.remove(name)));
             }
             Action::CreateVolume { name, project: _ } => {
                 self.volumes.insert(name.clone());
@@ -197,12 +203,9 @@ impl World {
             Action::Remove { name } => {
                 self.containers.remove(name);
             }
-            Action::Connect { name, network, aliases } => self.connect(name, network, aliases)?,
+            Action::Connect { name, network, endpoint } => self.connect(name, network, endpoint)?,
             Action::Disconnect { name, network } => {
-                let container = self.container(name)?;
-                if *network == container.creation.project.as_str() {
-                    container.observed.aliases = None;
-                }
+                self.container(name)?.observed.networks.remove(network);
             }
             Action::Signal { .. } | Action::Await(_) | Action::Drain { .. } | Action::Reconnect { .. } => {}
         }
@@ -220,6 +223,7 @@ impl World {
         if !self.networks.contains_key(network) {
             return refuse(format!("there is no network `{network}`"));
         }
+        let is_elsewhere = creation.spec.joins.network != NetworkMode::Project;
         let observed = ObservedContainer {
             container: creation.container.clone(),
             spec: creation.hash.to_string(),
@@ -229,8 +233,11 @@ impl World {
             health: Health::Unchecked,
             created: self.now(),
             started: None,
-            aliases: (*network == *creation.project.as_str()).then(|| creation.aliases.clone()),
-            address: None,
+            networks: (!is_elsewhere && !is_gate(network))
+                .then(|| (network.clone(), creation.endpoint.clone()))
+                .into_iter()
+                .collect(),
+            is_elsewhere,
             ports: creation.spec.ports.clone(),
             keep: creation.spec.keep,
             stop_grace: creation.spec.stop_grace,
@@ -240,29 +247,45 @@ impl World {
         Ok(())
     }
 
-    /// A container that runs gets its ports with the project's network.
-    fn connect(&mut self, name: &str, network: &str, aliases: &BTreeSet<String>) -> Result<(), HostError> {
+    /// A container that runs gets its ports with a network that leads out, as all here do but the gate.
+    fn connect(&mut self, name: &str, network: &str, endpoint: &Endpoint) -> Result<(), HostError> {
         if !self.networks.contains_key(network) {
             return refuse(format!("there is no network `{network}`"));
         }
         let container = self.containers.get(name).ok_or_else(|| missing(name))?.clone();
-        if *network != *container.creation.project.as_str() || container.observed.aliases.is_some() {
+        if is_gate(network) || container.observed.networks.contains_key(network) {
             return Ok(());
         }
-        if container.observed.run.is_active() {
-            self.refuse_taken(&container.observed.ports)?;
+        if container.observed.is_elsewhere {
+            return refuse(format!("`{name}` can be on no network"));
         }
-        self.container(name)?.observed.aliases = Some(aliases.clone());
+        if container.observed.run.is_active() {
+            if container.observed.networks.is_empty() {
+                self.refuse_taken(&container.observed.ports)?;
+            }
+            self.refuse_taken_address(network, endpoint)?;
+        }
+        self.container(name)?.observed.networks.insert(network.to_owned(), endpoint.clone());
         Ok(())
     }
 
     /// Refuses ports that are held: by those that run, where ports lead to.
     fn refuse_taken(&self, ports: &BTreeSet<PortBinding>) -> Result<(), HostError> {
-        let holds = |other: &&SimulatedContainer| other.observed.run.is_active() && other.observed.aliases.is_some();
+        let holds = |other: &&SimulatedContainer| other.observed.run.is_active() && !other.observed.networks.is_empty();
         let held = self.containers.values().filter(holds).map(|other| &other.observed.ports);
         let mut held = held.chain(self.foreign.values()).flatten();
         match held.find_map(|other| ports.iter().find(|port| other.clashes_with(port))) {
             Some(port) => refuse(format!("`{}` is taken", port.host_side())),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses addresses that others on a network have who run.
+    fn refuse_taken_address(&self, network: &str, endpoint: &Endpoint) -> Result<(), HostError> {
+        let others = self.containers.values().filter(|other| other.observed.run.is_active());
+        let mut held = others.filter_map(|other| other.observed.networks.get(network));
+        match held.find_map(|other| other.addresses.intersection(&endpoint.addresses).next()) {
+            Some(address) => refuse(format!("{address} is taken")),
             None => Ok(()),
         }
     }
@@ -273,8 +296,11 @@ impl World {
         if container.observed.run.is_active() {
             return Ok(());
         }
-        if container.observed.aliases.is_some() {
+        if !container.observed.networks.is_empty() {
             self.refuse_taken(&container.observed.ports)?;
+        }
+        for (network, endpoint) in &container.observed.networks {
+            self.refuse_taken_address(network, endpoint)?;
         }
         let running = self.containers.values().filter(|other| other.observed.run.is_active());
         let behaviour = self.behaviour(&container);
@@ -354,6 +380,11 @@ impl World {
 
 fn refuse(message: String) -> Result<(), HostError> {
     Err(HostError::Refused(message))
+}
+
+/// A gate is seen of no container.
+fn is_gate(network: &str) -> bool {
+    network.ends_with(".gate")
 }
 
 fn missing(name: &str) -> HostError {

@@ -30,10 +30,8 @@ pub struct HostState {
     pub containers: BTreeMap<String, ObservedContainer>,
     /// The names of all other containers, each with the ports of the host that it holds now.
     pub foreign: BTreeMap<String, BTreeSet<PortBinding>>,
-    /// The project's network.
-    pub network: ObservedNetwork,
-    /// The network on which a container shows that it is good before it takes over a port.
-    pub gate: ObservedNetwork,
+    /// The networks of the project, and those that it wants, by the engine's names. No other is looked at.
+    pub networks: BTreeMap<String, ObservedNetwork>,
     /// The engine's names of the project's volumes that are there.
     pub volumes: BTreeSet<String>,
     /// Those of them that belong to another project: `a-b` of the project `shop` has the name of `b` of `shop-a`.
@@ -42,16 +40,36 @@ pub struct HostState {
     pub images: BTreeSet<String>,
 }
 
-/// The state of the network that the project wants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// A network that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObservedNetwork {
-    /// It is not there.
-    #[default]
-    Absent,
-    /// It is there and ours.
+    /// It is ours.
     Ours,
-    /// Something that is not ours has its name.
+    /// It is ours, and somebody else's containers are on it.
+    Shared,
+    /// It is not ours.
     Foreign,
+}
+
+/// How a container is on a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its names there besides the engine's.
+    pub aliases: BTreeSet<String>,
+    /// Its addresses there: those that it shall have; of one that is there, those that it has, or will have once it runs.
+    pub addresses: BTreeSet<IpAddr>,
+}
+
+impl Endpoint {
+    /// The same without names.
+    pub fn nameless(&self) -> Self {
+        Self { aliases: BTreeSet::new(), addresses: self.addresses.clone() }
+    }
+
+    /// Whether it is as wanted. Where no address is wanted, any is fine.
+    pub fn is_as(&self, wanted: &Self) -> bool {
+        self.aliases == wanted.aliases && wanted.addresses.is_subset(&self.addresses)
+    }
 }
 
 /// A container of the project.
@@ -73,10 +91,10 @@ pub struct ObservedContainer {
     pub created: Timestamp,
     /// When it was last started.
     pub started: Option<Timestamp>,
-    /// Its names on the project's network; none where it is not connected.
-    pub aliases: Option<BTreeSet<String>>,
-    /// Its address on the project's network; none where it has none now.
-    pub address: Option<IpAddr>,
+    /// How it is on those networks of [`HostState::networks`] on which it can be found by names.
+    pub networks: BTreeMap<String, Endpoint>,
+    /// Whether it was made to be on no network by which it is found: that of the host, of another container, or none.
+    pub is_elsewhere: bool,
     /// The ports of the host that it claims when it runs.
     pub ports: BTreeSet<PortBinding>,
     /// Whether it stays when it leaves its manifest.
@@ -100,6 +118,13 @@ pub enum RunState {
     Exited(i64),
     /// The engine could not remove it.
     Dead,
+}
+
+impl ObservedContainer {
+    /// Whether it is found by names.
+    pub fn has_names(&self) -> bool {
+        self.networks.values().any(|endpoint| !endpoint.aliases.is_empty())
+    }
 }
 
 impl RunState {

@@ -90,7 +90,9 @@ pub fn status(desired: &Desired, observed: &HostState) -> Vec<ContainerStatus> {
                     found if has_ended_well(found, wanted.spec.restart) => Verdict::AsWanted,
                     found if found.run != RunState::Running => Verdict::NotRunning,
                     found if matches!(found.health, Health::Starting | Health::Unhealthy) => Verdict::NotReady,
-                    found if found.aliases.as_ref() != Some(&wanted.aliases) => Verdict::OffNetwork,
+                    found if wanted.lost(found).next().is_some() || wanted.left(found).next().is_some() => {
+                        Verdict::OffNetwork
+                    }
                     _ => Verdict::AsWanted,
                 };
                 (Some((found.run, found.health)), since(found), found.serial, verdict)

@@ -1,12 +1,13 @@
 //! The steps that change a host. A step holds every name and time that it needs; who executes it chooses nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use super::SpecHash;
-use super::state::{Health, RunState};
-use crate::manifest::{ContainerSpec, EnvValue, MountSource, Probe};
+use super::cause::Cause;
+use super::state::Endpoint;
+use crate::manifest::{ContainerSpec, EnvValue, MountSource, NetworkSpec, Probe};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference, format_duration};
 
 /// One thing to do, why, and what to do where it fails.
@@ -49,8 +50,8 @@ pub enum Action {
         name: String,
         /// Whose it is.
         project: ProjectName,
-        /// Where it leads.
-        reach: Reach,
+        /// What it is like.
+        spec: NetworkSpec,
     },
     /// Remove a network of the project.
     RemoveNetwork {
@@ -113,24 +114,24 @@ pub enum Action {
         /// For how long.
         time: Duration,
     },
-    /// Give a container these names on the project's network, and no others. One that is on it keeps its address there
-    /// where the engine can do that, and with it its connections.
+    /// Give a container these names on a network, and no others. One that is on it keeps its address there, unless it is to
+    /// have another one, where the engine can do that, and with it its connections.
     Reconnect {
         /// The container.
         name: String,
         /// The network.
         network: String,
-        /// Its names there.
-        aliases: BTreeSet<String>,
+        /// How it is on it.
+        endpoint: Endpoint,
     },
-    /// Connect a container to a network under these names. One that is on it stays as it is.
+    /// Connect a container to a network. One that is on it stays as it is.
     Connect {
         /// The container.
         name: String,
         /// The network.
         network: String,
-        /// Its names there.
-        aliases: BTreeSet<String>,
+        /// How it is on it.
+        endpoint: Endpoint,
     },
     /// Take a container off a network.
     Disconnect {
@@ -201,15 +202,6 @@ pub struct NewFile {
     pub mode: u32,
 }
 
-/// Where a network leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// To the host and beyond; ports of the host lead to it.
-    World,
-    /// To the containers on it alone, and no port of the host leads to it.
-    Itself,
-}
-
 /// Everything that a new container is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Creation {
@@ -227,8 +219,8 @@ pub struct Creation {
     pub image: String,
     /// The network that it is on from the start.
     pub network: String,
-    /// Its names there.
-    pub aliases: BTreeSet<String>,
+    /// How it is on it.
+    pub endpoint: Endpoint,
     /// What is mounted where.
     pub mounts: Vec<EngineMount>,
     /// What is wanted of it.
@@ -273,74 +265,12 @@ pub enum Goal {
     Completed,
 }
 
-/// Why something has to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// The host does not have it.
-    Missing,
-    /// The host has it made from another image.
-    ImageChanged,
-    /// The manifest wants it otherwise.
-    SpecChanged,
-    /// It does not run.
-    NotRunning(RunState),
-    /// It was started, and has to show that it is good.
-    Started,
-    /// It is not good yet, or no more.
-    NotReady(RunState, Health),
-    /// A newer version starts after it has stopped.
-    MakesRoom(StopsFirst),
-    /// A newer version takes over its ports.
-    HandsOver,
-    /// A container that is to take over a port needs it while it shows that it is good.
-    Needed(ContainerName),
-    /// It is good, and may be found by its names.
-    Good,
-    /// A newer version is good.
-    Superseded,
-    /// It claims a port of the host that another one needs.
-    HoldsPort(ContainerName),
-    /// What it depends on is newer than its last start.
-    DependencyReplaced(ContainerName),
-    /// It is not on the project's network, or has other names there.
-    OffNetwork,
-    /// An interrupted run left it.
-    Leftover,
-    /// It took its predecessor's place.
-    Succeeded,
-    /// This one was replaced, and it wants to know.
-    Tells(ContainerName),
-    /// The manifest does not have it.
-    LeftManifest,
-}
-
-/// Why an old container is stopped before the new one is started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StopsFirst {
-    /// Both bind this port of the host: address, port and protocol.
-    Port(String),
-    /// Both write to what is mounted there.
-    Writes(String),
-    /// The manifest asks for it.
-    Asked,
-}
-
-impl fmt::Display for StopsFirst {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Port(port) => write!(f, "both bind {port}"),
-            Self::Writes(path) => write!(f, "both write to `{path}`"),
-            Self::Asked => f.write_str("`stop-first`"),
-        }
-    }
-}
-
 impl fmt::Display for Action {
     /// What is done, in a few words and without any secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pull { reference, id: _ } => write!(f, "pull `{reference}`"),
-            Self::CreateNetwork { name, project: _, reach: _ } => write!(f, "create network `{name}`"),
+            Self::CreateNetwork { name, project: _, spec: _ } => write!(f, "create network `{name}`"),
             Self::RemoveNetwork { name } => write!(f, "remove network `{name}`"),
             Self::CreateVolume { name, project: _ } => write!(f, "create volume `{name}`"),
             Self::Create(creation) => write!(f, "create `{}`", creation.name),
@@ -358,40 +288,14 @@ impl fmt::Display for Action {
             Self::Signal { name, signal } => write!(f, "send {signal} to `{name}`"),
             Self::Unpause { name } => write!(f, "unpause `{name}`"),
             Self::Drain { name, time } => write!(f, "let `{name}` end what it is at for {}", format_duration(*time)),
-            Self::Reconnect { name, network, aliases } if aliases.is_empty() => {
+            Self::Reconnect { name, network, endpoint } if endpoint.aliases.is_empty() => {
                 write!(f, "take its names on network `{network}` from `{name}`")
             }
             Self::Reconnect { name, network, .. } => write!(f, "connect `{name}` to network `{network}`"),
-            Self::Connect { name, network, aliases: _ } => write!(f, "connect `{name}` to network `{network}`"),
+            Self::Connect { name, network, endpoint: _ } => write!(f, "connect `{name}` to network `{network}`"),
             Self::Disconnect { name, network } => write!(f, "take `{name}` off network `{network}`"),
             Self::Rename { from, to } => write!(f, "rename `{from}` to `{to}`"),
             Self::Remove { name } => write!(f, "remove `{name}`"),
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("it is not on the host"),
-            Self::ImageChanged => f.write_str("its image changed"),
-            Self::SpecChanged => f.write_str("its configuration changed"),
-            Self::NotRunning(run) => write!(f, "it does not run: {run}"),
-            Self::Started => f.write_str("it was started"),
-            Self::NotReady(run, Health::Unchecked) => write!(f, "it is {run}"),
-            Self::NotReady(_, health) => write!(f, "its health is {health}"),
-            Self::MakesRoom(why) => write!(f, "the new one starts after it has stopped: {why}"),
-            Self::HandsOver => f.write_str("the new one takes over its port"),
-            Self::Needed(container) => write!(f, "`{container}` needs it before it takes over a port"),
-            Self::Good => f.write_str("it is good"),
-            Self::Superseded => f.write_str("the new one is good"),
-            Self::HoldsPort(container) => write!(f, "`{container}` needs its port"),
-            Self::DependencyReplaced(container) => write!(f, "`{container}` was replaced"),
-            Self::OffNetwork => f.write_str("its names on the network are not as wanted"),
-            Self::Leftover => f.write_str("an interrupted run left it"),
-            Self::Succeeded => f.write_str("it takes the place of the former one"),
-            Self::Tells(container) => write!(f, "`{container}` was replaced"),
-            Self::LeftManifest => f.write_str("the manifest does not have it any more"),
         }
     }
 }

@@ -214,6 +214,7 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
                 project: built.plan.project.clone(),
                 revision: revision.as_ref().map(Revision::shown),
                 created: revision.as_ref().and_then(|revision| jiff::Timestamp::from_second(revision.time).ok()),
+                networks: config.deploy.networks().clone(),
                 containers,
             };
             let serial = args.serial.or_else(|| settings.ci_run_number());

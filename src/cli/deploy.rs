@@ -310,6 +310,7 @@ fn of_refusal(refusal: &apply::Refusal) -> (Exit, Option<String>) {
     match refusal {
         apply::Refusal::Cycle(_) => (Exit::Usage, Some("take one of the links or dependencies away".to_owned())),
         apply::Refusal::NoImage { .. } => (Exit::Failed, Some("push it with `windlass build --push`".to_owned())),
+        apply::Refusal::NoNetwork { .. } => (Exit::Failed, Some("make it, or take `external` away".to_owned())),
         apply::Refusal::PortTaken { .. } => (Exit::Failed, Some("stop it, or choose another port".to_owned())),
         apply::Refusal::NameTaken { .. } => (Exit::Failed, Some("remove or rename it".to_owned())),
         apply::Refusal::NoRoom { .. } => {

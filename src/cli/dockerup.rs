@@ -108,21 +108,22 @@ pub(super) fn manifest(
         None => manifest::dockerup_containers(&Vec::from_iter(user_data), true)?,
     };
     let mut containers =
-        manifest::validate_containers(&entries, &BTreeSet::new(), Externals::Named).map_err(|problems| {
-            let diagnostic = |problem: &manifest::Problem| {
-                let name = match problem.path.first() {
-                    Some(PathStep::Key(name)) => name.as_str(),
-                    Some(PathStep::Index(_)) | None => "",
+        manifest::validate_containers(Some(project), &entries, &BTreeSet::new(), &BTreeMap::new(), Externals::Named)
+            .map_err(|problems| {
+                let diagnostic = |problem: &manifest::Problem| {
+                    let name = match problem.path.first() {
+                        Some(PathStep::Key(name)) => name.as_str(),
+                        Some(PathStep::Index(_)) | None => "",
+                    };
+                    let diagnostic = Diagnostic::error(problem.to_string());
+                    let diagnostic = Diagnostic { hint: problem.hint.clone(), ..diagnostic };
+                    match places.get(name) {
+                        Some(place) => diagnostic.at(&place.source, place.span, ""),
+                        None => diagnostic,
+                    }
                 };
-                let diagnostic = Diagnostic::error(problem.to_string());
-                let diagnostic = Diagnostic { hint: problem.hint.clone(), ..diagnostic };
-                match places.get(name) {
-                    Some(place) => diagnostic.at(&place.source, place.span, ""),
-                    None => diagnostic,
-                }
-            };
-            Diagnostics(problems.iter().map(diagnostic).collect())
-        })?;
+                Diagnostics(problems.iter().map(diagnostic).collect())
+            })?;
     let references: BTreeMap<Reference, bool> = containers
         .values()
         .filter_map(|container| match &container.image {
@@ -145,7 +146,15 @@ pub(super) fn manifest(
             }
         }
     }
-    let manifest = Manifest { project: project.clone(), revision: None, serial: 1, created: None, images, containers };
+    let manifest = Manifest {
+        project: project.clone(),
+        revision: None,
+        serial: 1,
+        created: None,
+        images,
+        networks: BTreeMap::new(),
+        containers,
+    };
     numbered(manifest, state)
 }
 

@@ -144,7 +144,7 @@ fn together(all: Vec<(&str, Manifest)>) -> anyhow::Result<Manifest> {
     let Some((first, mut whole)) = all.next() else { return Err(Refusal::usage("no manifest is named").into()) };
     let mut owners: BTreeMap<ContainerName, &str> = whole.containers.keys().map(|name| (name.clone(), first)).collect();
     for (source, other) in all {
-        let Manifest { project, revision, serial, created, images, containers } = other;
+        let Manifest { project, revision, serial, created, images, networks, containers } = other;
         if project != whole.project {
             let message = format!("`{first}` is of the project `{}`, and `{source}` of `{project}`", whole.project);
             return Err(Refusal::usage(message).into());
@@ -156,6 +156,14 @@ fn together(all: Vec<(&str, Manifest)>) -> anyhow::Result<Manifest> {
                 );
             }
             whole.images.insert(name, image);
+        }
+        for (name, network) in networks {
+            if whole.networks.get(&name).is_some_and(|known| *known != network) {
+                return Err(
+                    Refusal::usage(format!("`{source}` has another network `{name}` than those before it")).into()
+                );
+            }
+            whole.networks.insert(name, network);
         }
         for (name, container) in containers {
             if let Some(owner) = owners.insert(name.clone(), source) {

@@ -9,8 +9,11 @@ use serde_json::Value as Json;
 use super::read::Findings;
 use super::yaml::{Entry, Node, Scalar, ScalarKind, Value};
 use crate::diag::{Diagnostic, Diagnostics, Location, SourceText, Span, did_you_mean};
-use crate::manifest::{ContainerEntry, ContainerSpec, Externals, Part, PathStep, Problem, validate_containers};
-use crate::model::{ContainerName, ImageName};
+use crate::manifest::{
+    ContainerEntry, ContainerSpec, Externals, Network, NetworkEntry, NetworkSpec, Part, PathStep, Problem,
+    validate_containers, validate_networks,
+};
+use crate::model::{ContainerName, ImageName, ProjectName};
 
 /// The keys of a container whose values have known keys too, so that `x-` may stand in them.
 const WITH_KEYS: [&str; 2] = ["healthcheck", "update"];
@@ -22,7 +25,10 @@ const ANY_IMAGE: &str = "any";
 #[derive(Debug, Clone, Default)]
 pub struct Deploy {
     entries: BTreeMap<String, ContainerEntry>,
-    /// Where they are written.
+    network_entries: BTreeMap<String, NetworkEntry>,
+    networks: BTreeMap<String, Network>,
+    project: Option<ProjectName>,
+    /// Where the containers are written.
     written: Option<(Arc<SourceText>, Node)>,
 }
 
@@ -30,6 +36,16 @@ impl Deploy {
     /// The containers as they are written, by name.
     pub fn entries(&self) -> &BTreeMap<String, ContainerEntry> {
         &self.entries
+    }
+
+    /// The networks as they are written, by name.
+    pub fn network_entries(&self) -> &BTreeMap<String, NetworkEntry> {
+        &self.network_entries
+    }
+
+    /// The networks, checked, by name.
+    pub fn networks(&self) -> &BTreeMap<String, Network> {
+        &self.networks
     }
 
     /// Where the image of a container is written.
@@ -52,17 +68,33 @@ impl Deploy {
         images: &BTreeSet<ImageName>,
     ) -> Result<BTreeMap<ContainerName, ContainerSpec>, Diagnostics> {
         let Some((source, node)) = &self.written else { return Ok(BTreeMap::new()) };
-        validate_containers(&self.entries, images, Externals::Named).map_err(|problems| {
-            let mut findings = Findings::new(source);
-            for problem in problems {
-                say(&mut findings, node, problem);
-            }
-            findings.into_diagnostics()
-        })
+        validate_containers(self.project.as_ref(), &self.entries, images, &self.networks, Externals::Named).map_err(
+            |problems| {
+                let mut findings = Findings::new(source);
+                for problem in problems {
+                    say(&mut findings, node, problem);
+                }
+                findings.into_diagnostics()
+            },
+        )
     }
 
     /// Reads the containers and says what is wrong with them whichever images there are.
-    pub(super) fn read(findings: &mut Findings, node: &Node, images: &BTreeSet<ImageName>) -> Self {
+    pub(super) fn read(
+        findings: &mut Findings,
+        node: Option<&Node>,
+        networks: Option<&Node>,
+        project: Option<ProjectName>,
+        images: &BTreeSet<ImageName>,
+    ) -> Self {
+        let network_entries = networks.map(|node| read_networks(findings, node)).unwrap_or_default();
+        let networks = validate_networks(&network_entries).unwrap_or_else(|problems| {
+            problems.into_iter().zip(networks.iter().cycle()).for_each(|(problem, node)| say(findings, node, problem));
+            // One that is wrong is a network nevertheless: that is one mistake, not two.
+            let names = network_entries.keys().cloned();
+            names.map(|name| (name, Network::Own(NetworkSpec::default()))).collect()
+        });
+        let Some(node) = node else { return Self { network_entries, networks, project, ..Self::default() } };
         let written = findings.map(node, "a map of containers by name").unwrap_or_default();
         let written = written.iter().filter(|entry| !entry.key.starts_with("x-"));
         let entries: BTreeMap<String, ContainerEntry> =
@@ -70,11 +102,44 @@ impl Deploy {
         // Discovery may know more images than the file: any name may be one of them.
         let named = entries.values().filter_map(|entry| entry.image.parse().ok());
         let images = images.iter().cloned().chain(named).collect();
-        for problem in validate_containers(&entries, &images, Externals::Named).err().into_iter().flatten() {
+        for problem in validate_containers(project.as_ref(), &entries, &images, &networks, Externals::Named)
+            .err()
+            .into_iter()
+            .flatten()
+        {
             say(findings, node, problem);
         }
-        Self { entries, written: Some((Arc::clone(findings.source()), node.clone())) }
+        Self {
+            entries,
+            network_entries,
+            networks,
+            project,
+            written: Some((Arc::clone(findings.source()), node.clone())),
+        }
     }
+}
+
+/// The networks that can be read.
+fn read_networks(findings: &mut Findings, node: &Node) -> BTreeMap<String, NetworkEntry> {
+    let written = findings.map(node, "a map of networks by name").unwrap_or_default();
+    let mut all = BTreeMap::new();
+    for entry in written.iter().filter(|entry| !entry.key.starts_with("x-")) {
+        let is_nothing = entry.value.is_nothing();
+        let json = if is_nothing { Json::Object(serde_json::Map::new()) } else { to_json(&entry.value, true) };
+        let outcome = match json {
+            Json::Object(_) => NetworkEntry::deserialize(json).map_err(|error| error.to_string()),
+            _ => Err("invalid type: something else, expected a map".to_owned()),
+        };
+        match outcome {
+            Ok(read) => drop(all.insert(entry.key.clone(), read)),
+            Err(error) => {
+                let owner = format!("network `{}`", entry.key);
+                let said = unreadable(findings.source(), &owner, &entry.key, entry, &error);
+                findings.add(said);
+            }
+        }
+    }
+    all
 }
 
 /// One container. Every key is read by itself, so that each says what is wrong with it; the container is then what

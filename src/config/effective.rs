@@ -13,7 +13,7 @@ use super::value::{
 };
 use super::yaml::{Entry, Node, Scalar, Value};
 use crate::diag::Span;
-use crate::manifest::ContainerEntry;
+use crate::manifest::{ContainerEntry, NetworkEntry};
 use crate::model::{CommandTest, StreamMatch, format_duration};
 
 /// The configuration as a tree of keys, with everything that holds by default written out. Values of secrets are
@@ -163,6 +163,10 @@ pub fn deploy_text(project: &str, entries: &BTreeMap<String, ContainerEntry>) ->
 fn containers(deploy: &Deploy) -> Node {
     let mut keys = Vec::new();
     unless_empty(&mut keys, "containers", named(deploy.entries(), container));
+    let network = |entry: &NetworkEntry| {
+        from_json(serde_json::to_value(entry).expect("a network's keys and texts are valid JSON"))
+    };
+    unless_empty(&mut keys, "networks", named(deploy.network_entries(), network));
     map(keys)
 }
 

@@ -10,7 +10,7 @@ use super::read::{Fields, Findings, Spanned, quoted};
 use super::value::{ChannelTags, Config, Defaults, ImageConfig, VERSION};
 use super::yaml::{self, Entry, Node};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span};
-use crate::model::{ImageName, Platform, RepositoryPrefix, Tag};
+use crate::model::{ImageName, Platform, ProjectName, RepositoryPrefix, Tag};
 
 /// Reads `windlass.yaml`.
 ///
@@ -36,7 +36,10 @@ fn file(findings: &mut Findings, root: &Node) -> Option<Config> {
     let inherited = Inherited { tags: &tags, defaults: &defaults };
     let images = fields.get("images").map_or_else(BTreeMap::new, |node| images(findings, node, &inherited));
     check_repositories(findings, registry.as_ref(), &images);
-    let deploy = fields.get("deploy").map_or_else(Deploy::default, |node| deploy(findings, node, &images));
+    let deploy = fields.get("deploy").map_or_else(Deploy::default, |node| {
+        let project = project.as_ref().map(|project: &Spanned<ProjectName>| project.value.clone());
+        deploy(findings, node, project, &images)
+    });
     Some(Config {
         source: Arc::clone(findings.source()),
         project,
@@ -177,11 +180,17 @@ fn check_repositories(
     }
 }
 
-fn deploy(findings: &mut Findings, node: &Node, images: &BTreeMap<ImageName, ImageConfig>) -> Deploy {
+fn deploy(
+    findings: &mut Findings,
+    node: &Node,
+    project: Option<ProjectName>,
+    images: &BTreeMap<ImageName, ImageConfig>,
+) -> Deploy {
     let images: BTreeSet<ImageName> = images.keys().cloned().collect();
     let fields = findings.fields(node, "`deploy`", &keys::DEPLOY.names());
-    let containers = fields.and_then(|fields| fields.get("containers"));
-    containers.map_or_else(Deploy::default, |node| Deploy::read(findings, node, &images))
+    let part = |key| fields.as_ref().and_then(|fields| fields.get(key));
+    let (containers, networks) = (part("containers"), part("networks"));
+    Deploy::read(findings, containers, networks, project, &images)
 }
 
 /// The one of several keys that is given; says where none or more than one is.

@@ -56,6 +56,8 @@ pub(super) enum Kind {
     Either(&'static Kind, &'static Kind),
     /// The containers of a deploy manifest, by name.
     Containers,
+    /// The networks of a deploy manifest, by name.
+    Networks,
 }
 
 impl Shape {
@@ -336,5 +338,12 @@ pub(super) static DEPLOY: Shape = Shape {
     about: "What runs on hosts, for the deploy manifest.",
     required: &[],
     one_of: &[],
-    keys: &[key("containers", Kind::Containers, "The containers by name.")],
+    keys: &[
+        key("containers", Kind::Containers, "The containers by name."),
+        key(
+            "networks",
+            Kind::Networks,
+            "The networks that containers can be on, by name. `default` is the project's, which needs no entry.",
+        ),
+    ],
 };

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::keys::{FILE, HOST_LABEL, Key, Kind, Shape};
-use crate::manifest::ContainerEntry;
+use crate::manifest::{ContainerEntry, NetworkEntry};
 
 /// The JSON Schema of `windlass.yaml` (draft 2020-12), indented, with a line end at the end.
 pub fn schema() -> String {
@@ -88,6 +88,16 @@ fn value(kind: &Kind, definitions: &mut Map<String, Json>) -> Json {
         Kind::Containers => {
             let container = container(definitions);
             named(HOST_LABEL, &container)
+        }
+        Kind::Networks => {
+            let mut schema = schemars::schema_for!(NetworkEntry).to_value();
+            if let Some(Json::Object(inner)) = schema.get_mut("$defs").map(Json::take) {
+                definitions.extend(inner);
+            }
+            let network = schema.as_object_mut().expect("the schema of a struct is an object");
+            network.retain(|key, _| !matches!(key.as_str(), "$schema" | "$defs" | "title"));
+            definitions.insert("network".to_owned(), schema);
+            named(HOST_LABEL, &json!({ "$ref": "#/$defs/network" }))
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
-use super::ContainerEntry;
 use super::lifecycle;
 use super::problem::Problems;
 use super::validate::{Known, Wrong, items};
+use super::{Attachment, ContainerEntry, DEFAULT_NETWORK};
 use crate::model::ContainerName;
 
 /// What a container shares with others.
@@ -14,16 +15,18 @@ use crate::model::ContainerName;
 pub struct Joins {
     /// The network that it is on.
     pub network: NetworkMode,
+    /// The networks that it is on where it is on others than the project's, or in another way; see [`Joins::networks`].
+    pub networks: BTreeMap<String, Attachment>,
     /// Containers whose volumes it has too, and whether it may not write to them.
     pub volumes_from: BTreeMap<ContainerName, bool>,
     /// The signals that others get once it was replaced.
     pub signals: BTreeMap<ContainerName, String>,
 }
 
-/// The network that a container is on.
+/// Whose network a container has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum NetworkMode {
-    /// The project's.
+    /// Those of the project that it says.
     #[default]
     Project,
     /// None at all.
@@ -46,9 +49,20 @@ impl fmt::Display for NetworkMode {
 }
 
 impl Joins {
-    /// Whether it is on the project's network, where it can be found by names.
-    pub fn is_on_network(&self) -> bool {
-        self.network == NetworkMode::Project
+    /// The networks that it is on, where it can be found by names, by their names in the manifest.
+    pub fn networks(&self) -> BTreeMap<String, Attachment> {
+        match self.network {
+            NetworkMode::Project if self.networks.is_empty() => {
+                [(DEFAULT_NETWORK.to_owned(), Attachment::default())].into()
+            }
+            NetworkMode::Project => self.networks.clone(),
+            NetworkMode::None | NetworkMode::Host | NetworkMode::Container(_) => BTreeMap::new(),
+        }
+    }
+
+    /// Its addresses that no two containers can have at once.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.networks.values().flat_map(|attachment| attachment.addresses.iter().copied())
     }
 
     /// The containers without which this one can't be what it is: once one of them is another one, so has this to be.
@@ -97,7 +111,8 @@ pub(super) fn read(problems: &mut Problems, known: &Known<'_>, entry: &Container
         all
     });
     alone_on_its_network(problems, &network, entry);
-    Joins { network, volumes_from, signals }
+    let networks = super::networks::attachments(problems, known.networks, &entry.networks);
+    Joins { network, networks, volumes_from, signals }
 }
 
 fn network_mode(known: &Known<'_>, text: &str) -> Result<NetworkMode, Wrong> {
@@ -123,6 +138,7 @@ fn alone_on_its_network(problems: &mut Problems, network: &NetworkMode, entry: &
     }
     refuse("ports", !entry.ports.is_empty());
     refuse("aliases", !entry.aliases.is_empty());
+    refuse("networks", !entry.networks.is_empty());
     refuse("links", !entry.links.is_empty());
     refuse("hosts_file", !entry.hosts_file.is_empty());
     if matches!(network, NetworkMode::Container(_)) {
@@ -134,8 +150,9 @@ fn alone_on_its_network(problems: &mut Problems, network: &NetworkMode, entry: &
 
 /// Writes it into an entry as [`read`] reads it.
 pub(super) fn write(joins: &Joins, entry: &mut ContainerEntry) {
-    let Joins { network, volumes_from, signals } = joins;
-    entry.network_mode = (!joins.is_on_network()).then(|| network.to_string());
+    let Joins { network, networks, volumes_from, signals } = joins;
+    entry.network_mode = (*network != NetworkMode::Project).then(|| network.to_string());
+    entry.networks = super::networks::write_attachments(networks);
     let from =
         |(name, read_only): (&ContainerName, &bool)| if *read_only { format!("{name}:ro") } else { name.to_string() };
     entry.volumes_from = volumes_from.iter().map(from).collect();

@@ -10,6 +10,7 @@ mod files;
 mod joins;
 mod lifecycle;
 mod locate;
+mod networks;
 mod parts;
 mod policy;
 mod port;
@@ -35,14 +36,18 @@ pub use container::{
 pub use dockerup::{DOCKERUP_LOGS, Dockerup, DockerupConf, dockerup_conf, dockerup_containers};
 pub use files::{FILES_AT_MOST, File, FileContent};
 pub use joins::{Joins, NetworkMode};
-pub use parts::{DependencyEntry, FileEntry, HealthcheckEntry, LoggingEntry, ProbeEntry, UpdateEntry};
+pub use networks::{Attachment, Cidr, DEFAULT_NETWORK, Network, NetworkSpec, SOURCE_IP, Subnet, validate_networks};
+pub use parts::{
+    AttachmentEntry, DependencyEntry, FileEntry, HealthcheckEntry, LoggingEntry, NetworkEntry, ProbeEntry, SubnetEntry,
+    UpdateEntry,
+};
 pub use policy::Policy;
 pub use port::{PortBinding, Protocol};
 pub use powers::{Device, Namespace, Powers, bind_wanted, powers_wanted};
 pub use probe::{Probe, ProbeWhat};
 pub use problem::{Part, PathStep, Problem};
 pub use read::parse;
-pub use together::{container_dependencies, replica_names};
+pub use together::{container_dependencies, default_host_name, replica_names};
 pub use user_data::{UserData, user_data};
 pub use validate::{Externals, OUR_LABELS, validate_containers};
 pub use volume::{Mount, MountSource};
@@ -64,6 +69,8 @@ pub struct Manifest {
     pub created: Option<jiff::Timestamp>,
     /// The images by name.
     pub images: BTreeMap<ImageName, ManifestImage>,
+    /// The networks that containers can be on besides the project's, and what that is like, by name.
+    pub networks: BTreeMap<String, Network>,
     /// The containers by name. Each image from elsewhere carries its digest, and each of the project's own is among
     /// the images.
     pub containers: BTreeMap<ContainerName, ContainerSpec>,

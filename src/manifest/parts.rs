@@ -32,6 +32,66 @@ pub struct FileEntry {
     pub mode: Option<String>,
 }
 
+/// A network that containers can be on. Where one says something else than the network that is there, a new one is made and
+/// containers move to it while they run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkEntry {
+    /// The engine's name of a network that is there already. It is neither made, changed nor removed, and nothing else can
+    /// be said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub external: Option<String>,
+    /// Its addresses: one IPv4 and one IPv6 subnet at most. The engine chooses one where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<SubnetEntry>,
+    /// Whether it leads to nobody but those who are on it (default false).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub internal: Option<bool>,
+    /// The IPv4 address of the host that those who are on it have where they go out
+    /// (`com.docker.network.host_ipv4`, Docker 20.10 and later). They go out by this network, whichever else they are on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub source_ip: Option<String>,
+    /// Options of the engine's driver `bridge`, such as `com.docker.network.driver.mtu: 1400`.
+    #[serde(default, deserialize_with = "scalars::text_map", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "scalars::scalar_map_schema")]
+    pub options: BTreeMap<String, String>,
+}
+
+/// A subnet of a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubnetEntry {
+    /// Its addresses, `10.1.0.0/16`. No other network of the host may have any of them.
+    pub subnet: String,
+    /// The host's address in it; the engine chooses where left away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// The part of it from which the engine gives addresses to those that ask for none: all of it where left away. Who asks
+    /// for one asks for one outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_range: Option<String>,
+}
+
+/// How a container is on a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttachmentEntry {
+    /// Its names there, besides those that it has on all its networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Its IPv4 address there, outside the `ip_range` of the subnet. Two containers can't have it at once, so the old one stops
+    /// before a new one starts, unless `swap` hands it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub ipv4_address: Option<String>,
+    /// Its IPv6 address there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::text_schema")]
+    pub ipv6_address: Option<String>,
+}
+
 /// What becomes of what a container writes to its standard streams.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -12,7 +12,9 @@ use super::locate::locate;
 use super::problem::Problems;
 use super::scalars::Keys;
 use super::wire::{ImageEntry, ManifestFile, VERSION};
-use super::{Externals, Manifest, ManifestImage, Part, PathStep, validate_containers};
+use super::{
+    Externals, Manifest, ManifestImage, Network, NetworkSpec, Part, PathStep, validate_containers, validate_networks,
+};
 use crate::diag::{Diagnostic, Diagnostics, SourceText, Span, did_you_mean};
 use crate::model::{ImageName, Reference};
 
@@ -129,21 +131,28 @@ fn token_before(text: &str, offset: usize) -> Span {
 }
 
 fn manifest(file: &ManifestFile) -> Result<Manifest, Vec<super::Problem>> {
-    let ManifestFile { version: _, project, revision, serial, created, images, containers } = file;
+    let ManifestFile { version: _, project, revision, serial, created, images, networks, containers } = file;
     let mut problems = Problems::default();
     let project = problems.read("project", project.parse());
     let created = created.as_ref().and_then(|text| problems.read("created", timestamp(text)));
     // A container may name an image whose entry is wrong: that is one mistake, not two.
     let names: BTreeSet<ImageName> = images.keys().filter_map(|name| name.parse().ok()).collect();
     let images = problems.within("images", |problems| read_images(problems, images));
-    let containers = validate_containers(containers, &names, Externals::Pinned)
-        .map_err(|found| found.into_iter().map(|problem| problem.below("containers")).collect::<Vec<_>>());
-    match (problems.or((project, images)), containers) {
-        (Ok((Some(project), images)), Ok(containers)) => {
-            Ok(Manifest { project, revision: revision.clone(), serial: *serial, created, images, containers })
+    // One that is wrong is a network nevertheless: that is one mistake, not two.
+    let all: BTreeMap<String, Network> =
+        networks.keys().map(|name| (name.clone(), Network::Own(NetworkSpec::default()))).collect();
+    let networks = validate_networks(networks)
+        .map_err(|found| found.into_iter().map(|problem| problem.below("networks")).collect::<Vec<_>>());
+    let containers =
+        validate_containers(project.as_ref(), containers, &names, networks.as_ref().unwrap_or(&all), Externals::Pinned)
+            .map_err(|found| found.into_iter().map(|problem| problem.below("containers")).collect::<Vec<_>>());
+    match (problems.or((project, images)), networks, containers) {
+        (Ok((Some(project), images)), Ok(networks), Ok(containers)) => {
+            Ok(Manifest { project, revision: revision.clone(), serial: *serial, created, images, networks, containers })
         }
-        (found, containers) => {
-            Err(found.err().into_iter().flatten().chain(containers.err().into_iter().flatten()).collect())
+        (found, networks, containers) => {
+            let found = found.err().into_iter().chain(networks.err()).chain(containers.err());
+            Err(found.flatten().collect())
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::{DependencyEntry, EnvValue};
+use super::{AttachmentEntry, DependencyEntry, EnvValue};
 
 /// A text, or a whole number or truth value as the text that it was written as.
 struct Text(String);
@@ -159,12 +159,27 @@ pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 pub(super) fn depends_on<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, DependencyEntry>, D::Error> {
-    struct DependsOn;
-    impl<'de> Visitor<'de> for DependsOn {
-        type Value = BTreeMap<String, DependencyEntry>;
+    names_or_entries(deserializer, "a list of container names, or a map such as {db: {condition: healthy}}")
+}
+
+/// `{name: {aliases, ipv4_address}}`, or `[name]` for the defaults.
+pub(super) fn networks<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, AttachmentEntry>, D::Error> {
+    names_or_entries(deserializer, "a list of network names, or a map such as {lan: {ipv4_address: 10.1.0.5}}")
+}
+
+fn names_or_entries<'de, D, V>(deserializer: D, expected: &'static str) -> Result<BTreeMap<String, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    V: Deserialize<'de> + Default,
+{
+    struct NamesOrEntries<V>(&'static str, PhantomData<V>);
+    impl<'de, V: Deserialize<'de> + Default> Visitor<'de> for NamesOrEntries<V> {
+        type Value = BTreeMap<String, V>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of container names, or a map such as {db: {condition: healthy}}")
+            f.write_str(self.0)
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
@@ -173,7 +188,7 @@ pub(super) fn depends_on<'de, D: Deserializer<'de>>(
                 if map.contains_key(&name) {
                     return Err(A::Error::custom(format_args!("`{name}` stands here twice")));
                 }
-                map.insert(name, DependencyEntry::default());
+                map.insert(name, V::default());
             }
             Ok(map)
         }
@@ -182,7 +197,7 @@ pub(super) fn depends_on<'de, D: Deserializer<'de>>(
             entries(MapAccessDeserializer::new(access))
         }
     }
-    deserializer.deserialize_any(DependsOn)
+    deserializer.deserialize_any(NamesOrEntries(expected, PhantomData))
 }
 
 /// A list of words, or a line for the shell as `[CMD-SHELL, line]`.
@@ -242,5 +257,10 @@ pub(super) fn shell_or_words_schema(_: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn depends_on_schema(generator: &mut SchemaGenerator) -> Schema {
     let entry = generator.subschema_for::<DependencyEntry>();
+    json_schema!({ "type": ["array", "object"], "items": { "type": "string" }, "additionalProperties": entry })
+}
+
+pub(super) fn networks_schema(generator: &mut SchemaGenerator) -> Schema {
+    let entry = generator.subschema_for::<AttachmentEntry>();
     json_schema!({ "type": ["array", "object"], "items": { "type": "string" }, "additionalProperties": entry })
 }

@@ -9,11 +9,11 @@ use super::problem::{Problem, Problems};
 use super::volume::parse_mount;
 use super::{ContainerEntry, DependencyEntry};
 use super::{
-    ContainerSpec, DEFAULT_STOP_GRACE, Dependency, ImageSource, Mount, PortBinding, REPLICAS_AT_MOST, RestartPolicy,
-    Update,
+    ContainerSpec, DEFAULT_STOP_GRACE, Dependency, ImageSource, Mount, Network, NetworkSpec, Order, PortBinding,
+    REPLICAS_AT_MOST, RestartPolicy, Update,
 };
 use crate::diag::did_you_mean;
-use crate::model::{ContainerName, ImageName, Reference};
+use crate::model::{ContainerName, ImageName, ProjectName, Reference};
 
 /// The beginning of the label keys that are ours.
 pub const OUR_LABELS: &str = "dev.windlass.";
@@ -27,19 +27,22 @@ pub enum Externals {
     Named,
 }
 
-/// Checks containers, each by itself and all together.
+/// Checks containers, each by itself and all together. Where the project is not known, names that are made of its
+/// name are not looked at.
 ///
 /// # Errors
 /// Everything that is wrong, with paths that begin at the container's name.
 pub fn validate_containers(
+    project: Option<&ProjectName>,
     entries: &BTreeMap<String, ContainerEntry>,
     images: &BTreeSet<ImageName>,
+    networks: &BTreeMap<String, Network>,
     externals: Externals,
 ) -> Result<BTreeMap<ContainerName, ContainerSpec>, Vec<Problem>> {
     let mut problems = Problems::default();
     let mut specs = BTreeMap::new();
     for (name, entry) in entries {
-        let known = Known { images, externals, containers: entries };
+        let known = Known { images, networks, externals, containers: entries };
         let spec = problems.within(name, |problems| container(problems, &known, entry));
         match (name.parse::<ContainerName>(), spec) {
             (Err(error), _) => problems.key(name, error.to_string(), None),
@@ -49,13 +52,14 @@ pub fn validate_containers(
             (Ok(_), None) => {}
         }
     }
-    super::together::check(&mut problems, &specs);
+    super::together::check(&mut problems, &specs, project);
     problems.or(specs)
 }
 
 /// What names in an entry may refer to.
 pub(super) struct Known<'a> {
     images: &'a BTreeSet<ImageName>,
+    pub(super) networks: &'a BTreeMap<String, Network>,
     externals: Externals,
     containers: &'a BTreeMap<String, ContainerEntry>,
 }
@@ -77,6 +81,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         volumes,
         volumes_from: _,
         network_mode: _,
+        networks: _,
         signals: _,
         aliases,
         hosts_file,
@@ -151,6 +156,23 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         let message = format!("only one of them could have `{}`", port.host_side());
         problems.value("replicas", message, Some("publish no fixed port of the host".to_owned()));
     }
+    let joins = super::joins::read(problems, known, entry);
+    if let Some(address) = joins.addresses().next() {
+        if replicas > 1 {
+            problems.value("replicas", format!("only one of them could have the address {address}"), None);
+        }
+        if update.as_ref().is_some_and(|update| update.order == Some(Order::StartFirst)) {
+            let message = format!("`start-first` can't be done: two can't have the address {address}");
+            let hint = Some("leave `order` away, or ask for `swap`".to_owned());
+            problems.within("update", |problems| problems.value("order", message, hint));
+        }
+    }
+    let is_inside = |(name, _): (&String, _)| {
+        matches!(known.networks.get(name), Some(Network::Own(NetworkSpec { internal: true, .. })))
+    };
+    if !ports.is_empty() && !joins.networks().is_empty() && joins.networks().iter().all(is_inside) {
+        problems.value("ports", "no port of the host leads to networks that are `internal`", None);
+    }
     let confines = super::confines::read(problems, entry);
     if confines.read_only && !files.is_empty() {
         // Engines put no file into a container that can't be written to.
@@ -169,7 +191,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         aliases: host_names(problems, "aliases", aliases),
         hosts_file: host_names(problems, "hosts_file", hosts_file),
         links: container_links(problems, known, links),
-        joins: super::joins::read(problems, known, entry),
+        joins,
         depends_on: dependencies(problems, known, depends_on),
         healthcheck: healthcheck
             .as_ref()
@@ -286,7 +308,7 @@ fn mounts(problems: &mut Problems, texts: &[String]) -> BTreeMap<String, Mount> 
     all
 }
 
-fn host_names(problems: &mut Problems, key: &str, texts: &[String]) -> BTreeSet<String> {
+pub(super) fn host_names(problems: &mut Problems, key: &str, texts: &[String]) -> BTreeSet<String> {
     let read = |text: &str| {
         if is_host_name(text) { Ok(text.to_owned()) } else { Err(format!("`{text}` is no host name").into()) }
     };

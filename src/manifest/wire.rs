@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scalars;
-use super::{DependencyEntry, EnvValue, FileEntry, HealthcheckEntry, LoggingEntry, Namespace, UpdateEntry};
+use super::{
+    AttachmentEntry, DependencyEntry, EnvValue, FileEntry, HealthcheckEntry, LoggingEntry, Namespace, NetworkEntry,
+    UpdateEntry,
+};
 
 /// The version of the format that this module reads and writes.
 pub(super) const VERSION: u64 = 1;
@@ -32,6 +35,9 @@ pub(super) struct ManifestFile {
     /// The images by name.
     #[serde(default, deserialize_with = "scalars::entries")]
     pub(super) images: BTreeMap<String, ImageEntry>,
+    /// The networks that containers can be on, by name. `default` is the project's, which needs no entry.
+    #[serde(default, deserialize_with = "scalars::entries", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) networks: BTreeMap<String, NetworkEntry>,
     /// The containers by name. A container of the project that is not here is removed from the host.
     #[serde(default, deserialize_with = "scalars::entries")]
     pub(super) containers: BTreeMap<String, ContainerEntry>,
@@ -109,11 +115,16 @@ pub struct ContainerEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::text_schema")]
     pub network_mode: Option<String>,
+    /// The networks that it is on: a list of names, or how it is on each by name. The project's network, which is `default`,
+    /// where left away.
+    #[serde(default, deserialize_with = "scalars::networks", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "scalars::networks_schema")]
+    pub networks: BTreeMap<String, AttachmentEntry>,
     /// Signals that other containers get once this one was replaced, `web: SIGHUP`.
     #[serde(default, deserialize_with = "scalars::text_map", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "scalars::scalar_map_schema")]
     pub signals: BTreeMap<String, String>,
-    /// Further names of the container on the project's network.
+    /// Further names of the container on its networks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     /// Names by which the host itself finds it: `apply` keeps them in `/etc/hosts`. The host has to allow each.

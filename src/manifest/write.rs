@@ -15,7 +15,7 @@ use crate::model::format_duration;
 
 /// The manifest as JSON, indented, with a line end at the end. [`super::parse`] reads back the same manifest.
 pub fn to_json(manifest: &Manifest) -> String {
-    let Manifest { project, revision, serial, created, images, containers } = manifest;
+    let Manifest { project, revision, serial, created, images, networks, containers } = manifest;
     let file = ManifestFile {
         version: VERSION,
         project: project.to_string(),
@@ -23,6 +23,7 @@ pub fn to_json(manifest: &Manifest) -> String {
         serial: *serial,
         created: created.as_ref().map(ToString::to_string),
         images: images.iter().map(|(name, image)| (name.to_string(), image.into())).collect(),
+        networks: super::networks::write(networks),
         containers: containers.iter().map(|(name, spec)| (name.to_string(), spec.into())).collect(),
     };
     pretty(&file)
@@ -96,6 +97,7 @@ impl From<&ContainerSpec> for ContainerEntry {
             volumes: volumes.iter().map(|(path, mount)| format_mount(path, mount)).collect(),
             volumes_from: Vec::new(),
             network_mode: None,
+            networks: BTreeMap::new(),
             signals: BTreeMap::new(),
             aliases: aliases.iter().cloned().collect(),
             hosts_file: hosts_file.iter().cloned().collect(),

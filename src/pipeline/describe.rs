@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Report;
-use crate::manifest::{ContainerSpec, Manifest, ManifestImage};
+use crate::manifest::{ContainerSpec, Manifest, ManifestImage, Network};
 use crate::model::{ContainerName, ProjectName};
 use crate::plan::Plan;
 
@@ -18,6 +18,8 @@ pub struct About {
     pub created: Option<jiff::Timestamp>,
     /// The containers to run.
     pub containers: BTreeMap<ContainerName, ContainerSpec>,
+    /// The networks that they can be on.
+    pub networks: BTreeMap<String, Network>,
 }
 
 /// Describes what a green run made. `former` is the manifest that the new one follows: the serial grows by one, and
@@ -29,7 +31,7 @@ pub fn describe(
     former: Option<&Manifest>,
     serial: Option<u64>,
 ) -> Manifest {
-    let About { project, revision, created, containers } = about;
+    let About { project, revision, created, networks, containers } = about;
     let mut images = BTreeMap::new();
     for image in plan.images.iter().map(|planned| &planned.image) {
         let Some(made) = report.made.get(&image.name) else { continue };
@@ -38,7 +40,7 @@ pub fn describe(
         let described = ManifestImage { reference, id: made.id, content_hash: image.content_hash, tag };
         images.insert(image.name.clone(), described);
     }
-    let mut manifest = Manifest { project, revision, serial: 0, created, images, containers };
+    let mut manifest = Manifest { project, revision, serial: 0, created, images, networks, containers };
     manifest.serial = serial.unwrap_or_else(|| match former {
         None => 1,
         Some(former) => {

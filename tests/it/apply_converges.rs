@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use proptest::prelude::*;
 use windlass::apply::{
-    Action, Behaviour, Desired, Emptying, Error, Fault, Former, Health, Host, HostError, HostState, RunState,
+    Action, Behaviour, Desired, Emptying, Endpoint, Error, Fault, Former, Health, Host, HostError, HostState, RunState,
     SimulatedContainer, SimulatedHost, World, converge,
 };
 use windlass::event::NoSink;
@@ -41,29 +41,41 @@ fn wish(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = Option<
     let port = prop_oneof![3 => Just(""), 1 => Just("@80"), 1 => Just("@81"), 1 => Just("@82")];
     let order = prop_oneof![2 => Just(""), 1 => Just("=start-first"), 1 => Just("=stop-first"), 2 => Just("=swap")];
     let replicas = prop_oneof![4 => Just(""), 1 => Just("*2"), 1 => Just("*3"), 1 => Just("*3/2")];
-    let order = (order, replicas);
+    let network = prop_oneof![
+        6 => Just(""), 1 => Just(",lan"), 1 => Just(",default,lan"), 1 => Just(",lan:5"), 1 => Just(",default,lan:6"),
+    ];
+    let order = (order, replicas, network);
     let flags = (port, flag(0.5, "!"), flag(0.2, "?"), flag(0.2, "%data"), flag(0.3, "+also^conf"), flag(0.2, "=stop"));
     let wish = (versions, flags, order, prop::collection::vec(0u8..9, 3)).prop_map(
-        |(version, (port, check, job, volume, alias, on_failure), (order, replicas), needs)| {
+        |(version, (port, check, job, volume, alias, on_failure), (order, replicas, network), needs)| {
             // Two writers at once are what somebody asks for who asks for `start-first` or `swap` beside a volume.
             let is_beside = matches!(order, "=start-first" | "=swap");
             let order = if volume.is_empty() || !is_beside { order } else { "" };
             // Replicas bind no port of the host, and what they write to together they ask for.
             let replicas = if port.is_empty() && volume.is_empty() { replicas } else { "" };
-            (format!("{version}{port}{check}{job}{volume}{alias}{on_failure}{order}{replicas}"), needs)
+            let replicas = if network.contains(':') { "" } else { replicas };
+            let order = if network.contains(':') && order == "=start-first" { "" } else { order };
+            (format!("{version}{port}{check}{job}{volume}{alias}{on_failure}{order}{replicas}{network}"), needs)
         },
     );
     prop::option::weighted(0.8, wish)
 }
 
 fn any_manifest(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = String> {
-    prop::collection::vec(wish(versions), NAMES.len()).prop_map(|wishes| {
+    let said =
+        prop_oneof![4 => Just(""), 1 => Just("net:lan=one"), 1 => Just("net:lan=two"), 1 => Just("net:default=one")];
+    (prop::collection::vec(wish(versions), NAMES.len()), said).prop_map(|(wishes, said)| {
         let mut tokens: Vec<String> = Vec::new();
         for (name, wish) in NAMES.iter().zip(wishes) {
             let Some((mut flags, needs)) = wish else { continue };
             for port in ["@80", "@81", "@82"] {
                 if tokens.iter().any(|token| token.contains(port)) {
                     flags = flags.replace(port, "");
+                }
+            }
+            for address in [":5", ":6"] {
+                if tokens.iter().any(|token| token.contains(&format!(",lan{address}"))) {
+                    flags = flags.replace(&format!(",lan{address}"), ",lan");
                 }
             }
             for (before, need) in tokens.iter().zip(needs) {
@@ -80,7 +92,7 @@ fn any_manifest(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value =
             }
             tokens.push(format!("{name}#{flags}"));
         }
-        tokens.join(" ")
+        format!("{said} {}", tokens.join(" "))
     })
 }
 
@@ -143,14 +155,16 @@ fn always_serving(world: &World, manifest: &Manifest) -> BTreeSet<ContainerName>
 /// Whether nothing of what is wanted allows what has a name to stop, not even for a moment.
 fn may_not_stop(world: &World, name: &ContainerName, spec: &ContainerSpec) -> bool {
     let mut of_that_name = world.containers.values().filter(|found| found.observed.container == *name);
-    let has_nothing = |spec: &ContainerSpec| spec.ports.is_empty() && spec.volumes.is_empty();
+    let has_nothing = |spec: &ContainerSpec| {
+        spec.ports.is_empty() && spec.volumes.is_empty() && spec.joins.addresses().next().is_none()
+    };
     has_nothing(spec)
         && spec.restart != RestartPolicy::No
         && spec.update.order != Some(Order::StopFirst)
         && spec.links.is_empty()
         && spec.joins.volumes_from.is_empty()
         && !spec.depends_on.values().any(|dependency| dependency.restart)
-        && of_that_name.all(|found| has_nothing(&found.creation.spec) && found.observed.aliases.is_some())
+        && of_that_name.all(|found| has_nothing(&found.creation.spec) && !found.observed.networks.is_empty())
 }
 
 /// Whether a container that serves is found by a name.
@@ -160,7 +174,7 @@ fn somebody_is_found(world: &World, name: &ContainerName) -> bool {
         observed.container == *name
             && observed.run == RunState::Running
             && matches!(observed.health, Health::Unchecked | Health::Healthy)
-            && observed.aliases.as_ref().is_some_and(|names| names.contains(name.as_str()))
+            && observed.networks.values().any(|endpoint| endpoint.aliases.contains(name.as_str()))
     })
 }
 
@@ -170,7 +184,7 @@ fn n_found(world: &World, name: &ContainerName) -> usize {
         let observed = &found.observed;
         observed.run == RunState::Running
             && matches!(observed.health, Health::Unchecked | Health::Healthy)
-            && observed.aliases.as_ref().is_some_and(|names| names.contains(name.as_str()))
+            && observed.networks.values().any(|endpoint| endpoint.aliases.contains(name.as_str()))
     };
     world.containers.values().filter(is_found).count()
 }
@@ -196,7 +210,11 @@ fn apply_until(
     let has_its_names = |name: &&ContainerName| {
         let world = host.world();
         let mut of_that_name = world.containers.values().filter(|found| found.observed.container == **name);
-        of_that_name.all(|found| found.observed.aliases.as_ref() == Some(&wanted.containers[*name].aliases))
+        of_that_name.all(|found| {
+            let on = &found.observed.networks;
+            let is_same = |(network, wanted): (&String, &Endpoint)| on.get(network).is_none_or(|e| e.is_as(wanted));
+            found.observed.has_names() && wanted.containers[*name].networks.iter().all(is_same)
+        })
     };
     let found: BTreeSet<ContainerName> = always.iter().filter(has_its_names).cloned().collect();
     let of_it = |name: &ContainerName| -> Vec<ContainerName> {
@@ -264,7 +282,12 @@ fn happen(host: &SimulatedHost, happening: &Happening) {
         }
         Happening::Disconnected(at) => {
             if let Some(name) = nth(*at) {
-                host.world().containers.get_mut(&name).unwrap().observed.aliases = None;
+                let mut world = host.world();
+                let networks = &mut world.containers.get_mut(&name).unwrap().observed.networks;
+                drop(networks.pop_last());
+                if at % 2 == 0 {
+                    networks.clear();
+                }
             }
         }
     }

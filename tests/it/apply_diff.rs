@@ -16,7 +16,7 @@ use windlass::manifest::{EnvValue, FileContent};
 use crate::apply_world::{desired, image_id, manifest, port, read_container, read_manifest};
 
 fn read_host(text: &str) -> HostState {
-    let mut host = HostState { network: ObservedNetwork::Ours, ..HostState::default() };
+    let mut host = HostState { networks: [("shop".to_owned(), ObservedNetwork::Ours)].into(), ..HostState::default() };
     host.images = (1..=9).map(|version| image_id(version).to_string()).collect();
     let tokens: Vec<&str> = text.split_whitespace().collect();
     // A link gives a name to another container, so all of them together say which names each has.
@@ -24,6 +24,7 @@ fn read_host(text: &str) -> HostState {
     let together: BTreeMap<_, _> =
         plain.map(|token| read_container(token.split_once('~').map_or(token, |(plain, _)| plain))).collect();
     let together = desired(&manifest(1, together));
+    host.networks.extend(together.networks.keys().map(|name| (name.clone(), ObservedNetwork::Ours)));
     for token in tokens {
         if let Some(name) = token.strip_prefix("foreign:") {
             let (name, ports) = name.split_once('=').unwrap_or((name, ""));
@@ -46,8 +47,8 @@ fn read_host(text: &str) -> HostState {
             health: if spec.healthcheck.is_some() { Health::Healthy } else { Health::Unchecked },
             created: second(if flags.contains("new") { 3 } else { 1 }),
             started: Some(second(if flags.contains("new") { 4 } else { 2 })),
-            aliases: Some(together.containers[&container].aliases.clone()),
-            address: None,
+            networks: together.containers[&container].networks.clone(),
+            is_elsewhere: false,
             ports: spec.ports.clone(),
             keep: false,
             stop_grace: spec.stop_grace,
@@ -65,7 +66,7 @@ fn read_host(text: &str) -> HostState {
                 "dead" => observed.run = RunState::Dead,
                 "starting" => observed.health = Health::Starting,
                 "unhealthy" => observed.health = Health::Unhealthy,
-                "off" => observed.aliases = None,
+                "off" => observed.networks.clear(),
                 "new" => {}
                 other => panic!("`{other}` says nothing of a container"),
             }
@@ -961,7 +962,8 @@ fn what_should_not_be_done_is_refused() {
     "#]],
     );
     let wanted = desired(&read_manifest("web#1"));
-    let foreign = HostState { network: ObservedNetwork::Foreign, ..HostState::default() };
+    let foreign =
+        HostState { networks: [("shop".to_owned(), ObservedNetwork::Foreign)].into(), ..HostState::default() };
     expect![[r#"
         refused: a network `shop` is there and is not ours
     "#]]
@@ -1023,11 +1025,14 @@ fn containers_of_old_are_still_known() {
     expect![[r#"
         agent 1:9821d55f947f13f6770b84fc78da462efda38f95b6392006587041623ff2d2c5
         confined 1:91b2c69408a3857f16ed08a9c0b047fd3f73b91b0ee7c5924eb2fdb17792c83f
+        crowd 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
         db 1:e151ee2ce09912b94d648d208a23f33eda2bf3a317e7c7db2e25835d009e7af5
         last 1:4b226ca7f172151442c89b4e01a81189311dd14fdb043862f73fbd1a409e49df
         last-2 1:4b226ca7f172151442c89b4e01a81189311dd14fdb043862f73fbd1a409e49df
         last-3 1:4b226ca7f172151442c89b4e01a81189311dd14fdb043862f73fbd1a409e49df
+        lonely 1:76c87e4498f6d9d3e46b45ffcad3952462b3902811a2edff5036b7d59ce88d79
         migrate 1:f8dfa188746907a2f3cf6e20c6f1ae4ff6283e490c83ce207fcc7dbbd9a63da5
+        plain 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
         proxy 1:b5c9801567145d4c39d96e4fc0eacbcddae13f726257baebfe4940c02386458a
         spare 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
         web 1:77140ddfe279137ea7d3803c04e78e5c69ea336ed132ab9fd441d57a26b2b2e1
@@ -1101,6 +1106,234 @@ fn a_replica_that_is_added_is_found_once_it_is_good() {
         wait until `shop-web-2` is good, 1m at most, because it was started
         connect `shop-web-2` to network `shop`, because it is good
         wait until `shop-web-2` is good, 1m at most, because it is good
+    "#]],
+    );
+}
+
+#[test]
+fn a_container_is_moved_to_another_network_while_it_runs() {
+    check(
+        "web#1,lan db#1",
+        "web#1 db#1",
+        expect![[r#"
+            create network `shop-lan`, because it is not on the host
+            connect `shop-web` to network `shop-lan`, because its names on the network are not as wanted
+            take `shop-web` off network `shop`, because it is not wanted on that network
+        "#]],
+    );
+    check(
+        "net:lan=two web#1,lan,default",
+        "web#1,lan,default",
+        expect![[r#"
+            create network `shop-lan.2e2c24b4`, because it is not on the host
+            connect `shop-web` to network `shop-lan.2e2c24b4`, because its names on the network are not as wanted
+            take `shop-web` off network `shop-lan`, because it is not wanted on that network
+            remove network `shop-lan`, because the manifest does not have it any more
+        "#]],
+    );
+    check(
+        "web#1",
+        "web#1,lan,default",
+        expect![[r#"
+        take `shop-web` off network `shop-lan`, because it is not wanted on that network
+        remove network `shop-lan`, because the manifest does not have it any more
+    "#]],
+    );
+    check(
+        "web#2,lan!",
+        "web#1!",
+        expect![[r#"
+            create network `shop-lan`, because it is not on the host
+            connect `shop-web` to network `shop-lan`, because its names on the network are not as wanted
+            create `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            start `shop-web.next`, because its image changed
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it was started
+                else stop `shop-web.next`, remove `shop-web.next`
+            connect `shop-web.next` to network `shop-lan`, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            wait until `shop-web.next` is good, 1m at most, because it is good
+                else stop `shop-web.next`, remove `shop-web.next`
+            take its names on network `shop` from `shop-web`, because the new one is good
+                else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+            let `shop-web` end what it is at for 1s, because the new one is good
+            stop `shop-web`, because the new one is good
+            remove `shop-web`, because the new one is good
+            rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        "#]],
+    );
+    check(
+        "web#2,lan,default",
+        "web#1,lan,default",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        connect `shop-web.next` to network `shop-lan`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`
+        connect `shop-web.next` to network `shop`, because it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        connect `shop-web.next` to network `shop-lan`, because it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        take its names on network `shop` from `shop-web`, because the new one is good
+            else connect `shop-web` to network `shop`, connect `shop-web` to network `shop-lan`, stop `shop-web.next`, remove `shop-web.next`
+        take its names on network `shop-lan` from `shop-web`, because the new one is good
+            else connect `shop-web` to network `shop`, connect `shop-web` to network `shop-lan`, stop `shop-web.next`, remove `shop-web.next`
+        let `shop-web` end what it is at for 1s, because the new one is good
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+}
+
+#[test]
+fn who_is_replaced_comes_onto_the_new_network_before_anybody_leaves_the_old_one() {
+    check(
+        "net:lan=two db#2,lan web#2&db,lan",
+        "db#1,lan web#1&db,lan",
+        expect![[r#"
+        create network `shop-lan.2e2c24b4`, because it is not on the host
+        connect `shop-db` to network `shop-lan.2e2c24b4`, because its names on the network are not as wanted
+        connect `shop-web` to network `shop-lan.2e2c24b4`, because its names on the network are not as wanted
+        create `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        start `shop-db.next`, because its image changed
+            else stop `shop-db.next`, remove `shop-db.next`
+        wait until `shop-db.next` is good, 1m at most, because it was started
+            else stop `shop-db.next`, remove `shop-db.next`
+        connect `shop-db.next` to network `shop-lan.2e2c24b4`, because it is good
+            else stop `shop-db.next`, remove `shop-db.next`
+        wait until `shop-db.next` is good, 1m at most, because it is good
+            else stop `shop-db.next`, remove `shop-db.next`
+        take its names on network `shop-lan` from `shop-db`, because the new one is good
+            else connect `shop-db` to network `shop-lan`, stop `shop-db.next`, remove `shop-db.next`
+        let `shop-db` end what it is at for 1s, because the new one is good
+        stop `shop-db`, because the new one is good
+        remove `shop-db`, because the new one is good
+        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`
+        connect `shop-web.next` to network `shop-lan.2e2c24b4`, because it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        take its names on network `shop-lan` from `shop-web`, because the new one is good
+            else connect `shop-web` to network `shop-lan`, stop `shop-web.next`, remove `shop-web.next`
+        let `shop-web` end what it is at for 1s, because the new one is good
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+        remove network `shop-lan`, because the manifest does not have it any more
+    "#]],
+    );
+}
+
+#[test]
+fn an_address_is_one_containers_at_a_time() {
+    check(
+        "web#2,lan:5",
+        "web#1,lan:5",
+        expect![[r#"
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        stop `shop-web`, because the new one starts after it has stopped: both have the address 10.0.0.5
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#2,default,lan:5=swap",
+        "web#1,default,lan:5",
+        expect![[r#"
+        create network `shop.gate`, because it is not on the host
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`
+        take `shop-web` off network `shop.gate`, because the new one takes over its address
+            else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, take `shop-web.next` off network `shop-lan`, connect `shop-web` to network `shop`, connect `shop-web` to network `shop-lan`, stop `shop-web.next`, remove `shop-web.next`
+        take `shop-web` off network `shop`, because the new one takes over its address
+            else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, take `shop-web.next` off network `shop-lan`, connect `shop-web` to network `shop`, connect `shop-web` to network `shop-lan`, stop `shop-web.next`, remove `shop-web.next`
+        take `shop-web` off network `shop-lan`, because the new one takes over its address
+            else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, take `shop-web.next` off network `shop-lan`, connect `shop-web` to network `shop`, connect `shop-web` to network `shop-lan`, stop `shop-web.next`, remove `shop-web.next`
+        connect `shop-web.next` to network `shop`, because the new one takes over its address
+            else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, take `shop-web.next` off network `shop-lan`, connect `shop-web` to network `shop`, connect `shop-web` to network `shop-lan`, stop `shop-web.next`, remove `shop-web.next`
+        connect `shop-web.next` to network `shop-lan`, because the new one takes over its address
+            else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, take `shop-web.next` off network `shop-lan`, connect `shop-web` to network `shop`, connect `shop-web` to network `shop-lan`, stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else take `shop-web.next` off network `shop.gate`, take `shop-web.next` off network `shop`, take `shop-web.next` off network `shop-lan`, connect `shop-web` to network `shop`, connect `shop-web` to network `shop-lan`, stop `shop-web.next`, remove `shop-web.next`
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#1,lan db#1,lan:5",
+        "web#1,lan:5 db#1,lan",
+        expect![[r#"
+        create `shop-db.next`, because its configuration changed
+            else stop `shop-db.next`, remove `shop-db.next`, start `shop-web`
+        stop `shop-web`, because `db` needs its address
+            else stop `shop-db.next`, remove `shop-db.next`, start `shop-web`
+        start `shop-db.next`, because its configuration changed
+            else stop `shop-db.next`, remove `shop-db.next`, start `shop-web`
+        wait until `shop-db.next` is good, 1m at most, because it was started
+            else stop `shop-db.next`, remove `shop-db.next`, start `shop-web`
+        connect `shop-db.next` to network `shop-lan`, because it is good
+            else stop `shop-db.next`, remove `shop-db.next`, start `shop-web`
+        wait until `shop-db.next` is good, 1m at most, because it is good
+            else stop `shop-db.next`, remove `shop-db.next`, start `shop-web`
+        take its names on network `shop-lan` from `shop-db`, because the new one is good
+            else connect `shop-db` to network `shop-lan`, stop `shop-db.next`, remove `shop-db.next`
+        let `shop-db` end what it is at for 1s, because the new one is good
+        stop `shop-db`, because the new one is good
+        remove `shop-db`, because the new one is good
+        rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+        create `shop-web.next`, because its configuration changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        start `shop-web.next`, because its configuration changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#1,lan:5",
+        "web#1,lan:5~off",
+        expect![[r#"
+        connect `shop-web` to network `shop-lan`, because its names on the network are not as wanted
+        wait until `shop-web` is good, 1m at most, because it was started
+    "#]],
+    );
+}
+
+#[test]
+fn networks_of_others_are_there_or_nothing_is_done() {
+    check(
+        "net:lan=external:theirs web#1,lan",
+        "web#1",
+        expect![[r#"
+        refused: there is no network `theirs`, and it is none of the project's
     "#]],
     );
 }

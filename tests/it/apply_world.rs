@@ -4,15 +4,17 @@
 //! `<db` depends on, `<h:db` waits until healthy, `<c:db` until completed, `<r:db` is restarted with; `&db` links to,
 //! `&db:alias` by another name; `@80` publishes a port of the host; `%data` writes to a volume; `!` has a health check;
 //! `|db` has the volumes of `db`; `$db` has its network; `?` is not started again; `*3` has three replicas, `/2` of which are replaced at a time;
-//! `=start-first` asks for an order; `=stop` leaves a failure as it is; `+x` has an alias; `^x` finds a file.
+//! `=start-first` asks for an order; `=stop` leaves a failure as it is; `+x` has an alias; `^x` finds a file; `,lan` is on a
+//! network, `,lan:5` with the address 10.0.0.5. `net:lan=x` among the containers says something of a network.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use windlass::apply::{Desired, Health, RunState, World};
 use windlass::manifest::{
-    Condition, Confines, ContainerSpec, Dependency, EnvValue, File, FileContent, Healthcheck, ImageSource, Joins,
-    Manifest, ManifestImage, Mount, MountSource, NetworkMode, OnFailure, Order, PortBinding, Powers, Protocol,
-    RestartPolicy, Update,
+    Attachment, Condition, Confines, ContainerSpec, Dependency, EnvValue, File, FileContent, Healthcheck, ImageSource,
+    Joins, Manifest, ManifestImage, Mount, MountSource, Network, NetworkMode, NetworkSpec, OnFailure, Order,
+    PortBinding, Powers, Protocol, RestartPolicy, Update,
 };
 use windlass::model::{ContainerName, ContentHash, Digest, ImageId, ImageName};
 
@@ -45,13 +47,29 @@ pub(crate) fn manifest(serial: u64, containers: impl IntoIterator<Item = (Contai
         serial,
         created: None,
         images: (1..=9).map(image).collect(),
+        networks: BTreeMap::new(),
         containers: containers.into_iter().collect(),
     }
 }
 
 /// The manifest that a text of containers means.
 pub(crate) fn read_manifest(text: &str) -> Manifest {
-    manifest(1, text.split_whitespace().map(read_container))
+    let is_network = |token: &&str| token.starts_with("net:");
+    let containers = text.split_whitespace().filter(|token| !is_network(token)).map(read_container);
+    let network = |token: &str| {
+        let (name, said) = token.strip_prefix("net:").unwrap().split_once('=').unwrap();
+        let network = match said.strip_prefix("external:") {
+            Some(name) => Network::External(name.to_owned()),
+            None if said == "internal" => Network::Own(NetworkSpec { internal: true, ..NetworkSpec::default() }),
+            None => {
+                let options = [("said".to_owned(), said.to_owned())].into();
+                Network::Own(NetworkSpec { options, ..NetworkSpec::default() })
+            }
+        };
+        (name.to_owned(), network)
+    };
+    let networks = text.split_whitespace().filter(is_network).map(network).collect();
+    Manifest { networks, ..manifest(1, containers) }
 }
 
 pub(crate) fn plain_spec(version: u8) -> ContainerSpec {
@@ -102,7 +120,7 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
     let mut spec = plain_spec(version.parse().unwrap());
     while let Some(flag) = rest.chars().next() {
         let end = rest[1..]
-            .find(['<', '&', '@', '%', '!', '?', '=', '+', '^', '*', '/', '|', '$'])
+            .find(['<', '&', '@', '%', '!', '?', '=', '+', '^', '*', '/', '|', '$', ','])
             .map_or(rest.len(), |at| at + 1);
         let value = &rest[1..end];
         rest = &rest[end..];
@@ -129,6 +147,12 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
             }
             '!' => spec.healthcheck = Some(health_check()),
             '?' => spec.restart = RestartPolicy::No,
+            ',' => {
+                let (network, address) = value.split_once(':').map_or((value, None), |(name, last)| (name, Some(last)));
+                let address = address.map(|last| IpAddr::from([10, 0, 0, last.parse().unwrap()]));
+                let attachment = Attachment { addresses: address.into_iter().collect(), ..Attachment::default() };
+                spec.joins.networks.insert(network.to_owned(), attachment);
+            }
             '*' => spec.replicas = value.parse().unwrap(),
             '|' => drop(spec.joins.volumes_from.insert(value.parse().unwrap(), false)),
             '$' => spec.joins.network = NetworkMode::Container(value.parse().unwrap()),
@@ -158,7 +182,6 @@ pub(crate) fn assert_serves(world: &World, manifest: &Manifest) {
         manifest.containers.keys().flat_map(all).map(|name| format!("{project}-{name}")).collect();
     let there: BTreeSet<String> = world.containers.keys().cloned().collect();
     assert_eq!(there, wanted, "the containers on the host");
-    assert!(wanted.is_empty() || world.networks.get("shop") == Some(&true), "the network");
     let each = manifest.containers.iter().flat_map(|(of, spec)| all(of).into_iter().map(move |name| (of, name, spec)));
     for (of, name, spec) in each {
         let container = &world.containers[&format!("{project}-{name}")];
@@ -184,15 +207,23 @@ pub(crate) fn assert_serves(world: &World, manifest: &Manifest) {
         let mut names: BTreeSet<String> = linked.filter(|(_, to)| *to == of).map(|(alias, _)| alias.clone()).collect();
         names.extend(spec.aliases.iter().cloned());
         names.extend([of.to_string(), name.clone()]);
-        if spec.joins.network != NetworkMode::Project {
-            names.clear();
-        }
         for joined in spec.joins.joined() {
             let joined = &world.containers[&format!("{project}-{joined}")].observed;
             assert!(joined.created < observed.created, "`{name}` was made for what it joins");
         }
         if spec.restart != RestartPolicy::No {
-            assert_eq!(observed.aliases.as_ref(), Some(&names), "names of `{name}` on the network");
+            let on: BTreeMap<String, Attachment> = match spec.joins.network {
+                NetworkMode::Project if spec.joins.networks.is_empty() => {
+                    [("default".to_owned(), Attachment::default())].into()
+                }
+                NetworkMode::Project => spec.joins.networks.clone(),
+                _ => BTreeMap::new(),
+            };
+            let on = on.into_iter().map(|(network, how)| (network_on_engine(manifest, &network), how));
+            let on: BTreeMap<_, _> = on.map(|(name, how)| (name, (names.clone(), how.addresses))).collect();
+            let found = observed.networks.iter();
+            let found = found.map(|(name, e)| (name.clone(), (e.aliases.clone(), e.addresses.clone())));
+            assert_eq!(found.collect::<BTreeMap<_, _>>(), on, "networks of `{name}` and its names there");
         }
         let followed = spec.depends_on.iter().filter(|(_, d)| d.restart).map(|(target, _)| target);
         let followed = followed.chain(spec.links.values()).flat_map(all);
@@ -201,7 +232,26 @@ pub(crate) fn assert_serves(world: &World, manifest: &Manifest) {
             assert!(observed.started.unwrap() > target.created, "`{name}` was started after what it follows");
         }
     }
+    let on = |spec: &ContainerSpec| spec.joins.networks.keys().cloned().collect::<Vec<_>>();
+    let on = manifest.containers.values().flat_map(on).chain(["default".to_owned()]);
+    let networks: BTreeSet<String> = on.map(|name| network_on_engine(manifest, &name)).collect();
+    let there = world.networks.iter().filter(|(name, is_ours)| **is_ours && !name.ends_with(".gate"));
+    let there: BTreeSet<String> = there.map(|(name, _)| name.clone()).collect();
+    assert!(wanted.is_empty() || there == networks, "the networks: {there:?}, and not {networks:?}");
     assert_eq!(world.violations, Vec::<String>::new());
+}
+
+/// What a network of a manifest is called on the engine; where something is said of it, there is a hash of that in its name.
+fn network_on_engine(manifest: &Manifest, name: &str) -> String {
+    let plain = if name == "default" { "shop".to_owned() } else { format!("shop-{name}") };
+    match manifest.networks.contains_key(name) {
+        false => plain,
+        true => {
+            let wanted = desired(manifest);
+            let mut named = wanted.networks.keys().filter(|found| found.starts_with(&format!("{plain}.")));
+            named.next().cloned().unwrap_or(plain)
+        }
+    }
 }
 
 /// The names of all replicas of a container.

@@ -172,6 +172,13 @@ fn by_hand() -> Vec<String> {
         r#""update": {"batch": 0}"#,
         r#""update": {"probe": {}}"#,
         r#""update": {"probe": {"tcp": 0}}"#,
+        r#""networks": ["lan"]"#,
+        r#""networks": {"default": {"ipv4_address": "10.0.0.1"}}"#,
+        r#""networks": {"default": {"ipv4_address": 7}}"#,
+        r#""networks": {"default": {"aliases": ["a b"]}}"#,
+        r#""networks": {"default": {"mac": "x"}}"#,
+        r#""networks": ["default", "default"]"#,
+        r#""networks": ["default"], "network_mode": "none""#,
         r#""network_mode": "bridge""#,
         r#""network_mode": "host", "ports": ["80:80"]"#,
         r#""network_mode": "container:web""#,
@@ -199,6 +206,9 @@ fn by_hand() -> Vec<String> {
         r#""We b": {"image": "api"}"#,
         r#""db": {"image": "api", "aliases": ["web"]}"#,
         r#""db": {"image": "api", "hostname": "web"}"#,
+        r#""db": {"image": "api", "aliases": ["db.shop"]}"#,
+        r#""db": {"image": "api", "aliases": ["web.shop"]}"#,
+        r#""db": {"image": "api"}, "x": {"image": "api", "links": ["db:x.shop"]}"#,
         r#""two": {"image": "api", "replicas": 2}, "two-2": {"image": "api"}"#,
         r#""db": {"image": "api"}, "x": {"image": "api", "depends_on": {"db": {"condition": "completed"}}}"#,
         r#""db": {"image": "api", "network_mode": "none"}, "x": {"image": "api", "links": ["db"]}"#,
@@ -218,6 +228,23 @@ fn by_hand() -> Vec<String> {
         (r#""api": {"#, r#""../api": {"#),
     ] {
         all.push(good.replacen(from, to, 1));
+    }
+    for networks in [
+        r#""lan": []"#,
+        r#""l.an": {}"#,
+        r#""lan": {"external": "bridge"}"#,
+        r#""lan": {"external": "x", "internal": true}"#,
+        r#""lan": {"subnets": [{}]}"#,
+        r#""lan": {"subnets": [{"subnet": "10.0.0.1/8"}]}"#,
+        r#""lan": {"subnets": [{"subnet": "10.0.0.0/8"}, {"subnet": "11.0.0.0/8"}]}"#,
+        r#""lan": {"subnets": [{"subnet": "10.0.0.0/8", "gateway": "11.0.0.1"}]}"#,
+        r#""lan": {"subnets": [{"subnet": "10.0.0.0/8", "ip_range": "11.0.0.0/16"}]}"#,
+        r#""lan": {"source_ip": "here"}"#,
+        r#""lan": {"source_ip": "10.0.0.1", "internal": true}"#,
+        r#""lan": {"options": {"com.docker.network.host_ipv4": "10.0.0.1"}}"#,
+        r#""lan": {"driver": "overlay"}"#,
+    ] {
+        all.push(good.replacen(r#""serial": 1"#, &format!(r#""serial": 1, "networks": {{{networks}}}"#), 1));
     }
     all.extend(["", " \n", "null", "[]", "{}", "\u{feff}{}", "not JSON"].map(str::to_owned));
     assert!(manifest::parse(&SourceText::new("deploy.json", good)).is_ok(), "what the others are made from is right");

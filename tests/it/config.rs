@@ -96,11 +96,14 @@ fn the_documentation_has_every_key() {
         "run",
         "deploy",
         "container",
+        "network",
+        "AttachmentEntry",
         "DependencyEntry",
         "FileEntry",
         "HealthcheckEntry",
         "LoggingEntry",
         "ProbeEntry",
+        "SubnetEntry",
         "UpdateEntry",
     ] {
         section(&mut made, &schema, id, &schema["$defs"][id]);

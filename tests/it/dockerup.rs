@@ -20,7 +20,13 @@ fn imported(texts: &[&str]) -> String {
             let warnings: Vec<String> = read.warnings.iter().map(|warning| format!("{warning}\n")).collect();
             let text = config::deploy_text("dockerup", &read.containers);
             let entries = &read.containers;
-            let checked = manifest::validate_containers(entries, &Default::default(), manifest::Externals::Named);
+            let checked = manifest::validate_containers(
+                None,
+                entries,
+                &Default::default(),
+                &Default::default(),
+                manifest::Externals::Named,
+            );
             let problems = checked.err().unwrap_or_default();
             let problems: Vec<String> = problems.iter().map(|problem| format!("invalid: {problem}\n")).collect();
             let every = [

@@ -13,6 +13,7 @@ mod itself;
 mod keys;
 mod lab;
 mod leftovers;
+mod networks;
 mod own_engine;
 mod probe;
 mod proxy;

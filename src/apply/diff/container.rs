@@ -3,14 +3,14 @@
 //! Of the containers on the host that carry its name, one at most is *right*: made for what is wanted now. The others
 //! are former ones and leftovers. A former one that serves goes only after the right one is good.
 
-use std::collections::BTreeSet;
-
+use super::networks::{clash, leaving};
 use super::order::Awaited;
 use super::{Plan, Refusal};
+use crate::apply::cause::{Cause, Claim, StopsFirst};
 use crate::apply::desired::DesiredContainer;
-use crate::apply::state::{Health, ObservedContainer, RunState};
-use crate::apply::step::{Action, After, Cause, Creation, Goal, Step, StopsFirst, Wait};
-use crate::manifest::{ContainerSpec, NetworkMode, OnFailure, Order, PortBinding, RestartPolicy};
+use crate::apply::state::{Endpoint, Health, ObservedContainer, RunState};
+use crate::apply::step::{Action, After, Creation, Goal, Step, Wait};
+use crate::manifest::{ContainerSpec, NetworkMode, OnFailure, Order, RestartPolicy};
 use crate::model::ContainerName;
 
 /// A container on the host with its name there.
@@ -61,16 +61,14 @@ impl<'a> Plan<'a> {
             }
             Some((right, observed)) => {
                 let start = case.step(Action::Start { name: right.clone() }, Cause::NotRunning(observed.run));
-                if observed.aliases.is_none() && self.swaps(&case) {
+                if case.is_off(observed) && self.swaps(&case) {
                     let files = case.files(right, Cause::NotRunning(observed.run));
                     let files = files.filter(|_| observed.run == RunState::Created);
                     return self.swap_in(&case, right, files.into_iter().chain([start]).collect());
                 }
-                let mut steps = if self.gates(&case) {
-                    self.reconnection(&case, (right, observed), &BTreeSet::new())
-                } else {
-                    self.reconnection(&case, (right, observed), &case.wanted.aliases)
-                };
+                let mut steps = leaving(&case, (right, observed));
+                let on = if self.gates(&case) { case.nameless() } else { case.wanted.networks.clone() };
+                steps.extend(self.reconnection(&case, (right, observed), &on));
                 // It may have been left before it got them; one that was started had them.
                 if observed.run == RunState::Created {
                     steps.extend(case.files(right, Cause::NotRunning(observed.run)));
@@ -113,15 +111,16 @@ impl<'a> Plan<'a> {
 
     /// The right container runs: what is not as it should be is mended, and it succeeds what it replaces.
     fn keep(&mut self, case: &Case<'a>, (right, observed): Found<'a>) -> Result<(), Refusal> {
-        let takes_over = observed.aliases.is_none() && self.clashing(case).next().is_some();
-        let is_nameless =
-            case.spec().joins.is_on_network() && observed.aliases.as_ref().is_some_and(BTreeSet::is_empty);
+        let takes_over = case.is_off(observed) && self.clashing(case).next().is_some();
+        let is_nameless = !case.is_off(observed) && !observed.is_elsewhere && !observed.has_names();
         let is_at_gate = is_nameless && (self.serving(case).next().is_some() || self.replicas_serve(case));
         let mut mends = if takes_over || is_at_gate {
             Vec::new()
         } else {
-            self.reconnection(case, (right, observed), &case.wanted.aliases)
+            self.reconnection(case, (right, observed), &case.wanted.networks)
         };
+        // Once everybody is on the networks that are wanted, nobody looks for it on another one.
+        self.leaving.extend(leaving(case, (right, observed)));
         if observed.run == RunState::Paused {
             mends.push(case.step(Action::Unpause { name: right.clone() }, Cause::NotRunning(observed.run)));
         }
@@ -185,6 +184,14 @@ impl<'a> Plan<'a> {
         let image = image.or_else(|| same.map(|(_, former)| former.image.clone()));
         let image = image.or_else(|| case.wanted.image.names().last()).unwrap_or_default();
         let swaps = self.swaps(&case);
+        let mut on = match () {
+            () if swaps => [(self.desired.gate(), Endpoint::default())].into(),
+            () if self.gates(&case) => case.nameless(),
+            () => case.wanted.networks.clone(),
+        };
+        let way_out = self.desired.way_out(case.wanted).filter(|_| !swaps);
+        let first = way_out.and_then(|name| on.remove_entry(name)).or_else(|| on.pop_first());
+        let first = first.unwrap_or_else(|| (self.desired.project.to_string(), Endpoint::default()));
         let creation = Creation {
             name: name.clone(),
             project: self.desired.project.clone(),
@@ -192,16 +199,21 @@ impl<'a> Plan<'a> {
             serial: self.desired.serial,
             hash: case.wanted.hash,
             image,
-            network: if swaps { self.desired.gate() } else { self.desired.network() },
-            aliases: if swaps || self.gates(&case) { BTreeSet::new() } else { case.wanted.aliases.clone() },
+            network: first.0,
+            endpoint: first.1,
             mounts: case.spec().volumes.iter().map(|(path, mount)| self.desired.mount(path, mount)).collect(),
             spec: case.spec().clone(),
         };
         self.renewed.insert(case.name.clone());
         let create = case.step(Action::Create(Box::new(creation)), cause.clone());
         let files = case.files(&name, cause.clone());
+        let connect = |(network, endpoint)| {
+            let action = Action::Connect { name: name.clone(), network, endpoint };
+            case.step(action, cause.clone())
+        };
+        let connects: Vec<Step> = on.into_iter().map(connect).collect();
         let start = case.step(Action::Start { name: name.clone() }, cause);
-        let steps: Vec<Step> = [create].into_iter().chain(files).chain([start]).collect();
+        let steps: Vec<Step> = [create].into_iter().chain(files).chain(connects).chain([start]).collect();
         if swaps { self.swap_in(&case, &name, steps) } else { self.bring_up(&case, &name, steps) }
     }
 
@@ -209,12 +221,13 @@ impl<'a> Plan<'a> {
     /// replaces goes when it is good.
     fn bring_up(&mut self, case: &Case<'a>, new: &String, mut steps: Vec<Step>) -> Result<(), Refusal> {
         let former: Vec<Found<'a>> = case.others.iter().copied().filter(|found| self.is_active(*found)).collect();
-        let mut in_the_way: Vec<(Found<'a>, Cause)> = match stops_first(case.spec(), &former) {
+        let mut in_the_way: Vec<(Found<'a>, Cause)> = match stops_first(case.wanted, &former) {
             None => Vec::new(),
             Some(why) => former.iter().map(|found| (*found, Cause::MakesRoom(why.clone()))).collect(),
         };
-        let holders = self.observed.containers.iter().filter(|found| self.holds_port_of(case, *found));
-        in_the_way.extend(holders.map(|found| (found, Cause::HoldsPort(case.name.clone()))));
+        let holders = self.observed.containers.iter();
+        let holders = holders.filter_map(|found| Some((found, self.holds(case, found)?)));
+        in_the_way.extend(holders.map(|(found, claim)| (found, Cause::Holds(claim, case.name.clone()))));
 
         let gates = self.gates(case);
         self.restarted.insert(case.name.clone());
@@ -240,8 +253,10 @@ impl<'a> Plan<'a> {
         self.succeed(case, new)
     }
 
-    pub(super) fn holds_port_of(&self, case: &Case<'a>, found: Found<'a>) -> bool {
-        found.1.container != *case.name && self.is_active(found) && clash(case.spec(), found.1).is_some()
+    /// What another container has that this one needs.
+    pub(super) fn holds(&self, case: &Case<'a>, found: Found<'a>) -> Option<Claim> {
+        let may_hold = found.1.container != *case.name && self.is_active(found);
+        may_hold.then(|| clash(case.wanted, found.1)).flatten()
     }
 
     /// What brings back what served before `new`: containers that are stopped for it, or else the former one that was
@@ -259,12 +274,9 @@ impl<'a> Plan<'a> {
             return Vec::new();
         }
         // One that was taken off the network for `new` serves when it is back.
-        let is_off = |(name, observed): &&Found<'a>| **name == case.base && observed.aliases.is_none();
+        let is_off = |(name, observed): &&Found<'a>| **name == case.base && observed.networks.is_empty();
         let off = case.others.iter().find(is_off).filter(|found| self.is_active(**found));
-        let connect = off.map(|(name, _)| {
-            let (network, aliases) = (self.desired.network(), case.wanted.aliases.clone());
-            Action::Connect { name: (*name).clone(), network, aliases }
-        });
+        let connect = off.into_iter().flat_map(|found| case.back(*found));
         let start = revived.into_iter().map(|name| Action::Start { name: name.clone() });
         clear(case, new).into_iter().chain(connect).chain(start).collect()
     }
@@ -295,15 +307,6 @@ impl<'a> Plan<'a> {
             self.stopped.insert(name.clone());
         }
         self.steps.push(case.step(Action::Remove { name: name.clone() }, cause));
-    }
-
-    /// The step that gives a container its names on the network, where it has others.
-    fn reconnection(&self, case: &Case<'a>, (name, observed): Found<'a>, names: &BTreeSet<String>) -> Vec<Step> {
-        if observed.aliases.as_ref() == Some(names) {
-            return Vec::new();
-        }
-        let (network, aliases) = (self.desired.network(), names.clone());
-        vec![case.step(Action::Reconnect { name: name.clone(), network, aliases }, Cause::OffNetwork)]
     }
 
     /// A container that this one links to, or follows, and that is newer than its last start.
@@ -355,10 +358,11 @@ impl<'a> Plan<'a> {
 
 /// Why what ran before has to stop before the new one starts, if it has to: two at once must not claim one port, nor
 /// write to the same files unless the manifest says that they may.
-pub(super) fn stops_first(spec: &ContainerSpec, former: &[Found<'_>]) -> Option<StopsFirst> {
-    if let Some(port) = former.iter().find_map(|(_, observed)| clash(spec, observed)) {
-        return Some(StopsFirst::Port(port.host_side()));
+pub(super) fn stops_first(wanted: &DesiredContainer, former: &[Found<'_>]) -> Option<StopsFirst> {
+    if let Some(claim) = former.iter().find_map(|(_, observed)| clash(wanted, observed)) {
+        return Some(StopsFirst::Both(claim));
     }
+    let spec = &wanted.spec;
     match spec.update.order {
         Some(Order::StartFirst | Order::Swap) => None,
         Some(Order::StopFirst) => Some(StopsFirst::Asked),
@@ -373,9 +377,4 @@ pub(super) fn stops_first(spec: &ContainerSpec, former: &[Found<'_>]) -> Option<
 pub(super) fn clear(case: &Case<'_>, new: &str) -> Vec<Action> {
     let name = new.to_owned();
     vec![Action::Stop { name: name.clone(), grace: case.spec().stop_grace }, Action::Remove { name }]
-}
-
-/// A port of the host that both claim.
-pub(super) fn clash<'a>(spec: &'a ContainerSpec, observed: &ObservedContainer) -> Option<&'a PortBinding> {
-    spec.ports.iter().find(|port| observed.ports.iter().any(|other| other.clashes_with(port)))
 }

@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use super::Plan;
 use super::container::{Case, Found, clear, stops_first};
-use crate::apply::step::{Action, Cause, Goal, Step, Wait};
+use crate::apply::cause::Cause;
+use crate::apply::state::Endpoint;
+use crate::apply::step::{Action, Goal, Step, Wait};
 use crate::manifest::{Healthcheck, OnFailure};
 use crate::model::ContainerName;
 
 impl Case<'_> {
     /// Whether it shows that it is good before it is found by its names: not where nobody said what good is.
     fn is_gated(&self) -> bool {
-        if self.may_end() || !self.spec().joins.is_on_network() {
+        if self.may_end() || self.wanted.networks.is_empty() {
             return false;
         }
         let is_unchecked = matches!(self.spec().healthcheck, None | Some(Healthcheck::None));
@@ -30,7 +32,7 @@ impl<'a> Plan<'a> {
     /// Whether a container that is started now has no names until it is good: where another one has them meanwhile.
     pub(super) fn gates(&self, case: &Case<'a>) -> bool {
         let former: Vec<Found<'a>> = case.others.iter().copied().filter(|found| self.is_active(*found)).collect();
-        let has_former = || stops_first(case.spec(), &former).is_none() && self.serving(case).next().is_some();
+        let has_former = || stops_first(case.wanted, &former).is_none() && self.serving(case).next().is_some();
         case.is_gated() && (self.replicas_serve(case) || has_former())
     }
 
@@ -40,28 +42,35 @@ impl<'a> Plan<'a> {
             name != case.name && self.desired.containers.get(name).is_some_and(|other| other.of == case.wanted.of)
         };
         case.spec().replicas > 1
-            && self.observed.containers.iter().any(|found| {
-                let has_names = found.1.aliases.as_ref().is_some_and(|names| !names.is_empty());
-                has_names && is_replica(&found.1.container) && self.is_active(found)
-            })
+            && self
+                .observed
+                .containers
+                .iter()
+                .any(|found| found.1.has_names() && is_replica(&found.1.container) && self.is_active(found))
     }
 
     /// The others of its name that are found by their names.
     pub(super) fn serving<'b>(&'b self, case: &'b Case<'a>) -> impl Iterator<Item = Found<'a>> + use<'a, 'b> {
-        let has_names = |found: &Found<'a>| found.1.aliases.as_ref().is_some_and(|names| !names.is_empty());
-        case.others.iter().copied().filter(move |found| has_names(found) && self.is_active(*found))
+        case.others.iter().copied().filter(|found| found.1.has_names() && self.is_active(*found))
     }
 
     /// Gives a container that is good its names, and looks at it once more: it was off the network for a moment.
     pub(super) fn open_gate(&mut self, case: &Case<'a>, new: &str, undo: &[Action]) {
-        let (name, aliases) = (new.to_owned(), case.wanted.aliases.clone());
-        let action = Action::Reconnect { name, network: self.desired.network(), aliases };
+        let mut steps: Vec<Step> = case
+            .wanted
+            .networks
+            .iter()
+            .map(|(network, endpoint)| {
+                let (name, network, endpoint) = (new.to_owned(), network.clone(), endpoint.clone());
+                case.step(Action::Reconnect { name, network, endpoint }, Cause::Good)
+            })
+            .collect();
         let mut look = self.wait(case, new, Cause::Good);
         if let Action::Await(Wait { goal: Goal::Ready { healthy_for, .. }, .. }) = &mut look.action {
             *healthy_for = Duration::ZERO;
         }
-        let steps = [case.step(action, Cause::Good), look];
-        self.steps.extend(steps.map(|step| Step { undo: undo.to_vec(), ..step }));
+        steps.push(look);
+        self.steps.extend(steps.into_iter().map(|step| Step { undo: undo.to_vec(), ..step }));
     }
 
     /// Takes the names of those that a container replaces, and lets them end what they are at.
@@ -70,18 +79,25 @@ impl<'a> Plan<'a> {
             return;
         }
         let serving: Vec<Found<'a>> = self.serving(case).collect();
-        let network = self.desired.network();
+        let found_on = serving.iter().flat_map(|(name, observed)| {
+            let named = observed.networks.iter().filter(|(_, endpoint)| !endpoint.aliases.is_empty());
+            named.map(|(network, endpoint)| ((*name).clone(), network.clone(), &endpoint.aliases))
+        });
+        let found_on: Vec<_> = found_on.collect();
+        let reconnect = |name: &String, network: &String, aliases: BTreeSet<String>| {
+            let endpoint = Endpoint { aliases, addresses: BTreeSet::new() };
+            Action::Reconnect { name: name.clone(), network: network.clone(), endpoint }
+        };
         let mut undo = Vec::new();
         if case.spec().update.on_failure == OnFailure::Rollback {
-            undo.extend(serving.iter().map(|(name, _)| {
-                let (network, aliases) = (network.clone(), case.wanted.aliases.clone());
-                Action::Reconnect { name: (*name).clone(), network, aliases }
+            undo.extend(found_on.iter().map(|(name, network, had)| {
+                let wanted = case.wanted.networks.get(network).map(|endpoint| &endpoint.aliases);
+                reconnect(name, network, wanted.unwrap_or(had).clone())
             }));
             undo.extend(clear(case, new));
         }
-        for (name, _) in &serving {
-            let (name, network) = ((*name).clone(), network.clone());
-            let action = Action::Reconnect { name, network, aliases: BTreeSet::new() };
+        for (name, network, _) in &found_on {
+            let action = reconnect(name, network, BTreeSet::new());
             self.steps.push(Step { undo: undo.clone(), ..case.step(action, Cause::Superseded) });
         }
         // Those whose names an interrupted run took may not be at their end either.

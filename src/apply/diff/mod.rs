@@ -3,16 +3,19 @@
 
 mod container;
 mod gate;
+mod networks;
 mod order;
 mod swap;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cause::Cause;
 use super::desired::{Desired, DesiredImage};
 use super::state::{HostState, ObservedContainer, ObservedNetwork, RunState};
-use super::step::{Action, After, Cause, Reach, Step};
+use super::step::{Action, After, Step};
 use crate::graph::Cycle;
+use crate::manifest::Network;
 use crate::model::ContainerName;
 
 /// With less room in bytes nothing is replaced. A container that starts needs some kilobytes, and what others write meanwhile;
@@ -40,6 +43,12 @@ pub enum Refusal {
     NameTaken {
         /// `a container`, `a network` or `a volume`.
         what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A network that others have to make is not there.
+    #[error("there is no network `{name}`, and it is none of the project's")]
+    NoNetwork {
         /// Its name.
         name: String,
     },
@@ -89,6 +98,7 @@ pub fn diff(desired: &Desired, observed: &HostState, emptying: Emptying) -> Resu
     let order = order::order(desired).map_err(Refusal::Cycle)?;
     order.iter().try_for_each(|name| refuse_taken_ports(desired, observed, name))?;
     let mut plan = Plan::new(desired, observed);
+    let moves = plan.moves();
     for name in order.iter().copied() {
         plan.container(name)?;
     }
@@ -100,9 +110,9 @@ pub fn diff(desired: &Desired, observed: &HostState, emptying: Emptying) -> Resu
     if let Some(free) = observed.room.filter(|free| *free < ROOM_AT_LEAST && plan.steps.iter().any(creates)) {
         return Err(Refusal::NoRoom { free });
     }
-    let end = networks_at_the_end(desired, observed).filter(|_| emptying == Emptying::Allowed).collect();
+    let end = networks_at_the_end(desired, observed, emptying).collect();
     let Plan { steps: containers, waits, leaving, .. } = plan;
-    Ok(turns::Parts { pulls, project, containers, waits, leaving, end }.in_turn(desired, observed))
+    Ok(turns::Parts { pulls, project, moves, containers, waits, leaving, end }.in_turn(desired, observed))
 }
 
 /// A port that somebody else has is known before anything is stopped for a container that could not start then.
@@ -139,6 +149,8 @@ struct Plan<'a> {
     renewed: BTreeSet<ContainerName>,
     /// The containers that the steps so far start or restart.
     restarted: BTreeSet<ContainerName>,
+    /// The containers, by their names on the engine, with networks that they are brought onto before anything else.
+    moved: BTreeSet<(&'a String, &'a String)>,
     /// Whether a container has to show that it is good before it takes over a port.
     needs_gate: bool,
     /// What others wait for, and whether for its end.
@@ -161,6 +173,7 @@ impl<'a> Plan<'a> {
             stopped: BTreeSet::new(),
             renewed: BTreeSet::new(),
             restarted: BTreeSet::new(),
+            moved: BTreeSet::new(),
             needs_gate: false,
             awaited: order::awaited(desired, observed),
         }
@@ -219,16 +232,18 @@ fn pulls(desired: &Desired, observed: &HostState, order: &[&ContainerName]) -> R
 /// What is needed before any container is touched.
 fn for_project(desired: &Desired, observed: &HostState) -> Result<Vec<Step>, Refusal> {
     let mut steps = Vec::new();
-    match observed.network {
-        _ if desired.containers.is_empty() => {}
-        ObservedNetwork::Ours => {}
-        ObservedNetwork::Foreign => {
-            return Err(Refusal::NameTaken { what: "a network", name: desired.network() });
-        }
-        ObservedNetwork::Absent => {
-            let (name, project) = (desired.network(), desired.project.clone());
-            let action = Action::CreateNetwork { name, project, reach: Reach::World };
-            steps.push(for_all(action, Cause::Missing));
+    for (name, network) in desired.networks.iter().filter(|_| !desired.containers.is_empty()) {
+        match (network, observed.networks.get(name)) {
+            (Network::Own(_), Some(ObservedNetwork::Foreign)) => {
+                return Err(Refusal::NameTaken { what: "a network", name: name.clone() });
+            }
+            (_, Some(_)) => {}
+            (Network::External(_), None) => return Err(Refusal::NoNetwork { name: name.clone() }),
+            (Network::Own(spec), None) => {
+                let (name, project) = (name.clone(), desired.project.clone());
+                let action = Action::CreateNetwork { name, project, spec: spec.clone() };
+                steps.push(for_all(action, Cause::Missing));
+            }
         }
     }
     let volumes = desired.volumes();
@@ -242,11 +257,21 @@ fn for_project(desired: &Desired, observed: &HostState) -> Result<Vec<Step>, Ref
     Ok(steps)
 }
 
-/// A project without containers needs no network; its volumes stay, as they hold what nothing else holds.
-fn networks_at_the_end(desired: &Desired, observed: &HostState) -> impl Iterator<Item = Step> {
-    let both = [(desired.network(), observed.network), (desired.gate(), observed.gate)];
-    let is_needless = desired.containers.is_empty() && !observed.containers.values().any(|found| found.keep);
-    both.into_iter()
-        .filter(move |(_, found)| is_needless && *found == ObservedNetwork::Ours)
-        .map(|(name, _)| for_all(Action::RemoveNetwork { name }, Cause::LeftManifest))
+/// The networks that nobody is on any more. A project without containers needs none; its volumes stay, as they hold what
+/// nothing else holds.
+fn networks_at_the_end(desired: &Desired, observed: &HostState, emptying: Emptying) -> impl Iterator<Item = Step> {
+    let is_empty = desired.containers.is_empty();
+    let stays = |found: &&ObservedContainer| found.keep && !desired.containers.contains_key(&found.container);
+    let kept: Vec<&ObservedContainer> = observed.containers.values().filter(stays).collect();
+    let is_needless = move |name: &String| match is_empty {
+        true => emptying == Emptying::Allowed && kept.is_empty(),
+        false => {
+            *name != desired.gate()
+                && !desired.networks.contains_key(name)
+                && !kept.iter().any(|found| found.networks.contains_key(name))
+        }
+    };
+    let ours = observed.networks.iter().filter(|(_, found)| **found == ObservedNetwork::Ours).map(|(name, _)| name);
+    ours.filter(move |name| is_needless(name))
+        .map(|name| for_all(Action::RemoveNetwork { name: name.clone() }, Cause::LeftManifest))
 }

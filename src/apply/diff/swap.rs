@@ -4,11 +4,13 @@
 //! on the project's gate, a network that leads nowhere, beside what it links to and depends on. Once it is good there,
 //! the old one is taken off the project's network and the new one comes onto it: both run all the time.
 
-use super::container::{Case, Found, clash, clear};
+use super::container::{Case, Found, clear};
+use super::networks::clash;
 use super::{Plan, Refusal};
-use crate::apply::state::ObservedNetwork;
-use crate::apply::step::{Action, Cause, Reach, Step};
-use crate::manifest::{Condition, OnFailure, Order};
+use crate::apply::cause::Cause;
+use crate::apply::state::{Endpoint, ObservedNetwork};
+use crate::apply::step::{Action, Step};
+use crate::manifest::{Condition, NetworkSpec, OnFailure, Order};
 
 impl<'a> Plan<'a> {
     /// Whether a container that is started now takes over its ports: where it is asked to, and no other container than a
@@ -16,24 +18,25 @@ impl<'a> Plan<'a> {
     pub(super) fn swaps(&self, case: &Case<'a>) -> bool {
         case.spec().update.order == Some(Order::Swap)
             && self.clashing(case).next().is_some()
-            && !self.observed.containers.iter().any(|found| self.holds_port_of(case, found))
+            && !self.observed.containers.iter().any(|found| self.holds(case, found).is_some())
     }
 
-    /// The former ones of its name that run and claim one of its ports.
+    /// The former ones of its name that run and claim one of its ports or addresses.
     pub(super) fn clashing<'b>(&'b self, case: &'b Case<'a>) -> impl Iterator<Item = Found<'a>> + use<'a, 'b> {
-        let clashes = |found: &Found<'a>| self.is_active(*found) && clash(case.spec(), found.1).is_some();
+        let clashes = |found: &Found<'a>| self.is_active(*found) && clash(case.wanted, found.1).is_some();
         case.others.iter().copied().filter(clashes)
     }
 
     /// The step that makes the gate, where somebody needs it.
     pub(super) fn gate(&self) -> Result<Option<Step>, Refusal> {
         let (name, project) = (self.desired.gate(), self.desired.project.clone());
-        match self.observed.gate {
+        match self.observed.networks.get(&name) {
             _ if !self.needs_gate => Ok(None),
-            ObservedNetwork::Ours => Ok(None),
-            ObservedNetwork::Foreign => Err(Refusal::NameTaken { what: "a network", name }),
-            ObservedNetwork::Absent => {
-                let action = Action::CreateNetwork { name, project, reach: Reach::Itself };
+            Some(ObservedNetwork::Ours | ObservedNetwork::Shared) => Ok(None),
+            Some(ObservedNetwork::Foreign) => Err(Refusal::NameTaken { what: "a network", name }),
+            None => {
+                let spec = NetworkSpec { internal: true, ..NetworkSpec::default() };
+                let action = Action::CreateNetwork { name, project, spec };
                 Ok(Some(super::for_all(action, Cause::Missing)))
             }
         }
@@ -45,10 +48,12 @@ impl<'a> Plan<'a> {
         let start = steps.pop();
         let needed = case.wanted.needs.iter().filter(|(_, need)| need.condition != Condition::Completed);
         let needed = needed.filter_map(|(name, _)| self.desired.containers.get_key_value(name));
-        let needed = needed.filter(|(_, wanted)| wanted.spec.joins.is_on_network());
+        let needed = needed.filter(|(_, wanted)| !wanted.networks.is_empty());
         for (name, wanted) in needed {
-            let (name, aliases) = (self.desired.engine_name(name), wanted.aliases.clone());
-            let action = Action::Connect { name, network: self.desired.gate(), aliases };
+            let aliases = wanted.networks.values().flat_map(|endpoint| endpoint.aliases.clone()).collect();
+            let endpoint = Endpoint { aliases, ..Endpoint::default() };
+            let (name, network) = (self.desired.engine_name(name), self.desired.gate());
+            let action = Action::Connect { name, network, endpoint };
             steps.push(case.step(action, Cause::Needed(case.name.clone())));
         }
         steps.extend(start);
@@ -57,10 +62,12 @@ impl<'a> Plan<'a> {
         self.take_over(case, new)
     }
 
-    /// Lets a container that runs, and is not on the project's network, take over from those that run there.
+    /// Lets a container that runs, and is on none of its networks, take over from those that run there.
     pub(super) fn take_over(&mut self, case: &Case<'a>, new: &String) -> Result<(), Refusal> {
-        let network = self.desired.network();
-        let serving: Vec<Found<'a>> = self.clashing(case).filter(|(_, observed)| observed.aliases.is_some()).collect();
+        let claim = self.clashing(case).find_map(|(_, observed)| clash(case.wanted, observed));
+        let cause = claim.map_or(Cause::OffNetwork, Cause::HandsOver);
+        let serving: Vec<Found<'a>> =
+            self.clashing(case).filter(|(_, observed)| !observed.networks.is_empty()).collect();
         // Where none serves any more, a run was cut off after the new one was good.
         if !serving.is_empty() {
             let undo = if is_undone(case) { clear(case, new) } else { Vec::new() };
@@ -68,27 +75,27 @@ impl<'a> Plan<'a> {
         }
         let mut undo = Vec::new();
         if is_undone(case) {
-            let networks = [self.desired.gate(), network.clone()];
+            let networks = [self.desired.gate()].into_iter().chain(case.wanted.networks.keys().cloned());
             undo.extend(networks.map(|network| Action::Disconnect { name: new.clone(), network }));
-            let back = |(name, _): Found<'a>| {
-                let (network, aliases) = (network.clone(), case.wanted.aliases.clone());
-                Action::Connect { name: name.clone(), network, aliases }
-            };
             let former = case.others.iter().copied().filter(|(name, _)| **name == case.base);
             let former = if serving.is_empty() { former.collect() } else { serving.clone() };
-            undo.extend(former.into_iter().map(back));
+            undo.extend(former.into_iter().flat_map(|found| case.back(found)));
             undo.extend(clear(case, new));
         }
-        for (name, _) in serving {
+        for (name, observed) in serving {
             // On the gate, if it is there, Docker would go on to hold its ports; so too when it is undone.
-            for network in [self.desired.gate(), network.clone()] {
+            let moved = self.moved.iter().filter(|(moved, _)| *moved == name).map(|(_, network)| *network);
+            let on = observed.networks.keys().chain(moved).cloned();
+            for network in [self.desired.gate()].into_iter().chain(on.collect::<Vec<_>>()) {
                 let action = Action::Disconnect { name: name.clone(), network };
-                self.steps.push(Step { undo: undo.clone(), ..case.step(action, Cause::HandsOver) });
+                self.steps.push(Step { undo: undo.clone(), ..case.step(action, cause.clone()) });
             }
         }
-        let aliases = case.wanted.aliases.clone();
-        let connect = case.step(Action::Connect { name: new.clone(), network, aliases }, Cause::HandsOver);
-        self.steps.push(Step { undo: undo.clone(), ..connect });
+        for (network, endpoint) in &case.wanted.networks {
+            let (name, network, endpoint) = (new.clone(), network.clone(), endpoint.clone());
+            let connect = case.step(Action::Connect { name, network, endpoint }, cause.clone());
+            self.steps.push(Step { undo: undo.clone(), ..connect });
+        }
         self.steps.push(Step { undo, ..self.wait(case, new, Cause::Started) });
         self.succeed(case, new)
     }

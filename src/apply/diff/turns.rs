@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::networks::clash;
 use super::order::comes_after;
 use crate::apply::desired::{Desired, engine_name};
-use crate::apply::state::HostState;
+use crate::apply::state::{HostState, ObservedContainer};
 use crate::apply::step::{Action, After, Step};
 use crate::model::ContainerName;
 
@@ -14,6 +15,8 @@ pub(super) struct Parts {
     pub(super) pulls: Vec<Step>,
     /// What is made for the whole project.
     pub(super) project: Vec<Step>,
+    /// What brings those that run onto other networks.
+    pub(super) moves: Vec<Step>,
     /// Each container's steps, one container after the other.
     pub(super) containers: Vec<Step>,
     /// What is waited for at the end.
@@ -28,7 +31,7 @@ impl Parts {
     /// The whole plan. Every step of a part comes after all parts before; of two steps of one container the second comes
     /// after the first, and a container's after those of the containers that it has to do with.
     pub(super) fn in_turn(self, desired: &Desired, observed: &HostState) -> Vec<Step> {
-        let Self { pulls, project, containers, waits, leaving, end } = self;
+        let Self { pulls, project, moves, containers, waits, leaving, end } = self;
         let mut steps = Vec::new();
         let beside_one_another = |steps: &mut Vec<Step>, part: Vec<Step>| {
             let all_before = steps.len();
@@ -36,6 +39,7 @@ impl Parts {
         };
         beside_one_another(&mut steps, pulls);
         beside_one_another(&mut steps, project);
+        beside_one_another(&mut steps, moves);
         one_after_the_other(
             &mut steps,
             &containers,
@@ -83,13 +87,13 @@ fn needed(desired: &Desired, observed: &HostState, name: &ContainerName) -> BTre
 }
 
 /// The engine's containers that a container's steps have to do with: those that they name, its own, and those that claim
-/// a port of the host that it needs.
+/// a port of the host or an address that it needs.
 fn touched(desired: &Desired, observed: &HostState, name: &ContainerName, steps: &[Step]) -> BTreeSet<String> {
     let named = steps.iter().flat_map(|step| step.undo.iter().chain([&step.action])).filter_map(Action::subject);
-    let ports = desired.containers.get(name).map(|wanted| &wanted.spec.ports);
-    let clashes = |port| ports.into_iter().flatten().any(|wanted| wanted.clashes_with(port));
+    let wanted = desired.containers.get(name);
+    let clashes = |found: &ObservedContainer| wanted.is_some_and(|wanted| clash(wanted, found).is_some());
     let there = observed.containers.iter();
-    let there = there.filter(|(_, found)| found.container == *name || found.ports.iter().any(clashes));
+    let there = there.filter(|(_, found)| found.container == *name || clashes(found));
     let there = there.map(|(name, _)| name.clone());
     named.map(str::to_owned).chain(there).chain([engine_name(&desired.project, name)]).collect()
 }

@@ -4,23 +4,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
-    MountType, NetworkingConfig, PortBinding as EnginePort, ResourcesUlimits, RestartPolicy as EngineRestart,
+    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, IpamConfig, Mount, MountType,
+    NetworkingConfig, PortBinding as EnginePort, ResourcesUlimits, RestartPolicy as EngineRestart,
     RestartPolicyNameEnum,
 };
 
 use crate::apply::desired::engine_name;
 use crate::apply::state::{LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC};
 use crate::apply::step::{Creation, EngineMount};
+use crate::docker::networks::{self, NewNetwork};
 use crate::manifest::{
-    Confines, ContainerSpec, Device, Healthcheck, Logging, MountSource, Namespace, NetworkMode, PortBinding, Powers,
-    RestartPolicy,
+    Confines, ContainerSpec, Device, Healthcheck, Logging, MountSource, Namespace, NetworkMode, NetworkSpec,
+    PortBinding, Powers, RestartPolicy, SOURCE_IP, Subnet, default_host_name,
 };
-use crate::model::ContainerName;
+use crate::model::{ContainerName, ProjectName};
 
 /// The body of the engine's `POST /containers/create`.
 pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
-    let Creation { name: _, project, container, serial, hash, image, network, aliases, mounts, spec } = creation;
+    let Creation { name: _, project, container, serial, hash, image, network, endpoint, mounts, spec } = creation;
     let ContainerSpec {
         image: _,
         command,
@@ -58,7 +59,7 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
     ];
     let ours = ours.into_iter().chain(keep.then(|| (LABEL_KEEP, "true".to_owned())));
     let ours = ours.into_iter().map(|(key, value)| (key.to_owned(), value));
-    let endpoint = EndpointSettings { aliases: Some(aliases.iter().cloned().collect()), ..EndpointSettings::default() };
+    let endpoint = networks::endpoint(&endpoint.aliases, &endpoint.addresses);
     let network_mode = match &joins.network {
         NetworkMode::Project => None,
         NetworkMode::None => Some("none".to_owned()),
@@ -98,11 +99,34 @@ pub(super) fn body(creation: &Creation) -> ContainerCreateBody {
     }
 }
 
+/// The label of everything that belongs to a project.
+pub(super) fn labels(project: &ProjectName) -> BTreeMap<String, String> {
+    [(LABEL_PROJECT.to_owned(), project.to_string())].into()
+}
+
+/// What a network of a project is made from.
+pub(super) fn network(project: &ProjectName, spec: &NetworkSpec) -> NewNetwork {
+    let NetworkSpec { subnets, internal, source_ip, options } = spec;
+    let subnet = |Subnet { subnet, gateway, ip_range }: &Subnet| IpamConfig {
+        subnet: Some(subnet.to_string()),
+        gateway: gateway.map(|address| address.to_string()),
+        ip_range: ip_range.map(|range| range.to_string()),
+        ..IpamConfig::default()
+    };
+    let source_ip = source_ip.map(|address| (SOURCE_IP.to_owned(), address.to_string()));
+    NewNetwork {
+        labels: labels(project),
+        subnets: subnets.iter().map(subnet).collect(),
+        internal: *internal,
+        options: options.clone().into_iter().chain(source_ip).collect(),
+    }
+}
+
 /// The host name where none is written. Docker makes it one more name on the network, so it is none that anybody asks for;
 /// where it would be longer than the kernel takes, the engine picks one.
 fn default_hostname(Creation { project, container, spec, .. }: &Creation) -> Option<String> {
     let has_its_own = matches!(spec.joins.network, NetworkMode::Project | NetworkMode::None);
-    Some(format!("{container}.{project}")).filter(|name| has_its_own && name.len() <= 63)
+    Some(default_host_name(container, project)).filter(|name| has_its_own && name.len() <= 63)
 }
 
 /// The engine's words for what a container may use and finds; what is not said is left away.
@@ -235,7 +259,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::apply::{DesiredImage, SpecHash};
+    use crate::apply::{DesiredImage, Endpoint, SpecHash};
     use crate::manifest::{EnvValue, ImageSource, Joins, Mount as WantedMount, Protocol, Update};
 
     #[test]
@@ -331,10 +355,13 @@ mod tests {
             project: "shop".parse().unwrap(),
             container: "web".parse().unwrap(),
             serial: 7,
-            hash: SpecHash::new(&image, &spec),
+            hash: SpecHash::new(&image, &spec, &BTreeMap::new()),
             image: "sha256:1".to_owned(),
             network: "shop".to_owned(),
-            aliases: ["web".to_owned(), "front".to_owned()].into(),
+            endpoint: Endpoint {
+                aliases: ["web".to_owned(), "front".to_owned()].into(),
+                addresses: [[172, 31, 0, 5].into()].into(),
+            },
             mounts: mounts.collect(),
             spec,
         };
@@ -475,7 +502,10 @@ mod tests {
                     "Aliases": [
                       "front",
                       "web"
-                    ]
+                    ],
+                    "IPAMConfig": {
+                      "IPv4Address": "172.31.0.5"
+                    }
                   }
                 }
               },

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 
 use super::desired::{Desired, DesiredContainer};
 use super::host::{Host, HostError};
-use super::state::{HostState, LABEL_PROJECT, ObservedContainer};
-use super::step::{Action, Creation, NewFile, Reach};
+use super::state::{Endpoint, HostState, LABEL_PROJECT, ObservedContainer};
+use super::step::{Action, Creation, NewFile};
 use crate::docker::events::{self, Whom};
 use crate::docker::{self, Failure, containers, files, networks};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
@@ -77,7 +77,12 @@ impl DockerHost {
                 Whom::Container => LABEL_PROJECT,
                 Whom::Network => "name",
             };
-            about.get(key).is_some_and(|value| value == project.as_str())
+            let is_of_project = |value: &String| match whom {
+                Whom::Container => value == project.as_str(),
+                // Its own ones have names that its name is part of. One look too many changes nothing.
+                Whom::Network => value.contains(project.as_str()),
+            };
+            about.get(key).is_some_and(is_of_project)
         };
         Ok(events::loss(&self.patient, since, of_project).await?)
     }
@@ -171,23 +176,32 @@ impl DockerHost {
 
 impl Host for DockerHost {
     async fn observe(&self, desired: &Desired) -> Result<HostState, HostError> {
-        let (network, gate, volumes) = (desired.network(), desired.gate(), format!("{}-", desired.project));
+        let volumes = format!("{}-", desired.project);
+        let network_names: Vec<&str> =
+            [desired.project.as_str()].into_iter().chain(desired.networks.keys().map(String::as_str)).collect();
         let (all, found_networks, volumes) = tokio::try_join!(
             containers::list(&self.docker),
-            networks::networks(&self.docker, desired.project.as_str()),
+            networks::networks(&self.docker, &network_names),
             networks::volumes(&self.docker, &volumes),
         )?;
-        let (found_network, gate) = (found_networks.get(&network), found_networks.get(&gate));
-        let network_id = found_network.and_then(|network| network.id.as_deref());
-        let mut foreign = BTreeMap::new();
+        let (mut foreign, mut on_others) = (BTreeMap::new(), BTreeSet::new());
         let mut ours: Vec<(String, ContainerName)> = Vec::new();
         for summary in &all {
             let Some(name) = observe::name_of(summary) else { continue };
             match observe::our_container(&desired.project, summary) {
                 Some(container) => ours.push((name.to_owned(), container)),
-                None => drop(foreign.insert(name.to_owned(), observe::held_ports(summary))),
+                None => {
+                    foreign.insert(name.to_owned(), observe::held_ports(summary));
+                    on_others.extend(observe::networks_of(summary));
+                }
             }
         }
+        let mut networks = BTreeMap::new();
+        let found_networks = found_networks.into_iter().filter(|(name, found)| {
+            let state = observe::network(desired, name, found, &on_others);
+            state.map(|state| networks.insert(name.clone(), state)).is_some()
+        });
+        let found_networks = found_networks.collect();
         let inspect = |(name, container): (String, ContainerName)| async move {
             let found = containers::inspect(&self.docker, &name).await?;
             Ok::<_, Failure>(found.map(|found| (name, container, found)))
@@ -196,7 +210,7 @@ impl Host for DockerHost {
         let found = found
             .into_iter()
             .flatten()
-            .map(|(name, container, found)| (name, observe::observed(desired, &container, &found, network_id)));
+            .map(|(name, container, found)| (name, observe::observed(desired, &container, &found, &found_networks)));
         let containers: BTreeMap<String, _> = found.collect();
         let is_other = |labels: &BTreeMap<String, String>| {
             labels.get(LABEL_PROJECT).is_some_and(|project| project != desired.project.as_str())
@@ -206,8 +220,7 @@ impl Host for DockerHost {
         Ok(HostState {
             room,
             foreign,
-            network: observe::network(desired, found_network),
-            gate: observe::network(desired, gate),
+            networks,
             volumes: volumes.into_keys().collect(),
             volumes_of_others: of_others,
             images: self.images(desired, &containers).await?,
@@ -220,14 +233,13 @@ impl Host for DockerHost {
         match action {
             Action::Pull { reference, id } => return self.pull(reference, *id).await,
             Action::Await(wait) => return wait::wait(docker, self.here.as_deref(), wait).await,
-            Action::CreateNetwork { name, project, reach: Reach::World } => {
-                networks::create_network(docker, name, &labels(project)).await
-            }
-            Action::CreateNetwork { name, project, reach: Reach::Itself } => {
-                networks::create_internal_network(docker, name, &labels(project)).await
+            Action::CreateNetwork { name, project, spec } => {
+                networks::create_network(docker, name, body::network(project, spec)).await
             }
             Action::RemoveNetwork { name } => networks::remove_network(docker, name).await,
-            Action::CreateVolume { name, project } => networks::create_volume(docker, name, &labels(project)).await,
+            Action::CreateVolume { name, project } => {
+                networks::create_volume(docker, name, &body::labels(project)).await
+            }
             Action::Create(creation) => return self.create(creation).await,
             Action::PutFiles { name, files: all } => {
                 let file = |(path, NewFile { content, uid, gid, mode }): (&'_ String, &'_ NewFile)| {
@@ -245,8 +257,12 @@ impl Host for DockerHost {
                 tokio::time::sleep(*time).await;
                 return Ok(());
             }
-            Action::Reconnect { name, network, aliases } => networks::reconnect(docker, network, name, aliases).await,
-            Action::Connect { name, network, aliases } => networks::connect(docker, network, name, aliases).await,
+            Action::Reconnect { name, network, endpoint: Endpoint { aliases, addresses } } => {
+                networks::reconnect(docker, network, name, aliases, addresses).await
+            }
+            Action::Connect { name, network, endpoint: Endpoint { aliases, addresses } } => {
+                networks::connect(docker, network, name, aliases, addresses).await
+            }
             Action::Disconnect { name, network } => networks::disconnect(docker, network, name).await,
             Action::Rename { from, to } => containers::rename(docker, from, to).await,
             Action::Remove { name } => containers::remove(docker, name).await,
@@ -264,8 +280,4 @@ fn missing<'a>(
         there.values().any(|found| found.container == *name && found.spec == wanted.hash.to_string())
     };
     desired.containers.iter().filter(move |(name, wanted)| !is_there(name, wanted))
-}
-
-fn labels(project: &ProjectName) -> BTreeMap<String, String> {
-    [(LABEL_PROJECT.to_owned(), project.to_string())].into()
 }

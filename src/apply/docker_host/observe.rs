@@ -1,6 +1,6 @@
 //! What an engine tells of its objects, in our words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use crate::apply::desired::{Desired, engine_name};
 use crate::apply::state::{
-    Health, LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer, ObservedNetwork,
-    RunState,
+    Endpoint, Health, LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer,
+    ObservedNetwork, RunState,
 };
 use crate::manifest::{DEFAULT_STOP_GRACE, PortBinding, Protocol};
 use crate::model::{ContainerName, ProjectName};
@@ -36,14 +36,25 @@ pub(super) fn our_container(project: &ProjectName, summary: &ContainerSummary) -
     (rest.is_empty() || rest.starts_with(".next-")).then_some(container)
 }
 
-/// The state of the project's network.
-pub(super) fn network(desired: &Desired, found: Option<&Network>) -> ObservedNetwork {
-    let label = |network: &Network| network.labels.as_ref()?.get(LABEL_PROJECT).cloned();
-    match found {
-        None => ObservedNetwork::Absent,
-        Some(network) if label(network).as_deref() == Some(desired.project.as_str()) => ObservedNetwork::Ours,
-        Some(_) => ObservedNetwork::Foreign,
+/// The state of a network, on which these containers of others are; nothing where the project has nothing to do with it.
+pub(super) fn network(
+    desired: &Desired,
+    name: &str,
+    found: &Network,
+    on_others: &BTreeSet<String>,
+) -> Option<ObservedNetwork> {
+    let label = found.labels.as_ref().and_then(|labels| labels.get(LABEL_PROJECT));
+    match label.is_some_and(|label| label == desired.project.as_str()) {
+        true if on_others.contains(name) => Some(ObservedNetwork::Shared),
+        true => Some(ObservedNetwork::Ours),
+        false => (desired.networks.contains_key(name) || name == desired.gate()).then_some(ObservedNetwork::Foreign),
     }
+}
+
+/// The networks that a container is on.
+pub(super) fn networks_of(summary: &ContainerSummary) -> impl Iterator<Item = String> {
+    let networks = summary.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+    networks.into_iter().flat_map(|networks| networks.keys().cloned())
 }
 
 /// A container of ours as the engine describes it.
@@ -51,9 +62,15 @@ pub(super) fn observed(
     desired: &Desired,
     container: &ContainerName,
     found: &ContainerInspectResponse,
-    network_id: Option<&str>,
+    networks: &BTreeMap<String, Network>,
 ) -> ObservedContainer {
-    let wanted = desired.containers.get(container).map(|wanted| &wanted.aliases);
+    let wanted = desired.containers.get(container).map(|wanted| &wanted.networks);
+    let is_elsewhere = is_elsewhere(found);
+    let on = networks.iter().filter(|(name, _)| !is_elsewhere && **name != desired.gate());
+    let on = on.filter_map(|(name, network)| {
+        let wanted = wanted.and_then(|wanted| wanted.get(name)).map(|endpoint| &endpoint.aliases);
+        Some((name.clone(), endpoint(found, name, network.id.as_deref(), wanted)?))
+    });
     let label = |key: &str| found.config.as_ref()?.labels.as_ref()?.get(key).cloned();
     let state = found.state.as_ref();
     let grace = found.config.as_ref().and_then(|config| config.stop_timeout);
@@ -67,11 +84,8 @@ pub(super) fn observed(
         health: health(found),
         created: time(found.created.as_deref()).unwrap_or(Timestamp::UNIX_EPOCH),
         started: time(state.and_then(|state| state.started_at.as_deref())),
-        aliases: match is_elsewhere(found) {
-            true => Some(BTreeSet::new()),
-            false => aliases(found, &desired.network(), network_id, wanted),
-        },
-        address: address(found, &desired.network()),
+        networks: on.collect(),
+        is_elsewhere,
         ports: found.host_config.as_ref().map(ports).unwrap_or_default(),
         keep: label(LABEL_KEEP).is_some(),
         stop_grace: grace.unwrap_or(DEFAULT_STOP_GRACE),
@@ -126,14 +140,14 @@ fn is_elsewhere(found: &ContainerInspectResponse) -> bool {
     matches!(mode, "none" | "host") || mode.starts_with("container:")
 }
 
-/// The names on the project's network, without the short id and the host name that the engine adds to them, unless the
-/// latter is wanted; none where the container is not on it, or on one of the same name that is gone.
-fn aliases(
+/// How a container is on a network: its names without the short id and the host name that the engine adds to them, unless the
+/// latter is wanted, and its addresses; nothing where it is not on it, or on one of the same name that is gone.
+fn endpoint(
     found: &ContainerInspectResponse,
     network: &str,
     network_id: Option<&str>,
     wanted: Option<&BTreeSet<String>>,
-) -> Option<BTreeSet<String>> {
+) -> Option<Endpoint> {
     let endpoint = found.network_settings.as_ref()?.networks.as_ref()?.get(network)?;
     // A container that was never started has no id of its network yet.
     let its_id = endpoint.network_id.as_deref().filter(|id| !id.is_empty());
@@ -147,13 +161,16 @@ fn aliases(
     let is_added = |alias: &String| {
         is_id(alias) || (Some(alias) == hostname && !wanted.is_some_and(|wanted| wanted.contains(alias)))
     };
-    Some(endpoint.aliases.iter().flatten().filter(|alias| !is_added(alias)).cloned().collect())
-}
-
-/// The address on a network.
-fn address(found: &ContainerInspectResponse, network: &str) -> Option<IpAddr> {
-    let endpoint = found.network_settings.as_ref()?.networks.as_ref()?.get(network)?;
-    endpoint.ip_address.as_ref()?.parse().ok()
+    let told = endpoint.ipam_config.as_ref();
+    let address = |has: &Option<String>, told: Option<&String>| {
+        has.as_ref().filter(|address| !address.is_empty()).or(told)?.parse::<IpAddr>().ok()
+    };
+    let ipv4 = address(&endpoint.ip_address, told.and_then(|told| told.ipv4_address.as_ref()));
+    let ipv6 = address(&endpoint.global_ipv6_address, told.and_then(|told| told.ipv6_address.as_ref()));
+    Some(Endpoint {
+        aliases: endpoint.aliases.iter().flatten().filter(|alias| !is_added(alias)).cloned().collect(),
+        addresses: ipv4.into_iter().chain(ipv6).collect(),
+    })
 }
 
 /// The ports of the host that a container holds now; of one that does not run, none.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use expect_test::expect;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use windlass::apply::{Action, Desired, DockerHost, Emptying, Host, diff};
+use windlass::apply::{Action, Desired, DockerHost, Emptying, Endpoint, Host, diff};
 use windlass::diag::SourceText;
 use windlass::registry::{Keychain, RetryPolicy};
 
@@ -44,7 +44,8 @@ async fn a_container_that_was_renamed_is_connected_once() {
     let (name, network) = (lab.name("other"), lab.project.clone());
     docker(&["rename", &lab.name("web"), &name]);
     // The engine goes by the name that it had when it was connected, and would connect it a second time.
-    let connect = Action::Connect { name: name.clone(), network: network.clone(), aliases: ["web".to_owned()].into() };
+    let endpoint = Endpoint { aliases: ["web".to_owned()].into(), ..Endpoint::default() };
+    let connect = Action::Connect { name: name.clone(), network: network.clone(), endpoint };
     host().await.perform(&connect).await.unwrap();
     docker(&["rm", "--force", &name]);
     docker(&["network", "rm", &network]);
