@@ -304,7 +304,7 @@ async fn images_are_what_other_builders_make() {
             *n_compared.entry(*oracle).or_insert(0_usize) += 1;
             match oracle.known_difference(name) {
                 Some(_) if differences.is_empty() => {
-                    failures.push(format!("{name}, {oracle:?}: no difference any more"))
+                    failures.push(format!("{name}, {oracle:?}: no difference any more"));
                 }
                 None if !differences.is_empty() => {
                     failures.push(format!("{name}, {oracle:?}:\n    {}", differences.join("\n    ")));
