@@ -166,7 +166,7 @@ fn external_networks_are_neither_made_nor_removed() {
     assert_eq!((refused.exit, lab.containers()), (Some(1), String::new()), "{refused:?}");
     docker(&["network", "create", &theirs]);
     lab.apply();
-    assert_eq!(networks_of(&lab, "web"), [theirs.clone()]);
+    assert_eq!(networks_of(&lab, "web"), std::slice::from_ref(&theirs));
     nothing_to_do(&lab);
     manifest(&lab, 2, "", &container("web", "one", ""));
     lab.apply();
