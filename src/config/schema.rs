@@ -97,7 +97,7 @@ fn value(kind: &Kind, definitions: &mut Map<String, Json>) -> Json {
             let network = schema.as_object_mut().expect("the schema of a struct is an object");
             network.retain(|key, _| !matches!(key.as_str(), "$schema" | "$defs" | "title"));
             definitions.insert("network".to_owned(), schema);
-            named(HOST_LABEL, &json!({ "$ref": "#/$defs/network" }))
+            named(HOST_LABEL, &or_nothing(&json!({ "$ref": "#/$defs/network" })))
         }
     }
 }

@@ -288,7 +288,7 @@ fn a_manifest_that_is_wrong_changes_nothing() {
             1 | {"version": 1, "project": "x", "serial": 1, "images": {}, "cont": 1}
               |                                                           ^^^^^^
               |
-              = hint: known are version, project, revision, serial, created, images, containers
+              = hint: known are version, project, revision, serial, created, images, networks, containers
             exit 2
         "#]],
     );

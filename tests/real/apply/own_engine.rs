@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use super::lab::{Lab, docker};
 pub(crate) struct OwnEngine {
     folder: TempDir,
     process: Child,
+    bridge: Bridge,
     /// Whether its data is on a file system of its own.
     is_mounted: bool,
 }
@@ -28,8 +30,9 @@ impl OwnEngine {
             mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&data);
             assert!(mount.status().unwrap().success(), "a small file system is mounted");
         }
-        let process = started(folder.path());
-        let engine = Self { folder, process, is_mounted: disk.is_some() };
+        let bridge = Bridge::new();
+        let process = started(folder.path(), &bridge);
+        let engine = Self { folder, process, bridge, is_mounted: disk.is_some() };
         engine.wait();
         let images = engine.folder.path().join("images.tar").display().to_string();
         docker(&["save", "--output", &images, lab.image("one"), lab.image("two")]);
@@ -69,7 +72,7 @@ impl OwnEngine {
     /// Starts it again once it has ended.
     pub(crate) fn start_again(&mut self) {
         self.process.wait().unwrap();
-        self.process = started(self.folder.path());
+        self.process = started(self.folder.path(), &self.bridge);
         self.wait();
     }
 
@@ -83,8 +86,34 @@ impl OwnEngine {
     }
 }
 
+/// The bridge of its containers that are on no other network. It can't be without one: who has none removes that of the
+/// engine of all tests.
+struct Bridge(String);
+
+impl Bridge {
+    fn new() -> Self {
+        static NUMBER: AtomicU8 = AtomicU8::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let bridge = Self(format!("wl{}n{number}", std::process::id()));
+        bridge.ip(&["link", "add", "name", &bridge.0, "type", "bridge"]);
+        bridge.ip(&["address", "add", &format!("10.213.{number}.1/24"), "dev", &bridge.0]);
+        bridge.ip(&["link", "set", &bridge.0, "up"]);
+        bridge
+    }
+
+    fn ip(&self, args: &[&str]) {
+        assert!(Command::new("ip").args(args).status().unwrap().success(), "ip {args:?} of {}", self.0);
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _removed = Command::new("ip").args(["link", "delete", &self.0]).status();
+    }
+}
+
 /// No rules of packet filters are its business: those are of the engine of all tests.
-fn started(folder: &Path) -> Child {
+fn started(folder: &Path, bridge: &Bridge) -> Child {
     let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
     // One that was killed left it, and containerd has died with it.
     for left in ["pid", "run/containerd/containerd.pid"].map(|name| folder.join(name)) {
@@ -106,7 +135,8 @@ fn started(folder: &Path) -> Child {
         "--pidfile",
         &at("pid"),
         "--iptables=false",
-        "--bridge=none",
+        "--bridge",
+        &bridge.0,
         "--exec-opt",
         "native.cgroupdriver=cgroupfs",
     ]);
