@@ -46,7 +46,9 @@ fn user_data_is_a_manifest_and_what_is_garbage_keeps_what_runs() {
     let ran = lab.ran(with(&["apply", "--ec2", "deploy.json"]).wait_with_output().unwrap());
     assert_eq!((ran.exit, lab.containers().as_str()), (Some(0), "PROJECT-db running\nPROJECT-web running"), "{ran:?}");
 
+    server.asked();
     let mut watching = Watching(with(&["apply", "--watch", "--interval", "100ms", "--ec2", "deploy.json"]));
+    // Two questions are one look: with the third the first look is over.
     until("it knows what is wanted", || server.n_asked() > 2);
     for bad in [
         UserData::Body(b"#cloud-config".to_vec()),

@@ -136,7 +136,8 @@ fn a_full_disk_of_the_engine_loses_nothing() {
     let entry = format!(r#""big": {{"id": "{id}", "content_hash": "{id}", "reference": "{digest}"}}"#);
     let before = trials.containers();
     trials.serial += 1;
-    let web = r#""web": {"image": "big", "stop_grace": "0s", "update": {"healthy_for": "0s"}}"#;
+    let web =
+        r#""web": {"image": "big", "command": ["sleep", "1000"], "stop_grace": "0s", "update": {"healthy_for": "0s"}}"#;
     trials.lab.manifest_with_images(trials.serial, &entry, web);
     fill();
     let file = fs::File::options().write(true).open(&filler).unwrap();
