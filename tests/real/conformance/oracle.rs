@@ -117,6 +117,8 @@ impl Store {
         let at = |name: &str| self.folder.path().join(name);
         let mut command = Command::new("buildah");
         command.arg("--root").arg(at("root")).arg("--runroot").arg(at("run")).args(["--storage-driver", "vfs"]);
+        // It wants the file of credentials to be there, and needs none.
+        command.env_remove("DOCKER_CONFIG").env_remove("REGISTRY_AUTH_FILE");
         let output = command.args(args).current_dir(self.folder.path()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() { Ok(()) } else { Err(said) }
