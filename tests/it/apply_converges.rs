@@ -380,6 +380,16 @@ fn what_gave_its_port_away_is_told_to_be_lost() {
     assert_serves(&host.world(), &read_manifest("a#2@80 b#2@81"));
 }
 
+/// A new one was good when the run failed at another container, and still has the name that it was made with.
+#[test]
+fn what_is_yet_to_take_its_name_leaves_its_networks_under_it() {
+    let host = host();
+    apply(&host, "a#1@81", None).unwrap();
+    apply(&host, "a#1=stop b#3,lan:5 d#1<h:b", None).unwrap_err();
+    apply(&host, "net:default=one a#1", None).unwrap();
+    assert_serves(&host.world(), &read_manifest("net:default=one a#1"));
+}
+
 proptest! {
     #[test]
     fn from_any_reachable_state_one_run_leads_to_what_is_wanted(

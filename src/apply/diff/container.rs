@@ -120,7 +120,8 @@ impl<'a> Plan<'a> {
             self.reconnection(case, (right, observed), &case.wanted.networks)
         };
         // Once everybody is on the networks that are wanted, nobody looks for it on another one.
-        self.leaving.extend(leaving(case, (right, observed)));
+        // By then it has its name.
+        self.leaving.extend(leaving(case, (&case.base, observed)));
         if observed.run == RunState::Paused {
             mends.push(case.step(Action::Unpause { name: right.clone() }, Cause::NotRunning(observed.run)));
         }
