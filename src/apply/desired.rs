@@ -146,7 +146,8 @@ impl Desired {
             };
             let hash = SpecHash::new(&image, spec, &manifest.networks);
             let on = spec.joins.networks();
-            networks.extend(on.keys().map(|network| named_network(manifest, network)));
+            let on: Vec<_> = on.iter().map(|(network, how)| (named_network(manifest, network), how)).collect();
+            networks.extend(on.iter().map(|(network, _)| network.clone()));
             let files = files(name, spec)?;
             let needs = needs(manifest, spec)?;
             let names = replica_names(name, spec.replicas)?;
@@ -159,7 +160,7 @@ impl Desired {
                         aliases: aliases.union(&attachment.aliases).cloned().collect(),
                         addresses: attachment.addresses.clone(),
                     };
-                    let on = on.iter().map(|(network, how)| (named_network(manifest, network).0, endpoint(how)));
+                    let on = on.iter().map(|((network, _), how)| (network.clone(), endpoint(how)));
                     let wanted = DesiredContainer {
                         spec: spec.clone(),
                         image: image.clone(),
@@ -182,8 +183,7 @@ impl Desired {
     /// The network by which a container goes out, and to which ports of the host lead; none where it is on none. Engines
     /// choose it by name, one that leads out before one that does not.
     pub fn way_out<'a>(&self, container: &'a DesiredContainer) -> Option<&'a String> {
-        let is_internal =
-            |name: &String| matches!(self.networks.get(name), Some(Network::Own(NetworkSpec { internal: true, .. })));
+        let is_internal = |name: &String| self.networks.get(name).is_some_and(Network::is_internal);
         container.networks.keys().min_by_key(|name| (is_internal(name), *name))
     }
 

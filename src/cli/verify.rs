@@ -1,6 +1,6 @@
 //! `windlass verify`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -15,11 +15,11 @@ use super::settings::EngineChoice;
 use super::ssh::SshArgs;
 use super::{Exit, Refusal, Settings, bases, block_on, connect, lookups, secrets, ssh, until_interrupted};
 use crate::engine::embedded::{Difference, EmbeddedEngine, compare, images};
-use crate::engine::{AnyEngine, Engine as _, SshAgent};
+use crate::engine::{AnyEngine, Engine as _};
 use crate::event::Sink;
-use crate::model::{ImageName, Tag};
+use crate::model::Tag;
 use crate::pipeline::{self, Run};
-use crate::plan::{self, Image, Known, Plan};
+use crate::plan::{self, Image, Known};
 use crate::registry::Registry;
 use crate::ui::{self, Reporter, verify_report};
 
@@ -69,8 +69,26 @@ pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit
         let Settled { resolved, containers: _ } =
             bases::settle(resolved, &Bases::new(), lock.as_ref(), Some(&engine), registry.as_ref()).await?;
         let plan = plan::decide(resolved, &Known::new(), &chosen);
-        let registry = lookups::of_project(registry.as_ref(), &config);
-        all(&plan, (&chosen, &agents), &engine, registry, &reporter, settings).await
+        let secrets = secrets::read(&plan, settings)?;
+        let run = Run {
+            plan: &plan,
+            engine: &engine,
+            registry: lookups::of_project(registry.as_ref(), &config),
+            push: false,
+            promote: false,
+            secrets: &secrets,
+            ssh: &agents,
+            labels: &BTreeMap::new(),
+            jobs: settings.jobs,
+            no_cache: true,
+            source_date_epoch: 0,
+            events: &Masked::new(&*reporter, &secrets),
+        };
+        let mut verified = Vec::new();
+        for image in plan.images.iter().map(|planned| &planned.image).filter(|image| chosen.contains(&image.name)) {
+            verified.push((image.name.clone(), differences(&run, image, settings).await?));
+        }
+        Ok(verified)
     };
     let verified = block_on(async {
         let verified = until_interrupted(settings, verify).await;
@@ -87,48 +105,24 @@ pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit
     Ok(if is_same { Exit::Done } else { Exit::Failed })
 }
 
-async fn all(
-    plan: &Plan,
-    (chosen, agents): (&BTreeSet<ImageName>, &[SshAgent]),
-    engine: &AnyEngine,
-    registry: Option<&Registry>,
-    reporter: &Reporter,
-    settings: &Settings,
-) -> anyhow::Result<Vec<(ImageName, Vec<Difference>)>> {
-    let AnyEngine::Embedded(embedded) = engine else { unreachable!("it was opened as the embedded one") };
-    let secrets = secrets::read(plan, settings)?;
-    let events = &Masked::new(reporter, &secrets);
-    let mut verified = Vec::new();
-    for image in plan.images.iter().map(|planned| &planned.image).filter(|image| chosen.contains(&image.name)) {
-        let before = there(image, embedded, registry, events).await?;
-        // Those of the commit that it was built from, which may not be this one.
-        let labels = labels_of_run(&before.config.config.labels);
-        let created = before.config.created.as_deref().and_then(|time| time.parse::<jiff::Timestamp>().ok());
-        let run = Run {
-            plan,
-            engine,
-            registry,
-            push: false,
-            promote: false,
-            secrets: &secrets,
-            ssh: agents,
-            labels: &labels,
-            jobs: settings.jobs,
-            no_cache: true,
-            source_date_epoch: created.and_then(|time| u64::try_from(time.as_second()).ok()).unwrap_or(0),
-            events,
-        };
-        let tag: Tag = format!("{TAG}{}", settings.run_id).parse().context("naming what is built")?;
-        let name = image.repository.with_tag(&tag);
-        let built = pipeline::build(&run, image, &name).await;
-        let built = built.with_context(|| format!("building `{}` once more", image.name))?;
-        let after = embedded.image_of(&built.id)?;
-        let store = embedded.store().clone();
-        let differences = tokio::task::spawn_blocking(move || compare(&store, &before, &after)).await?;
-        embedded.untag(&name).await?;
-        verified.push((image.name.clone(), differences?));
-    }
-    Ok(verified)
+/// Builds an image once more as the one that is there was built, and tells in what they differ.
+async fn differences(run: &Run<'_, AnyEngine>, image: &Image, settings: &Settings) -> anyhow::Result<Vec<Difference>> {
+    let AnyEngine::Embedded(embedded) = run.engine else { unreachable!("it was opened as the embedded one") };
+    let before = there(image, embedded, run.registry, run.events).await?;
+    // Those of the commit that it was built from, which may not be this one.
+    let labels = labels_of_run(&before.config.config.labels);
+    let created = before.config.created.as_deref().and_then(|time| time.parse::<jiff::Timestamp>().ok());
+    let source_date_epoch = created.and_then(|time| u64::try_from(time.as_second()).ok()).unwrap_or(0);
+    let run = Run { labels: &labels, source_date_epoch, ..*run };
+    let tag: Tag = format!("{TAG}{}", settings.run_id).parse().context("naming what is built")?;
+    let name = image.repository.with_tag(&tag);
+    let built = pipeline::build(&run, image, &name).await;
+    let built = built.with_context(|| format!("building `{}` once more", image.name))?;
+    let after = embedded.image_of(&built.id)?;
+    let store = embedded.store().clone();
+    let differences = tokio::task::spawn_blocking(move || compare(&store, &before, &after)).await?;
+    embedded.untag(&name).await?;
+    differences
 }
 
 /// The image that was built of the same inputs: in the store, else from its registry.

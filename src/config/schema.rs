@@ -90,12 +90,7 @@ fn value(kind: &Kind, definitions: &mut Map<String, Json>) -> Json {
             named(HOST_LABEL, &container)
         }
         Kind::Networks => {
-            let mut schema = schemars::schema_for!(NetworkEntry).to_value();
-            if let Some(Json::Object(inner)) = schema.get_mut("$defs").map(Json::take) {
-                definitions.extend(inner);
-            }
-            let network = schema.as_object_mut().expect("the schema of a struct is an object");
-            network.retain(|key, _| !matches!(key.as_str(), "$schema" | "$defs" | "title"));
+            let schema = Json::Object(derived::<NetworkEntry>(definitions));
             definitions.insert("network".to_owned(), schema);
             named(HOST_LABEL, &or_nothing(&json!({ "$ref": "#/$defs/network" })))
         }
@@ -128,22 +123,29 @@ fn allow_points(schema: &mut Json) {
     }
 }
 
+/// The schema of what the deploy manifest has too; what it is made of goes to the definitions.
+fn derived<T: schemars::JsonSchema>(definitions: &mut Map<String, Json>) -> Map<String, Json> {
+    let Json::Object(mut schema) = schemars::schema_for!(T).to_value() else {
+        unreachable!("the schema of a struct is an object")
+    };
+    if let Some(Json::Object(inner)) = schema.remove("$defs") {
+        definitions.extend(inner);
+    }
+    schema.retain(|key, _| !matches!(key.as_str(), "$schema" | "title"));
+    schema
+}
+
 /// A container as the deploy manifest has it, with what is allowed besides in `windlass.yaml`: keys that start with
 /// `x-`, and keys with nothing after them.
 fn container(definitions: &mut Map<String, Json>) -> Json {
-    let mut schema = schemars::schema_for!(ContainerEntry).to_value();
-    if let Some(Json::Object(inner)) = schema.get_mut("$defs").map(Json::take) {
-        definitions.extend(inner);
-    }
-    let container = schema.as_object_mut().expect("the schema of a struct is an object");
-    container.retain(|key, _| !matches!(key.as_str(), "$schema" | "$defs" | "title"));
+    let mut container = derived::<ContainerEntry>(definitions);
     let properties = container.get_mut("properties").and_then(Json::as_object_mut);
     for (name, property) in properties.into_iter().flatten().filter(|(name, _)| *name != "image") {
         let description = property.as_object_mut().and_then(|property| property.remove("description"));
         *property = or_nothing(property);
         property["description"] = description.unwrap_or_else(|| json!(name));
     }
-    definitions.insert("container".to_owned(), schema);
+    definitions.insert("container".to_owned(), Json::Object(container));
     // Numbers with a point are taken as they are written here; JSON would write them otherwise.
     definitions.values_mut().for_each(allow_points);
     for id in ["container", "HealthcheckEntry", "UpdateEntry"] {

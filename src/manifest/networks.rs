@@ -23,6 +23,16 @@ pub enum Network {
     External(String),
 }
 
+impl Network {
+    /// Whether it is known to lead to nobody but those who are on it.
+    pub fn is_internal(&self) -> bool {
+        match self {
+            Self::Own(spec) => spec.internal,
+            Self::External(_) => false,
+        }
+    }
+}
+
 /// What a network of the project is like. The default is what the engine makes where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetworkSpec {

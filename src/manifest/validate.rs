@@ -9,8 +9,8 @@ use super::problem::{Problem, Problems};
 use super::volume::parse_mount;
 use super::{ContainerEntry, DependencyEntry};
 use super::{
-    ContainerSpec, DEFAULT_STOP_GRACE, Dependency, ImageSource, Mount, Network, NetworkSpec, Order, PortBinding,
-    REPLICAS_AT_MOST, RestartPolicy, Update,
+    ContainerSpec, DEFAULT_STOP_GRACE, Dependency, ImageSource, Mount, Network, Order, PortBinding, REPLICAS_AT_MOST,
+    RestartPolicy, Update,
 };
 use crate::diag::did_you_mean;
 use crate::model::{ContainerName, ImageName, ProjectName, Reference};
@@ -167,10 +167,9 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
             problems.within("update", |problems| problems.value("order", message, hint));
         }
     }
-    let is_inside = |(name, _): (&String, _)| {
-        matches!(known.networks.get(name), Some(Network::Own(NetworkSpec { internal: true, .. })))
-    };
-    if !ports.is_empty() && !joins.networks().is_empty() && joins.networks().iter().all(is_inside) {
+    let on = joins.networks();
+    let is_inside = |name: &String| known.networks.get(name).is_some_and(Network::is_internal);
+    if !ports.is_empty() && !on.is_empty() && on.keys().all(is_inside) {
         problems.value("ports", "no port of the host leads to networks that are `internal`", None);
     }
     let confines = super::confines::read(problems, entry);

@@ -54,9 +54,11 @@ enum Told {
 /// # Errors
 /// When git or the file system refuses.
 pub fn check_out(root: &Path, commit: &Commit, inputs: &BTreeSet<PathBuf>) -> Result<Checkout, CommitError> {
-    let top = git(root, &["rev-parse", "--show-toplevel"], &[], None)?.all_well()?;
-    let top = Path::new(&top).to_owned();
-    let below = git(root, &["rev-parse", "--show-prefix"], &[], None)?.all_well()?;
+    let asked = ["rev-parse", "--show-object-format", "--show-prefix", "--show-toplevel"];
+    let said = git(root, &asked, &[], None)?.all_well()?;
+    let mut said = said.splitn(3, '\n');
+    let mut next = || said.next().unwrap_or_default();
+    let (object_format, below, top) = (next(), next().to_owned(), PathBuf::from(next()));
     let folder = tempfile::tempdir().map_err(|error| refused(&error))?;
     let out = folder.path().join("tree").join(top.file_name().unwrap_or_else(|| OsStr::new("root")));
     let root_of_copy = out.join(&below);
@@ -66,11 +68,7 @@ pub fn check_out(root: &Path, commit: &Commit, inputs: &BTreeSet<PathBuf>) -> Re
     let (entries, is_whole) = (BTreeMap::new(), false);
     let mut checkout = Checkout { root: root_of_copy, top, below, entries, is_whole, folder };
     checkout.git(&["read-tree", &commit.id], &[])?;
-    let above = Path::new(&checkout.below).ancestors().skip(1);
-    let above: Vec<Vec<u8>> =
-        above.map(|above| above.join(".gitignore").into_os_string().into_encoded_bytes()).collect();
-    checkout.put(&checkout.known(&above)?)?;
-    checkout.list()?;
+    checkout.list(object_format)?;
     checkout.take_over(root, inputs)?;
     Ok(checkout)
 }
@@ -81,26 +79,23 @@ impl Checkout {
         git(&self.top, args, input, Some(&self.folder.path().join("index")))?.all_well_bytes()
     }
 
-    /// Those of paths below the top that are files of the commit.
-    fn known(&self, paths: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, CommitError> {
-        if paths.is_empty() {
-            return Ok(Vec::new());
-        }
-        let literal = paths.iter().map(|path| format!(":(top,literal){}", String::from_utf8_lossy(path)));
-        let literal: Vec<String> = literal.collect();
-        let mut list = vec!["ls-files", "-z", "--"];
-        list.extend(literal.iter().map(String::as_str));
-        let files = self.git(&list, &[])?;
-        Ok(files.split(|byte| *byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect())
-    }
-
     /// Finds out what the commit has below the root, and writes what is found by its name.
-    fn list(&mut self) -> Result<(), CommitError> {
-        let below = format!(":(top,literal){}", self.below);
-        let listed = self.git(&["ls-files", "-s", "-z", "--", &below], &[])?;
-        let listed: Vec<Listed<'_>> =
-            listed.split(|byte| *byte == 0).filter_map(|line| Listed::parse(line, &self.below)).collect();
-        let Some(mut nodes) = self.nodes(&listed)? else {
+    fn list(&mut self, object_format: &str) -> Result<(), CommitError> {
+        let ignoring = Path::new(&self.below).ancestors().skip(1).map(|above| above.join(".gitignore"));
+        let wanted = [PathBuf::from(&self.below)].into_iter().chain(ignoring);
+        let wanted: Vec<String> = wanted.map(|path| format!(":(top,literal){}", path.display())).collect();
+        let mut list = vec!["ls-files", "-s", "-z", "--"];
+        list.extend(wanted.iter().map(String::as_str));
+        let said = self.git(&list, &[])?;
+        let (mut listed, mut above) = (Vec::new(), Vec::new());
+        for file in said.split(|byte| *byte == 0).filter_map(Listed::parse) {
+            match file.path.strip_prefix(self.below.as_bytes()) {
+                Some(path) => listed.push(Listed { path, ..file }),
+                None => above.push(file.path.to_vec()),
+            }
+        }
+        self.put(&above)?;
+        let Some(mut nodes) = self.nodes(&listed, object_format)? else {
             self.entries = listed.iter().map(|file| (file.path.to_vec(), file.told(None))).collect();
             return self.write_all();
         };
@@ -119,10 +114,13 @@ impl Checkout {
     }
 
     /// What the files hold that git converts neither way, by path; none where ids do not tell it of any.
-    fn nodes<'a>(&self, listed: &[Listed<'a>]) -> Result<Option<BTreeMap<&'a [u8], Node>>, CommitError> {
+    fn nodes<'a>(
+        &self,
+        listed: &[Listed<'a>],
+        object_format: &str,
+    ) -> Result<Option<BTreeMap<&'a [u8], Node>>, CommitError> {
         let settings = git(&self.top, &["var", "-l"], &[], None)?.all_well()?;
-        let format = git(&self.top, &["rev-parse", "--show-object-format"], &[], None)?.all_well()?;
-        if format != "sha1" || attributes_of_user(&settings).is_none() {
+        if object_format != "sha1" || attributes_of_user(&settings).is_none() {
             return Ok(None);
         }
         let files = || listed.iter().filter(|file| file.is_file());
@@ -279,15 +277,14 @@ fn is_read(path: &[u8]) -> bool {
 struct Listed<'a> {
     mode: &'a str,
     id: &'a str,
-    /// Below the root.
     path: &'a [u8],
 }
 
 impl<'a> Listed<'a> {
-    fn parse(line: &'a [u8], below: &str) -> Option<Self> {
+    fn parse(line: &'a [u8]) -> Option<Self> {
         let tab = line.iter().position(|byte| *byte == b'\t')?;
         let mut words = str::from_utf8(&line[..tab]).ok()?.split(' ');
-        Some(Self { mode: words.next()?, id: words.next()?, path: line[tab + 1..].strip_prefix(below.as_bytes())? })
+        Some(Self { mode: words.next()?, id: words.next()?, path: &line[tab + 1..] })
     }
 
     fn is_file(&self) -> bool {
