@@ -10,7 +10,7 @@ use crate::config::{Config, ImageConfig, NamedContext};
 use crate::diag::{Diagnostic, Severity, SourceText, did_you_mean};
 use crate::dockerfile::{self, NeededId, ResolveInputs, ResolvedInstruction, is_predefined};
 use crate::hash::{self, InputHash};
-use crate::model::{GitCommit, ImageName, InjectedFile, ProjectName, TestSpec};
+use crate::model::{GitCommit, ImageName, InjectedFile, ProjectName, Reference, ReferenceError, TestSpec};
 
 /// Everything that a plan is made from.
 #[derive(Debug)]
@@ -74,9 +74,18 @@ pub(super) struct Draft {
     pub(super) instructions: (InputHash, InputHash),
     /// The names of the stages that are reached.
     pub(super) stages: Vec<String>,
+    /// What its edges name, if it can be an image, in their order.
+    pub(super) references: Vec<Result<Reference, ReferenceError>>,
     /// What it means, without stages and triggers, which take most of the room, and without sources once it is known
     /// what is wanted of them: nobody asks for them again.
     pub(super) resolved: dockerfile::Resolved,
+}
+
+impl Draft {
+    /// What it needs besides its own context, with what that names if it can be an image.
+    pub(super) fn edges(&self) -> impl Iterator<Item = (&dockerfile::Edge, &Result<Reference, ReferenceError>)> {
+        self.resolved.edges.iter().zip(&self.references)
+    }
 }
 
 /// Reads the Dockerfiles; what is wrong with them, and with what the configuration says of them, is said.
@@ -146,7 +155,8 @@ fn draft(
     let instructions = hashed(syntax.as_deref(), &resolved);
     resolved.triggers = Vec::new();
     let stages = std::mem::take(&mut resolved.stages).into_iter().filter_map(|stage| stage.name).collect();
-    (Box::new(Draft { inputs, args, declared, syntax, instructions, stages, resolved }), against_config)
+    let references = resolved.edges.iter().map(|edge| edge.reference.parse()).collect();
+    (Box::new(Draft { inputs, args, declared, syntax, instructions, stages, references, resolved }), against_config)
 }
 
 /// The hashes of the instructions that count, behind the frontend that reads them.

@@ -19,8 +19,16 @@ pub(super) fn own(
     ImageTrees { context, named, injected }: &ImageTrees,
     trees: &mut Trees,
 ) -> Fingerprint {
-    let Draft { inputs, args: _, declared: _, syntax: _, instructions: (dockerfile, written), stages: _, resolved } =
-        draft;
+    let Draft {
+        inputs,
+        args: _,
+        declared: _,
+        syntax: _,
+        instructions: (dockerfile, written),
+        stages: _,
+        references: _,
+        resolved,
+    } = draft;
     let mounted = |id: &&String| resolved.secrets.iter().any(|needed| needed.id == **id);
     Fingerprint {
         dockerfile: *dockerfile,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{Config, NamedContext};
 use crate::diag::{Diagnostic, Location, did_you_mean};
 use crate::dockerfile;
-use crate::model::{ImageName, Reference, RepositoryPrefix};
+use crate::model::{ImageName, Reference, ReferenceError, RepositoryPrefix};
 
 use super::draft::Draft;
 use super::image::{Edge, EdgeKind, PinTo, PinnedReference};
@@ -49,8 +49,8 @@ impl Reader<'_> {
             edges: Vec::with_capacity(n_edges),
             bases: BTreeSet::new(),
         };
-        for edge in &draft.resolved.edges {
-            self.reference(draft, edge, &mut meaning);
+        for (edge, reference) in draft.edges() {
+            self.reference(draft, edge, reference, &mut meaning);
         }
         for needed in &draft.inputs.config.needs {
             let location = Location::new(&self.config.source, needed.span);
@@ -61,7 +61,13 @@ impl Reader<'_> {
         meaning
     }
 
-    fn reference(&mut self, draft: &Draft, edge: &dockerfile::Edge, meaning: &mut Meaning) {
+    fn reference(
+        &mut self,
+        draft: &Draft,
+        edge: &dockerfile::Edge,
+        reference: &Result<Reference, ReferenceError>,
+        meaning: &mut Meaning,
+    ) {
         let location = Location::new(&draft.inputs.dockerfile, edge.span);
         let context = draft.inputs.config.contexts.get(&edge.reference);
         let (parent, kind) = match context.map(|context| (&context.value, context.span)) {
@@ -73,8 +79,8 @@ impl Reader<'_> {
                 }
                 (name.clone(), EdgeKind::NamedContext)
             }
-            None => match edge.reference.parse::<Reference>() {
-                Ok(reference) => match self.parent(draft, &reference, &location) {
+            None => match reference {
+                Ok(reference) => match self.parent(draft, reference, &location) {
                     Some(parent) => (parent, kind(edge.kind)),
                     None => {
                         let to = PinTo::External { name: reference.clone(), digest: None };
@@ -83,7 +89,7 @@ impl Reader<'_> {
                             platform: edge.platform.clone(),
                             to,
                         });
-                        meaning.bases.insert(reference);
+                        meaning.bases.insert(reference.clone());
                         return;
                     }
                 },

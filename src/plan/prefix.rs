@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Diagnostic, Location};
-use crate::model::{ImageName, ProjectName, Reference, Repository, RepositoryPrefix};
+use crate::model::{ImageName, ProjectName, Repository, RepositoryPrefix};
 
 use super::draft::Draft;
 use super::names::Names;
@@ -68,10 +68,11 @@ pub(super) fn infer(project: &ProjectName, drafts: &[Box<Draft>], names: &Names)
 fn candidates(drafts: &[Box<Draft>], names: &Names) -> BTreeMap<RepositoryPrefix, Candidate> {
     let mut candidates: BTreeMap<RepositoryPrefix, Candidate> = BTreeMap::new();
     for draft in drafts {
-        for edge in &draft.resolved.edges {
-            let Some(reference) = edge.reference.parse::<Reference>().ok().filter(|r| r.digest().is_none()) else {
+        for (edge, reference) in draft.edges() {
+            let Ok(reference) = reference else { continue };
+            if reference.digest().is_some() {
                 continue;
-            };
+            }
             let meant = splits(reference.repository())
                 .filter_map(|(prefix, path)| Some((prefix, names.find(&path, reference.tag())?)));
             for (prefix, name) in meant {

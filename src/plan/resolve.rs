@@ -64,9 +64,11 @@ pub fn understand(inputs: Inputs<'_>) -> Result<Understood, Diagnostics> {
     let Inputs { project, config, mut images, build_args, unreadable } = inputs;
     images.sort_by(|a, b| a.name.cmp(&b.name));
     let mut diagnostics = config.warnings.clone();
-    let drafts = drafts(images, build_args, config, &mut diagnostics);
-    let places = drafts.iter().map(|draft| (&draft.inputs.name, draft.inputs.dockerfile.path()));
-    let names = Names::new(places, &unreadable);
+    let places: Vec<_> = images.iter().map(|image| (image.name.clone(), Arc::clone(&image.dockerfile))).collect();
+    let (drafts, names) = rayon::join(
+        || drafts(images, build_args, config, &mut diagnostics),
+        || Names::new(places.iter().map(|(name, dockerfile)| (name, dockerfile.path())), &unreadable),
+    );
     let mut notes = Vec::new();
     let (prefix, has_registry) = match &config.registry {
         Some(registry) => {
@@ -160,8 +162,9 @@ fn with_wants(drafts: Vec<Box<Draft>>, meanings: Vec<Meaning>) -> BTreeMap<Image
         let is_used = |name: &&String| draft.resolved.edges.iter().any(|edge| edge.reference == **name);
         let named = draft.inputs.named_contexts.keys().filter(is_used);
         let named = named.map(|name| (name.clone(), wanted::of_named_context(&draft, name))).collect();
-        // What is wanted of them is known now.
+        // What is wanted of sources, and what references mean, is known now.
         draft.resolved.sources = Vec::new();
+        draft.references = Vec::new();
         (draft.inputs.name.clone(), UnderstoodImage { draft, meaning, wants: Wants { own, named } })
     };
     drafts.into_par_iter().zip(meanings).map(image).collect::<Vec<_>>().into_iter().collect()
@@ -267,7 +270,7 @@ fn hashed_image(
     hashes: &Hashes,
 ) -> Image {
     let UnderstoodImage { draft, meaning, wants } = image;
-    let Draft { inputs, args, declared: _, syntax, instructions: _, stages: _, resolved } = *draft;
+    let Draft { inputs, args, declared: _, syntax, instructions: _, stages: _, references: _, resolved } = *draft;
     let Meaning { references, edges, bases: _ } = meaning;
     let ImageTrees { context, mut named, injected } = trees;
     let named_folder = |(name, folder): (String, Folder)| {
