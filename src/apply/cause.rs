@@ -15,6 +15,8 @@ pub enum Cause {
     ImageChanged,
     /// The manifest wants it otherwise.
     SpecChanged,
+    /// There is something else in files that it finds.
+    FilesChanged,
     /// It does not run.
     NotRunning(RunState),
     /// It was started, and has to show that it is good.
@@ -95,6 +97,7 @@ impl fmt::Display for Cause {
             Self::Missing => f.write_str("it is not on the host"),
             Self::ImageChanged => f.write_str("its image changed"),
             Self::SpecChanged => f.write_str("its configuration changed"),
+            Self::FilesChanged => f.write_str("what is in its files changed"),
             Self::NotRunning(run) => write!(f, "it does not run: {run}"),
             Self::Started => f.write_str("it was started"),
             Self::NotReady(run, Health::Unchecked) => write!(f, "it is {run}"),

@@ -9,7 +9,7 @@ use super::state::{Endpoint, ObservedContainer};
 use super::step::{EngineMount, NewFile};
 use crate::manifest::{
     Attachment, AttachmentEntry, Condition, ContainerEntry, ContainerSpec, DEFAULT_NETWORK, Dependency, File,
-    FileContent, ImageSource, Manifest, Mount, MountSource, Network, NetworkEntry, NetworkMode, NetworkSpec,
+    FileContent, FileEntry, ImageSource, Manifest, Mount, MountSource, Network, NetworkEntry, NetworkMode, NetworkSpec,
     replica_names,
 };
 use crate::model::{ContainerName, Digest, ImageId, ImageName, NameError, ProjectName, Reference};
@@ -228,8 +228,8 @@ pub(super) fn engine_name(project: &ProjectName, container: &ContainerName) -> S
 fn files(container: &ContainerName, spec: &ContainerSpec) -> Result<BTreeMap<String, NewFile>, DesiredError> {
     let file = |(path, file): (&String, &File)| match &file.content {
         FileContent::Text(content) => {
-            let File { content: _, uid, gid, mode } = *file;
-            Ok((path.clone(), NewFile { content: content.clone(), uid, gid, mode }))
+            let File { content: _, uid, gid, mode, on_change: _ } = file;
+            Ok((path.clone(), NewFile { content: content.clone(), uid: *uid, gid: *gid, mode: *mode }))
         }
         FileContent::File(_) | FileContent::Env(_) => {
             Err(DesiredError::Unread { container: container.clone(), path: path.clone() })
@@ -287,7 +287,7 @@ fn named_network(manifest: &Manifest, name: &str) -> (String, Network) {
 }
 
 /// A hash of parts, with their lengths.
-fn hash_of(parts: &[&str]) -> Digest {
+pub(super) fn hash_of(parts: &[&str]) -> Digest {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
@@ -307,7 +307,7 @@ const HASH_VERSION: &str = "1";
 impl SpecHash {
     /// Hashes the image's identity and the entry as a manifest would carry it. Defaults are left away in that form,
     /// so that a key that is added later changes no hash. What can be changed on a running container is not hashed:
-    /// networks and names there, order, and how it is updated. Addresses are, as ports are; and so are networks of others:
+    /// networks and names there, order, how it is updated, and files that it is told of by a signal. Addresses are, as ports are; and so are networks of others:
     /// nothing else tells later that it was on one for the manifest's sake.
     pub fn new(image: &DesiredImage, spec: &ContainerSpec, networks: &BTreeMap<String, Network>) -> Self {
         let identity = match (image.id, &image.reference) {
@@ -324,6 +324,8 @@ impl SpecHash {
         entry.replicas = None;
         entry.signals.clear();
         entry.hosts_file.clear();
+        // That it finds a file there counts: none can be taken away again.
+        entry.files.values_mut().filter(|file| file.on_change.is_some()).for_each(|file| *file = FileEntry::default());
         let on = std::mem::take(&mut entry.networks).into_iter().filter_map(|(name, how)| {
             let how = AttachmentEntry { aliases: Vec::new(), ..how };
             match networks.get(&name) {

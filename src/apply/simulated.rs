@@ -1,16 +1,19 @@
 //! A host that exists in memory only: the rules of an engine without its processes. Properties of `apply` are tested
 //! against it, in more states than a real engine could be brought into.
 
+mod networks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 
 use super::desired::{Desired, engine_name};
+use super::files::Known;
 use super::host::{Host, HostError};
 use super::state::{Endpoint, Health, HostState, ObservedContainer, ObservedNetwork, RunState};
 use super::step::{Action, Creation, Goal, NewFile, Wait};
-use crate::manifest::{Healthcheck, NetworkMode, PortBinding, RestartPolicy};
+use crate::manifest::{FILES_NOTE, Healthcheck, NetworkMode, PortBinding, RestartPolicy};
 
 /// What containers of an image do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,16 @@ pub struct SimulatedContainer {
     pub observed: ObservedContainer,
     /// The files that were put into it.
     pub files: BTreeMap<String, NewFile>,
+    /// What it has read in them: all at its start, and again at each signal.
+    pub has_read: BTreeMap<String, NewFile>,
+}
+
+impl SimulatedContainer {
+    /// What is seen of it, the note in it included.
+    fn seen(&self) -> ObservedContainer {
+        let note = self.files.get(FILES_NOTE).map(|note| Known::parse(note.content.reveal()));
+        ObservedContainer { known: note.unwrap_or_default(), ..self.observed.clone() }
+    }
 }
 
 impl SimulatedHost {
@@ -113,7 +126,7 @@ impl World {
         let asked: BTreeSet<String> = desired.containers.values().flat_map(|c| c.image.names()).collect();
         HostState {
             room: None,
-            containers: ours.map(|(name, container)| (name.clone(), container.observed.clone())).collect(),
+            containers: ours.map(|(name, container)| (name.clone(), container.seen())).collect(),
             foreign: self.foreign.clone().into_iter().chain(others).collect(),
             networks: networks.collect(),
             volumes: self.volumes.clone(),
@@ -179,7 +192,7 @@ impl World {
                 self.volumes.insert(name.clone());
             }
             Action::Create(creation) => self.create(creation)?,
-            Action::PutFiles { name, files } => self.container(name)?.files.clone_from(files),
+            Action::PutFiles { name, files } => self.container(name)?.files.extend(files.clone()),
             Action::Start { name } => self.start(name)?,
             Action::Stop { name, grace: _ } => {
                 if let Some(container) = self.containers.get_mut(name)
@@ -207,7 +220,14 @@ impl World {
             Action::Disconnect { name, network } => {
                 self.container(name)?.observed.networks.remove(network);
             }
-            Action::Signal { .. } | Action::Await(_) | Action::Drain { .. } | Action::Reconnect { .. } => {}
+            Action::Signal { name, signal: _ } => {
+                if let Some(container) = self.containers.get_mut(name)
+                    && container.observed.run.is_active()
+                {
+                    container.has_read.clone_from(&container.files);
+                }
+            }
+            Action::Await(_) | Action::Drain { .. } | Action::Reconnect { .. } => {}
         }
         Ok(())
     }
@@ -241,53 +261,12 @@ impl World {
             ports: creation.spec.ports.clone(),
             keep: creation.spec.keep,
             stop_grace: creation.spec.stop_grace,
+            known: Known::default(),
         };
+        let (files, has_read) = (BTreeMap::new(), BTreeMap::new());
         self.containers
-            .insert(name.clone(), SimulatedContainer { creation: creation.clone(), observed, files: BTreeMap::new() });
+            .insert(name.clone(), SimulatedContainer { creation: creation.clone(), observed, files, has_read });
         Ok(())
-    }
-
-    /// A container that runs gets its ports with a network that leads out, as all here do but the gate.
-    fn connect(&mut self, name: &str, network: &str, endpoint: &Endpoint) -> Result<(), HostError> {
-        if !self.networks.contains_key(network) {
-            return refuse(format!("there is no network `{network}`"));
-        }
-        let container = self.containers.get(name).ok_or_else(|| missing(name))?.clone();
-        if is_gate(network) || container.observed.networks.contains_key(network) {
-            return Ok(());
-        }
-        if container.observed.is_elsewhere {
-            return refuse(format!("`{name}` can be on no network"));
-        }
-        if container.observed.run.is_active() {
-            if container.observed.networks.is_empty() {
-                self.refuse_taken(&container.observed.ports)?;
-            }
-            self.refuse_taken_address(network, endpoint)?;
-        }
-        self.container(name)?.observed.networks.insert(network.to_owned(), endpoint.clone());
-        Ok(())
-    }
-
-    /// Refuses ports that are held: by those that run, where ports lead to.
-    fn refuse_taken(&self, ports: &BTreeSet<PortBinding>) -> Result<(), HostError> {
-        let holds = |other: &&SimulatedContainer| other.observed.run.is_active() && !other.observed.networks.is_empty();
-        let held = self.containers.values().filter(holds).map(|other| &other.observed.ports);
-        let mut held = held.chain(self.foreign.values()).flatten();
-        match held.find_map(|other| ports.iter().find(|port| other.clashes_with(port))) {
-            Some(port) => refuse(format!("`{}` is taken", port.host_side())),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses addresses that others on a network have who run.
-    fn refuse_taken_address(&self, network: &str, endpoint: &Endpoint) -> Result<(), HostError> {
-        let others = self.containers.values().filter(|other| other.observed.run.is_active());
-        let mut held = others.filter_map(|other| other.observed.networks.get(network));
-        match held.find_map(|other| other.addresses.intersection(&endpoint.addresses).next()) {
-            Some(address) => refuse(format!("{address} is taken")),
-            None => Ok(()),
-        }
     }
 
     fn start(&mut self, name: &str) -> Result<(), HostError> {
@@ -315,7 +294,7 @@ impl World {
                     .push(format!("two of `{}` write to `{:?}`", container.creation.container, mount.source));
             }
         }
-        if !container.creation.spec.files.keys().eq(container.files.keys()) {
+        if !container.creation.spec.files.keys().eq(container.files.keys().filter(|path| *path != FILES_NOTE)) {
             self.violations.push(format!("`{name}` is started without its files"));
         }
         let container = self.container(name)?;
@@ -324,6 +303,7 @@ impl World {
         let is_checked = matches!(spec.healthcheck, Some(Healthcheck::Check { .. }));
         container.observed.health = if is_checked { Health::Starting } else { Health::Unchecked };
         container.observed.started = Some(now);
+        container.has_read.clone_from(&container.files);
         container.observed.run = match behaviour {
             Behaviour::Good if may_end => RunState::Exited(0),
             Behaviour::Crashing if may_end => RunState::Exited(1),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::files::Known;
 use crate::manifest::PortBinding;
 use crate::model::ContainerName;
 
@@ -101,6 +102,8 @@ pub struct ObservedContainer {
     pub keep: bool,
     /// How long it may take to stop.
     pub stop_grace: Duration,
+    /// Which of the files it knows that it is told of by a signal. Nothing where it was made for something else.
+    pub known: Known,
 }
 
 /// What a container does.

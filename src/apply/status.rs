@@ -35,7 +35,7 @@ pub enum Verdict {
     AsWanted,
     /// It is wanted and not there.
     Missing,
-    /// It was made for something else.
+    /// It was made for something else, or there is something else in its files.
     Differs,
     /// It is as wanted, but does not run.
     NotRunning,
@@ -89,6 +89,7 @@ pub fn status(desired: &Desired, observed: &HostState) -> Vec<ContainerStatus> {
                     found if found.spec != hash => Verdict::Differs,
                     found if has_ended_well(found, wanted.spec.restart) => Verdict::AsWanted,
                     found if found.run != RunState::Running => Verdict::NotRunning,
+                    found if wanted.untold(found).next().is_some() => Verdict::Differs,
                     found if matches!(found.health, Health::Starting | Health::Unhealthy) => Verdict::NotReady,
                     found if wanted.lost(found).next().is_some() || wanted.left(found).next().is_some() => {
                         Verdict::OffNetwork

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::SpecHash;
 use super::cause::Cause;
 use super::state::Endpoint;
-use crate::manifest::{ContainerSpec, EnvValue, MountSource, NetworkSpec, Probe};
+use crate::manifest::{ContainerSpec, EnvValue, FILES_NOTE, MountSource, NetworkSpec, Probe};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference, format_duration};
 
 /// One thing to do, why, and what to do where it fails.
@@ -67,7 +67,7 @@ pub enum Action {
     },
     /// Make a container, without starting it.
     Create(Box<Creation>),
-    /// Put files into a container that was never started.
+    /// Put files into a container. What is there is replaced.
     PutFiles {
         /// The container.
         name: String,
@@ -274,8 +274,11 @@ impl fmt::Display for Action {
             Self::RemoveNetwork { name } => write!(f, "remove network `{name}`"),
             Self::CreateVolume { name, project: _ } => write!(f, "create volume `{name}`"),
             Self::Create(creation) => write!(f, "create `{}`", creation.name),
-            Self::PutFiles { name, files } if files.len() == 1 => write!(f, "put a file into `{name}`"),
-            Self::PutFiles { name, files } => write!(f, "put {} files into `{name}`", files.len()),
+            Self::PutFiles { name, files } => match files.keys().filter(|path| *path != FILES_NOTE).count() {
+                0 => write!(f, "note which files `{name}` knows"),
+                1 => write!(f, "put a file into `{name}`"),
+                n => write!(f, "put {n} files into `{name}`"),
+            },
             Self::Start { name } => write!(f, "start `{name}`"),
             Self::Await(Wait { name, goal: Goal::Ready { .. }, probe: _, timeout }) => {
                 write!(f, "wait until `{name}` is good, {} at most", format_duration(*timeout))

@@ -95,7 +95,8 @@ pub enum Content {
 
 /// Reads a file of at most `limit` bytes. Links are followed.
 pub async fn read(docker: &Docker, container: &str, path: &str, limit: usize) -> Result<Content, Failure> {
-    let Some(mut found) = stat(docker, container, path).await? else { return Ok(Content::Missing) };
+    let Some(head) = download(docker, container, path, HEAD).await? else { return Ok(Content::Missing) };
+    let mut found = entry(&head)?;
     let mut target = path.to_owned();
     if found.mode.kind == Kind::Symlink {
         // The engine follows the whole chain, inside of the container's own root.
@@ -112,7 +113,12 @@ pub async fn read(docker: &Docker, container: &str, path: &str, limit: usize) ->
     if found.size > limit as u64 {
         return Ok(Content::TooLarge(found.size));
     }
-    let Some(archive) = download(docker, container, &target, limit + HEAD).await? else { return Ok(Content::Missing) };
+    // What is small came whole with its head.
+    let archive = match target == path && head.len() < HEAD {
+        true => Some(head),
+        false => download(docker, container, &target, limit + HEAD).await?,
+    };
+    let Some(archive) = archive else { return Ok(Content::Missing) };
     let mut bytes = Vec::new();
     let mut entries = tar::Archive::new(archive.as_slice());
     let entry = entries.entries().map_err(|e| unreadable(&e))?.next();

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::EnvValue;
-use super::FileEntry;
+use super::lifecycle;
 use super::problem::Problems;
 use super::volume::absolute;
+use super::{EnvValue, FileEntry};
 
 /// A file that a container finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,18 @@ pub struct File {
     pub gid: u32,
     /// Its mode, at most `0o7777`.
     pub mode: u32,
+    /// What is done when it changes.
+    pub on_change: OnChange,
+}
+
+/// What is done when a file that a container finds changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum OnChange {
+    /// Another container takes its place.
+    #[default]
+    Replace,
+    /// The container gets the new file while it runs, and then this signal.
+    Signal(String),
 }
 
 /// What is in a file.
@@ -34,6 +46,9 @@ pub enum FileContent {
 /// How much a container may find in all its files together: they go with every call that makes it, and stand in every
 /// record of the history. What is larger belongs into an image or a volume.
 pub const FILES_AT_MOST: usize = 1 << 20;
+
+/// The file in a container that says of which files it was told by a signal; it is none that a manifest can name.
+pub const FILES_NOTE: &str = "/.windlass-files";
 
 const MODE: u32 = 0o644;
 const MODE_OF_SECRETS: u32 = 0o400;
@@ -57,6 +72,9 @@ pub(super) fn read(problems: &mut Problems, entries: &BTreeMap<String, FileEntry
                 problems.key(path, format!("`{path}` is no absolute path below `/` in the container"), None);
                 continue;
             };
+            if at == FILES_NOTE {
+                problems.key(path, format!("`{path}` is ours"), None);
+            }
             let Some(file) = problems.within(path, |problems| file(problems, entry)) else { continue };
             if let FileContent::Text(text) = &file.content {
                 size = size.saturating_add(text.reveal().len());
@@ -80,7 +98,7 @@ fn is_below(path: &str, folder: &str) -> bool {
 }
 
 fn file(problems: &mut Problems, entry: &FileEntry) -> Option<File> {
-    let FileEntry { content, file, env, owner, mode } = entry;
+    let FileEntry { content, file, env, owner, mode, on_change } = entry;
     let content = match (content, file, env) {
         (Some(text), None, None) => FileContent::Text(text.clone()),
         (None, Some(path), None) => {
@@ -107,7 +125,19 @@ fn file(problems: &mut Problems, entry: &FileEntry) -> Option<File> {
         None => content.default_mode(),
         Some(text) => problems.read("mode", parse_mode(text))?,
     };
-    Some(File { content, uid, gid, mode })
+    let on_change = match on_change {
+        None => OnChange::default(),
+        Some(text) => problems.read("on_change", parse_on_change(text))?,
+    };
+    Some(File { content, uid, gid, mode, on_change })
+}
+
+fn parse_on_change(text: &str) -> Result<OnChange, String> {
+    match text {
+        "replace" => Ok(OnChange::Replace),
+        _ if lifecycle::is_signal(text) => Ok(OnChange::Signal(text.to_owned())),
+        _ => Err(format!("`{text}` is nothing that can be done: expected `replace`, or a signal such as `SIGHUP`")),
+    }
 }
 
 /// The path of a file beside the manifest, or below it.
@@ -135,7 +165,7 @@ fn parse_mode(text: &str) -> Result<u32, String> {
 
 /// Writes files as [`read`] reads them.
 pub(super) fn write(files: &BTreeMap<String, File>) -> BTreeMap<String, FileEntry> {
-    let entry = |File { content, uid, gid, mode }: &File| {
+    let entry = |File { content, uid, gid, mode, on_change }: &File| {
         let written = match content {
             FileContent::Text(text) => FileEntry { content: Some(text.clone()), ..FileEntry::default() },
             FileContent::File(path) => FileEntry { file: Some(path.clone()), ..FileEntry::default() },
@@ -144,6 +174,10 @@ pub(super) fn write(files: &BTreeMap<String, File>) -> BTreeMap<String, FileEntr
         FileEntry {
             owner: ((*uid, *gid) != (0, 0)).then(|| format!("{uid}:{gid}")),
             mode: (*mode != content.default_mode()).then(|| format!("{mode:04o}")),
+            on_change: match on_change {
+                OnChange::Replace => None,
+                OnChange::Signal(signal) => Some(signal.clone()),
+            },
             ..written
         }
     };

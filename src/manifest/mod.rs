@@ -34,7 +34,7 @@ pub use container::{
     Dependency, EnvValue, Healthcheck, ImageSource, Logging, OnFailure, Order, REPLICAS_AT_MOST, RestartPolicy, Update,
 };
 pub use dockerup::{DOCKERUP_LOGS, Dockerup, DockerupConf, dockerup_conf, dockerup_containers};
-pub use files::{FILES_AT_MOST, File, FileContent};
+pub use files::{FILES_AT_MOST, FILES_NOTE, File, FileContent, OnChange};
 pub use joins::{Joins, NetworkMode};
 pub use networks::{Attachment, Cidr, DEFAULT_NETWORK, Network, NetworkSpec, SOURCE_IP, Subnet, validate_networks};
 pub use parts::{

@@ -30,6 +30,11 @@ pub struct FileEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scalars::text_schema")]
     pub mode: Option<String>,
+    /// What is done when it changes: `replace` (the default) makes the container anew; with a signal such as `SIGHUP` the
+    /// container that runs gets the new file, and then the signal.
+    #[serde(default, deserialize_with = "scalars::optional_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scalars::scalar_schema")]
+    pub on_change: Option<String>,
 }
 
 /// A network that containers can be on. Where one says something else than the network that is there, a new one is made and

@@ -199,7 +199,7 @@ pub struct ContainerEntry {
     /// The name servers, in this order; the host's where left away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns: Vec<String>,
-    /// Files that it finds, by their paths in it. A changed file replaces the container.
+    /// Files that it finds, by their paths in it. A changed file replaces the container, or sends it a signal.
     #[serde(default, deserialize_with = "scalars::entries", skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, FileEntry>,
     /// What becomes of what it writes to its standard streams; what the engine is set up for where left away.

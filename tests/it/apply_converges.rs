@@ -45,9 +45,11 @@ fn wish(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = Option<
         6 => Just(""), 1 => Just(",lan"), 1 => Just(",default,lan"), 1 => Just(",lan:5"), 1 => Just(",default,lan:6"),
     ];
     let order = (order, replicas, network);
-    let flags = (port, flag(0.5, "!"), flag(0.2, "?"), flag(0.2, "%data"), flag(0.3, "+also^conf"), flag(0.2, "=stop"));
+    let files = prop_oneof![4 => Just(""), 1 => Just("^live:1"), 1 => Just("^live:2"), 1 => Just("^live:2^more:1")];
+    let more = (flag(0.3, "+also^conf"), files).prop_map(|(alias, files)| format!("{alias}{files}"));
+    let flags = (port, flag(0.5, "!"), flag(0.2, "?"), flag(0.2, "%data"), more, flag(0.2, "=stop"));
     let wish = (versions, flags, order, prop::collection::vec(0u8..9, 3)).prop_map(
-        |(version, (port, check, job, volume, alias, on_failure), (order, replicas, network), needs)| {
+        |(version, (port, check, job, volume, more, on_failure), (order, replicas, network), needs)| {
             // Two writers at once are what somebody asks for who asks for `start-first` or `swap` beside a volume.
             let is_beside = matches!(order, "=start-first" | "=swap");
             let order = if volume.is_empty() || !is_beside { order } else { "" };
@@ -55,7 +57,7 @@ fn wish(versions: std::ops::RangeInclusive<u8>) -> impl Strategy<Value = Option<
             let replicas = if port.is_empty() && volume.is_empty() { replicas } else { "" };
             let replicas = if network.contains(':') { "" } else { replicas };
             let order = if network.contains(':') && order == "=start-first" { "" } else { order };
-            (format!("{version}{port}{check}{job}{volume}{alias}{on_failure}{order}{replicas}{network}"), needs)
+            (format!("{version}{port}{check}{job}{volume}{more}{on_failure}{order}{replicas}{network}"), needs)
         },
     );
     prop::option::weighted(0.8, wish)
@@ -366,6 +368,35 @@ fn a_run_that_is_stopped_leaves_what_served() {
             n += 1;
         }
         assert!(n > 8, "it was stopped in the middle: {n}");
+    }
+}
+
+/// What ran before is what runs afterwards, and has read the new file; a run that is cut off in between is made up for.
+#[test]
+fn a_file_that_it_is_told_of_changes_while_it_runs() {
+    let (first, second) = ("a#1@80^live:1^conf b#1&a^live:2", "a#1@80^live:2^conf b#1&a^live:2");
+    for fault in [Fault::Refused, Fault::ReplyLost, Fault::Gone] {
+        for at in 1..=3 {
+            let host = host();
+            apply(&host, first, None).unwrap();
+            let before = host.world().containers.clone();
+            apply(&host, second, Some((at, fault))).unwrap_err();
+            apply(&host, second, None).unwrap();
+            let world = host.world();
+            assert_serves(&world, &read_manifest(second));
+            for (name, then) in before {
+                let now = &world.containers[&name].observed;
+                assert_eq!(
+                    (now.created, now.started),
+                    (then.observed.created, then.observed.started),
+                    "{fault:?} {at}"
+                );
+            }
+            drop(world);
+            assert_eq!(apply(&host, second, None).unwrap(), 0);
+            assert_eq!(apply(&host, first, None).unwrap(), 3, "and back");
+            assert_serves(&host.world(), &read_manifest(first));
+        }
     }
 }
 

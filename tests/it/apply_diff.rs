@@ -52,6 +52,7 @@ fn read_host(text: &str) -> HostState {
             ports: spec.ports.clone(),
             keep: false,
             stop_grace: spec.stop_grace,
+            known: wanted.known(),
         };
         let mut name = format!("shop-{container}");
         let mut observed = observed;
@@ -1030,6 +1031,7 @@ fn containers_of_old_are_still_known() {
         last 1:4b226ca7f172151442c89b4e01a81189311dd14fdb043862f73fbd1a409e49df
         last-2 1:4b226ca7f172151442c89b4e01a81189311dd14fdb043862f73fbd1a409e49df
         last-3 1:4b226ca7f172151442c89b4e01a81189311dd14fdb043862f73fbd1a409e49df
+        live 1:b7607ce8702cb9cbadc4f9c41c566ed4bd4650bde6f6c6e44a4dad240575ef87
         lonely 1:76c87e4498f6d9d3e46b45ffcad3952462b3902811a2edff5036b7d59ce88d79
         migrate 1:f8dfa188746907a2f3cf6e20c6f1ae4ff6283e490c83ce207fcc7dbbd9a63da5
         plain 1:51c46ef0bca616e2846058a892908a530714b8853f145003255b117b29cb0730
@@ -1039,6 +1041,120 @@ fn containers_of_old_are_still_known() {
         worker 1:b5e5f64234fecd0cb2934e4196496149fa6f88713bbef82faed41f367570ce77
     "#]]
     .assert_eq(&shown);
+}
+
+#[test]
+fn files_that_it_is_told_of_change_while_it_runs() {
+    check(
+        "web#1^conf^live:2^same:1",
+        "web#1^conf^live:1^same:1",
+        expect![[r#"
+            put a file into `shop-web`, because what is in its files changed
+            send SIGHUP to `shop-web`, because what is in its files changed
+            note which files `shop-web` knows, because what is in its files changed
+            wait until `shop-web` is good, 1m at most, because what is in its files changed
+        "#]],
+    );
+    check(
+        "web#1^live:2<r:db db#2",
+        "web#1^live:1<r:db db#1",
+        expect![[r#"
+            create `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            start `shop-db.next`, because its image changed
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it was started
+                else stop `shop-db.next`, remove `shop-db.next`
+            connect `shop-db.next` to network `shop`, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            wait until `shop-db.next` is good, 1m at most, because it is good
+                else stop `shop-db.next`, remove `shop-db.next`
+            take its names on network `shop` from `shop-db`, because the new one is good
+                else connect `shop-db` to network `shop`, stop `shop-db.next`, remove `shop-db.next`
+            let `shop-db` end what it is at for 1s, because the new one is good
+            stop `shop-db`, because the new one is good
+            remove `shop-db`, because the new one is good
+            rename `shop-db.next` to `shop-db`, because it takes the place of the former one
+            put a file into `shop-web`, because what is in its files changed
+            restart `shop-web`, because `db` was replaced
+            note which files `shop-web` knows, because what is in its files changed
+            wait until `shop-web` is good, 1m at most, because what is in its files changed
+        "#]],
+    );
+    check(
+        "web#1^live:2",
+        "web#1^live:1~exited",
+        expect![[r#"
+        put a file into `shop-web`, because what is in its files changed
+        start `shop-web`, because it does not run: exited (143)
+        wait until `shop-web` is good, 1m at most, because it was started
+    "#]],
+    );
+    check(
+        "web#1^live:2",
+        "web#1^live:1~paused",
+        expect![[r#"
+            unpause `shop-web`, because it does not run: paused
+            put a file into `shop-web`, because what is in its files changed
+            send SIGHUP to `shop-web`, because what is in its files changed
+            note which files `shop-web` knows, because what is in its files changed
+            wait until `shop-web` is good, 1m at most, because what is in its files changed
+        "#]],
+    );
+    check(
+        "web#1^live:2",
+        "web#1^live:1~created",
+        expect![[r#"
+        put a file into `shop-web`, because it does not run: never started
+        start `shop-web`, because it does not run: never started
+        wait until `shop-web` is good, 1m at most, because it was started
+    "#]],
+    );
+    check(
+        "job#1?^live:2",
+        "job#1?^live:1~done",
+        expect![[r#"
+        nothing to do
+    "#]],
+    );
+    check(
+        "web#1^live:2^more:1",
+        "web#1^live:2",
+        expect![[r#"
+        create `shop-web.next`, because its configuration changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        put 2 files into `shop-web.next`, because its configuration changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        start `shop-web.next`, because its configuration changed
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`
+        connect `shop-web.next` to network `shop`, because it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        wait until `shop-web.next` is good, 1m at most, because it is good
+            else stop `shop-web.next`, remove `shop-web.next`
+        take its names on network `shop` from `shop-web`, because the new one is good
+            else connect `shop-web` to network `shop`, stop `shop-web.next`, remove `shop-web.next`
+        let `shop-web` end what it is at for 1s, because the new one is good
+        stop `shop-web`, because the new one is good
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "web#1*2^live:2",
+        "web#1^live:1 web-2#1+web^live:1",
+        expect![[r#"
+            put a file into `shop-web`, because what is in its files changed
+            send SIGHUP to `shop-web`, because what is in its files changed
+            note which files `shop-web` knows, because what is in its files changed
+            wait until `shop-web` is good, 1m at most, because what is in its files changed
+            put a file into `shop-web-2`, because what is in its files changed
+            send SIGHUP to `shop-web-2`, because what is in its files changed
+            note which files `shop-web-2` knows, because what is in its files changed
+            wait until `shop-web-2` is good, 1m at most, because what is in its files changed
+        "#]],
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! `<db` depends on, `<h:db` waits until healthy, `<c:db` until completed, `<r:db` is restarted with; `&db` links to,
 //! `&db:alias` by another name; `@80` publishes a port of the host; `%data` writes to a volume; `!` has a health check;
 //! `|db` has the volumes of `db`; `$db` has its network; `?` is not started again; `*3` has three replicas, `/2` of which are replaced at a time;
-//! `=start-first` asks for an order; `=stop` leaves a failure as it is; `+x` has an alias; `^x` finds a file; `,lan` is on a
-//! network, `,lan:5` with the address 10.0.0.5. `net:lan=x` among the containers says something of a network.
+//! `=start-first` asks for an order; `=stop` leaves a failure as it is; `+x` has an alias; `^x` finds a file, `^x:2` one with
+//! `2` in it, of which it is told by SIGHUP; `,lan` is on a network, `,lan:5` with the address 10.0.0.5. `net:lan=x` among the containers says something of a network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use windlass::apply::{Desired, Health, RunState, World};
 use windlass::manifest::{
     Attachment, Condition, Confines, ContainerSpec, Dependency, EnvValue, File, FileContent, Healthcheck, ImageSource,
-    Joins, Manifest, ManifestImage, Mount, MountSource, Network, NetworkMode, NetworkSpec, OnFailure, Order,
+    Joins, Manifest, ManifestImage, Mount, MountSource, Network, NetworkMode, NetworkSpec, OnChange, OnFailure, Order,
     PortBinding, Powers, Protocol, RestartPolicy, Update,
 };
 use windlass::model::{ContainerName, ContentHash, Digest, ImageId, ImageName};
@@ -162,8 +162,12 @@ pub(crate) fn read_container(token: &str) -> (ContainerName, ContainerSpec) {
             '=' if value == "swap" => spec.update.order = Some(Order::Swap),
             '=' if value == "stop-first" => spec.update.order = Some(Order::StopFirst),
             '^' => {
-                let content = FileContent::Text(EnvValue::new(value));
-                spec.files.insert(format!("/etc/{value}"), File { content, uid: 0, gid: 0, mode: 0o644 });
+                let (name, content, on_change) = match value.split_once(':') {
+                    None => (value, value, OnChange::Replace),
+                    Some((name, content)) => (name, content, OnChange::Signal("SIGHUP".to_owned())),
+                };
+                let content = FileContent::Text(EnvValue::new(content));
+                spec.files.insert(format!("/etc/{name}"), File { content, uid: 0, gid: 0, mode: 0o644, on_change });
             }
             '+' => {
                 spec.aliases.insert(value.to_owned());
@@ -199,6 +203,10 @@ pub(crate) fn assert_serves(world: &World, manifest: &Manifest) {
         if spec.restart == RestartPolicy::No {
             assert_eq!(observed.run, RunState::Exited(0), "`{name}` has done its work");
         } else {
+            for (path, file) in &spec.files {
+                let FileContent::Text(content) = &file.content else { panic!("every file's content is there") };
+                assert_eq!(container.has_read[path].content, *content, "`{name}` has read `{path}`");
+            }
             assert_eq!(observed.run, RunState::Running, "`{name}` runs");
             let health = if spec.healthcheck.is_some() { Health::Healthy } else { Health::Unchecked };
             assert_eq!(observed.health, health, "health of `{name}`");

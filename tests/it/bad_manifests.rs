@@ -136,6 +136,8 @@ fn by_hand() -> Vec<String> {
         r#""files": {"/x": {"content": "a", "env": "B"}}"#,
         r#""files": {"/x": {"content": "a", "mode": "rwx"}}"#,
         r#""files": {"/x": {"content": "a", "owner": "root"}}"#,
+        r#""files": {"/x": {"content": "a", "on_change": "restart"}}"#,
+        r#""files": {"/.windlass-files": {"content": "a"}}"#,
         r#""files": {"/x": {"content": "a"}, "/x/y": {"content": "b"}}"#,
         r#""env_file": ["../.env"]"#,
         r#""env": {"A=B": 1}"#,

@@ -398,7 +398,7 @@ fn files_and_powers_that_make_no_sense_are_refused() {
     "files": {
       "etc/x": {"content": ""}, "/a/../b": {"content": ""}, "/a": {"content": ""}, "/a/b": {"content": ""}, "/a//b": {"content": ""},
       "/x1": {}, "/x2": {"content": "", "env": "A"}, "/x3": {"file": "../x"}, "/x4": {"file": "/x"}, "/x5": {"env": "A=B"},
-      "/x6": {"content": "", "owner": "root"}, "/x7": {"content": "", "owner": "1:2:3"}, "/x8": {"content": "", "mode": "999"}},
+      "/x6": {"content": "", "owner": "root"}, "/x7": {"content": "", "owner": "1:2:3"}, "/x9": {"content": "", "on_change": "HUP"}, "/.windlass-files": {"content": ""}, "/x8": {"content": "", "mode": "999"}},
     "cap_add": ["net_admin"], "devices": ["sda", "/etc/x", "/dev/a:/dev/b:rwx", "/dev/a:/dev/b:rr", "/dev/a:b"],
     "security_opt": ["unconfined", "seccomp", "no-new-privileges:false"], "logging": {"driver": ""}
 }}"#,
@@ -418,7 +418,9 @@ fn files_and_powers_that_make_no_sense_are_refused() {
             deploy.json:6:117: error: `A=B` is no name for an environment variable
             deploy.json:7:39: error: `root` is no owner: expected numbers, `uid` or `uid:gid`
             deploy.json:7:80: error: `1:2:3` is no owner: expected numbers, `uid` or `uid:gid`
-            deploy.json:7:121: error: `999` is no mode: expected one such as `0640`
+            deploy.json:7:126: error: `HUP` is nothing that can be done: expected `replace`, or a signal such as `SIGHUP`
+            deploy.json:7:134: error: `/.windlass-files` is ours
+            deploy.json:7:202: error: `999` is no mode: expected one such as `0640`
             deploy.json:8:17: error: `net_admin` is no capability: expected `ALL` or `NET_RAW`
             deploy.json:8:43: error: `sda` is no device: expected `/dev/host[:/dev/inside[:rwm]]`
             deploy.json:8:50: error: `/etc/x` is no device: expected `/dev/host[:/dev/inside[:rwm]]`

@@ -77,6 +77,7 @@ const PURE: &[&str] = &[
     "src/plan/",
     "src/apply/diff",
     "src/apply/desired",
+    "src/apply/files",
     "src/apply/gc",
     "src/apply/hosts_file",
     "src/apply/progress",

@@ -35,12 +35,6 @@ impl Case<'_> {
         Step { container: Some(self.name.clone()), action, cause, undo: Vec::new(), after: After::default() }
     }
 
-    /// The step that puts its files into a container, where it has any.
-    fn files(&self, name: &str, cause: Cause) -> Option<Step> {
-        let action = Action::PutFiles { name: name.to_owned(), files: self.wanted.files.clone() };
-        (!self.wanted.files.is_empty()).then(|| self.step(action, cause))
-    }
-
     /// Whether the engine leaves it alone once it has ended well.
     pub(super) fn may_end(&self) -> bool {
         match self.spec().restart {
@@ -61,18 +55,14 @@ impl<'a> Plan<'a> {
             }
             Some((right, observed)) => {
                 let start = case.step(Action::Start { name: right.clone() }, Cause::NotRunning(observed.run));
+                let files = case.files_before_start((right, observed));
                 if case.is_off(observed) && self.swaps(&case) {
-                    let files = case.files(right, Cause::NotRunning(observed.run));
-                    let files = files.filter(|_| observed.run == RunState::Created);
                     return self.swap_in(&case, right, files.into_iter().chain([start]).collect());
                 }
                 let mut steps = leaving(&case, (right, observed));
                 let on = if self.gates(&case) { case.nameless() } else { case.wanted.networks.clone() };
                 steps.extend(self.reconnection(&case, (right, observed), &on));
-                // It may have been left before it got them; one that was started had them.
-                if observed.run == RunState::Created {
-                    steps.extend(case.files(right, Cause::NotRunning(observed.run)));
-                }
+                steps.extend(files);
                 steps.push(start);
                 self.bring_up(&case, right, steps)
             }
@@ -125,12 +115,17 @@ impl<'a> Plan<'a> {
         if observed.run == RunState::Paused {
             mends.push(case.step(Action::Unpause { name: right.clone() }, Cause::NotRunning(observed.run)));
         }
+        mends.extend(case.changed_files((right, observed)));
         if let Some(dependency) = self.replaced_dependency(case, observed) {
             let action = Action::Restart { name: right.clone(), grace: case.spec().stop_grace };
             mends.push(case.step(action, Cause::DependencyReplaced(dependency)));
             self.restarted.insert(case.name.clone());
+        } else {
+            mends.extend(case.tell((right, observed)));
         }
+        mends.extend(case.note_told((right, observed)));
         let was_mended = !mends.is_empty();
+        let is_told = case.wanted.untold(observed).next().is_some();
         self.steps.extend(mends);
         if takes_over {
             return self.take_over(case, right);
@@ -150,7 +145,7 @@ impl<'a> Plan<'a> {
             observed.run == RunState::Running && matches!(observed.health, Health::Unchecked | Health::Healthy);
         let is_ready = is_ready && self.awaited.get(case.name) != Some(&Awaited::Completed);
         if was_mended {
-            self.wait_somewhere(case, right, Cause::Started);
+            self.wait_somewhere(case, right, if is_told { Cause::FilesChanged } else { Cause::Started });
         } else if !is_ready {
             self.wait_somewhere(case, right, Cause::NotReady(observed.run, observed.health));
         }

@@ -2,6 +2,7 @@
 //! run included, the steps lead to what is wanted, and from there to no further step.
 
 mod container;
+mod files;
 mod gate;
 mod networks;
 mod order;

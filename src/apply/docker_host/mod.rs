@@ -16,11 +16,14 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::desired::{Desired, DesiredContainer};
+use super::files::{Known, NOTE_AT_MOST};
 use super::host::{Host, HostError};
 use super::state::{Endpoint, HostState, LABEL_PROJECT, ObservedContainer};
 use super::step::{Action, Creation, NewFile};
 use crate::docker::events::{self, Whom};
+use crate::docker::archive::{self, Content};
 use crate::docker::{self, Failure, containers, files, networks};
+use crate::manifest::FILES_NOTE;
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
 use crate::registry::{Again, Credentials, Keychain, RetryPolicy};
 
@@ -120,6 +123,19 @@ impl DockerHost {
         }
     }
 
+    /// Which files a container knows, as the note in it says; none where there is no note, or nobody can read in it.
+    async fn known(&self, name: &str) -> Result<Known, HostError> {
+        let limit = self.docker.timeout();
+        match tokio::time::timeout(limit, archive::read(&self.docker, name, FILES_NOTE, NOTE_AT_MOST)).await {
+            Ok(Ok(Content::Bytes(note))) => Ok(Known::parse(&String::from_utf8_lossy(&note))),
+            Ok(Ok(Content::Missing | Content::NoFile(_) | Content::TooLarge(_)) | Err(Failure::Refused(_))) => {
+                Ok(Known::default())
+            }
+            Ok(Err(failure)) => Err(failure.into()),
+            Err(_) => Err(HostError::TimedOut { what: format!("reading a file of `{name}`"), limit }),
+        }
+    }
+
     /// Makes a container. What a run that was killed had asked for may be made only now, under the same name: that is it.
     async fn create(&self, creation: &Creation) -> Result<(), HostError> {
         let docker = &self.docker;
@@ -203,14 +219,18 @@ impl Host for DockerHost {
         });
         let found_networks = found_networks.collect();
         let inspect = |(name, container): (String, ContainerName)| async move {
-            let found = containers::inspect(&self.docker, &name).await?;
-            Ok::<_, Failure>(found.map(|found| (name, container, found)))
+            let Some(found) = containers::inspect(&self.docker, &name).await? else { return Ok::<_, HostError>(None) };
+            let wanted = desired.containers.get(&container).filter(|wanted| observe::is_made_for(wanted, &found));
+            let known = match wanted.is_some_and(|wanted| wanted.live().next().is_some()) {
+                true => self.known(&name).await?,
+                false => Known::default(),
+            };
+            Ok(Some((name, container, found, known)))
         };
         let found: Vec<_> = stream::iter(ours).map(inspect).buffered(AT_ONCE).try_collect().await?;
-        let found = found
-            .into_iter()
-            .flatten()
-            .map(|(name, container, found)| (name, observe::observed(desired, &container, &found, &found_networks)));
+        let found = found.into_iter().flatten().map(|(name, container, found, known)| {
+            (name, observe::observed(desired, &container, &found, &found_networks, known))
+        });
         let containers: BTreeMap<String, _> = found.collect();
         let is_other = |labels: &BTreeMap<String, String>| {
             labels.get(LABEL_PROJECT).is_some_and(|project| project != desired.project.as_str())

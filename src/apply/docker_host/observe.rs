@@ -10,7 +10,8 @@ use bollard::models::{
 };
 use jiff::Timestamp;
 
-use crate::apply::desired::{Desired, engine_name};
+use crate::apply::desired::{Desired, DesiredContainer, engine_name};
+use crate::apply::files::Known;
 use crate::apply::state::{
     Endpoint, Health, LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer,
     ObservedNetwork, RunState,
@@ -63,6 +64,7 @@ pub(super) fn observed(
     container: &ContainerName,
     found: &ContainerInspectResponse,
     networks: &BTreeMap<String, Network>,
+    known: Known,
 ) -> ObservedContainer {
     let wanted = desired.containers.get(container).map(|wanted| &wanted.networks);
     let is_elsewhere = is_elsewhere(found);
@@ -89,7 +91,14 @@ pub(super) fn observed(
         ports: found.host_config.as_ref().map(ports).unwrap_or_default(),
         keep: label(LABEL_KEEP).is_some(),
         stop_grace: grace.unwrap_or(DEFAULT_STOP_GRACE),
+        known,
     }
+}
+
+/// Whether what a container was made for is wanted still, as its label says.
+pub(super) fn is_made_for(wanted: &DesiredContainer, found: &ContainerInspectResponse) -> bool {
+    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+    labels.and_then(|labels| labels.get(LABEL_SPEC)).is_some_and(|spec| *spec == wanted.hash.to_string())
 }
 
 /// Whether a container is what would be made now, and was never started.

@@ -1,9 +1,15 @@
 //! What a container can say, a key a test: what came of it is seen from inside, or asked of Docker's own client.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+
+use expect_test::expect;
 
 use super::lab::{Lab, Ran, docker, shown};
+use super::proxy::{Fault, Proxy};
+use crate::parts;
 
 /// A container that says one thing more than the others.
 fn with(key: &str, value: &str) -> Lab {
@@ -46,6 +52,17 @@ fn once_allowed(key: &str, value: &str, power: &str) -> (Lab, Ran) {
 /// What a line of the shell says inside.
 fn inside(lab: &Lab, line: &str) -> String {
     docker(&["exec", &lab.name("web"), "/bin/sh", "-c", line])
+}
+
+/// Waits until a container has written a line.
+fn wait_for_line(container: &str, line: &str) {
+    let mut command = Command::new("docker");
+    command.args(["-H", &parts::docker_host(), "logs", "--follow", container]);
+    let mut client = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    assert!(lines.any(|found| found.unwrap() == line), "`{line}` was not written");
+    client.kill().unwrap();
+    client.wait().unwrap();
 }
 
 #[test]
@@ -214,6 +231,79 @@ fn files() {
     std::os::unix::fs::symlink("/etc/passwd", lab.path("web/rules.txt")).unwrap();
     let refused = lab.run(&["apply"]);
     assert!(refused.stderr.contains("`web/rules.txt` leads out of the manifest's folder"), "{refused:?}");
+}
+
+#[test]
+fn on_change() {
+    let lab = Lab::new("key-on-change");
+    let proxy = Proxy::start(&lab.path("engine.sock"), &lab.project);
+    let write = |serial: u64, level: &str, rules: &str| {
+        lab.manifest(
+            serial,
+            &format!(
+                r#""web": {{"image": "one", "stop_grace": "1s", "volumes": ["conf:/conf"], "command": ["/bin/sh", "-c",
+  "echo start $(cat /etc/level); trap 'echo heard $(cat /etc/level)' HUP; trap 'echo rules $(cat /conf/rules)' USR1; trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"],
+ "update": {{"healthy_for": "300ms"}}, "files": {{
+  "/etc/level": {{"content": "{level}", "on_change": "SIGHUP"}},
+  "/conf/rules": {{"content": "{rules}", "on_change": "SIGUSR1", "owner": "70:71", "mode": "0640"}}}}}}"#
+            ),
+        );
+    };
+    let address = proxy.address();
+    let run = |args: &[&str]| lab.run(&[&["--host", &address], args].concat());
+    let apply = || run(&["apply"]);
+    let log = || docker(&["logs", &lab.name("web")]);
+    let says = |said: &str| wait_for_line(&lab.name("web"), said);
+    write(1, "info", "deny");
+    let ran = apply();
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    let before = lab.inspect("web", "{{.Id}} {{.State.StartedAt}}");
+    assert_eq!(inside(&lab, "stat -c '%a %u:%g' /.windlass-files /conf/rules"), "400 0:0\n640 70:71");
+    proxy.arm(None);
+    assert_eq!(apply().stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n");
+    assert_eq!(proxy.changes(), Vec::<String>::new());
+
+    write(2, "debug", "deny");
+    apply().is(expect![[r#"
+        web | put a file into `PROJECT-web` (what is in its files changed)
+        web | send SIGHUP to `PROJECT-web` (what is in its files changed)
+        web | note which files `PROJECT-web` knows (what is in its files changed)
+        web | wait until `PROJECT-web` is good, 1m at most (what is in its files changed)
+        done in 3 changes: the host runs serial 2 of `PROJECT`
+        exit 0
+    "#]]);
+    says("heard debug");
+    assert_eq!(run(&["status", "--exit-code"]).exit, Some(0));
+    proxy.arm(None);
+    assert_eq!(apply().stdout, "nothing to do: the host runs serial 2 of `PROJECT`\n");
+    assert_eq!(
+        (proxy.changes(), log()),
+        (Vec::new(), "start info\nheard debug".to_owned()),
+        "one signal, and one alone"
+    );
+
+    // Killed between the file and its signal: the file is there, and nobody knows.
+    write(3, "debug", "allow");
+    proxy.arm(Some((2, Fault::KillBefore)));
+    let child = lab.start(&["--host", &address, "apply"]);
+    proxy.victim_is(child.id());
+    assert_eq!(lab.ran(child.wait_with_output().unwrap()).exit, None);
+    assert_eq!((inside(&lab, "cat /conf/rules"), log()), ("allow".to_owned(), "start info\nheard debug".to_owned()));
+    assert_eq!(run(&["status", "deploy.json", "--exit-code"]).exit, Some(10));
+    proxy.arm(None);
+    assert_eq!(apply().exit, Some(0));
+    says("rules allow");
+    assert_eq!(log(), "start info\nheard debug\nrules allow");
+
+    // The way back, too.
+    assert_eq!(run(&["rollback", "--to", "1"]).exit, Some(0));
+    says("heard info");
+    says("rules deny");
+    assert_eq!(lab.inspect("web", "{{.Id}} {{.State.StartedAt}}"), before, "it is the same all the time");
+    docker(&["stop", "--time", "5", &lab.name("web")]);
+    write(4, "warn", "deny");
+    assert_eq!(apply().exit, Some(0));
+    says("start warn");
 }
 
 #[test]
