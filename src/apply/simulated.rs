@@ -129,6 +129,7 @@ impl World {
             containers: ours.map(|(name, container)| (name.clone(), container.seen())).collect(),
             foreign: self.foreign.clone().into_iter().chain(others).collect(),
             networks: networks.collect(),
+            subnets: BTreeMap::new(),
             volumes: self.volumes.clone(),
             volumes_of_others: BTreeSet::new(),
             images: self.images.intersection(&asked).cloned().collect(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::files::Known;
-use crate::manifest::PortBinding;
+use crate::manifest::{Cidr, PortBinding};
 use crate::model::ContainerName;
 
 /// The label with the project that an engine's object belongs to.
@@ -33,6 +33,9 @@ pub struct HostState {
     pub foreign: BTreeMap<String, BTreeSet<PortBinding>>,
     /// The networks of the project, and those that it wants, by the engine's names. No other is looked at.
     pub networks: BTreeMap<String, ObservedNetwork>,
+    /// The addresses that networks of the host have, whosever they are, by the engine's names; where none is wanted with
+    /// addresses of its own, not of all.
+    pub subnets: BTreeMap<String, Vec<Cidr>>,
     /// The engine's names of the project's volumes that are there.
     pub volumes: BTreeSet<String>,
     /// Those of them that belong to another project: `a-b` of the project `shop` has the name of `b` of `shop-a`.

@@ -311,6 +311,12 @@ fn of_refusal(refusal: &apply::Refusal) -> (Exit, Option<String>) {
         apply::Refusal::Cycle(_) => (Exit::Usage, Some("take one of the links or dependencies away".to_owned())),
         apply::Refusal::NoImage { .. } => (Exit::Failed, Some("push it with `windlass build --push`".to_owned())),
         apply::Refusal::NoNetwork { .. } => (Exit::Failed, Some("make it, or take `external` away".to_owned())),
+        apply::Refusal::SubnetTaken { is_ours: true, .. } => {
+            let hint = "a network can't be changed while containers are on it: choose another subnet, or first apply a \
+                        manifest in which nobody is on it";
+            (Exit::Failed, Some(hint.to_owned()))
+        }
+        apply::Refusal::SubnetTaken { is_ours: false, .. } => (Exit::Failed, Some("choose another subnet".to_owned())),
         apply::Refusal::PortTaken { .. } => (Exit::Failed, Some("stop it, or choose another port".to_owned())),
         apply::Refusal::NameTaken { .. } => (Exit::Failed, Some("remove or rename it".to_owned())),
         apply::Refusal::NoRoom { .. } => {

@@ -13,10 +13,10 @@ use bollard::query_parameters::{ListNetworksOptionsBuilder, ListVolumesOptionsBu
 use super::Failure;
 use super::answer::{answer, unless_missing};
 
-/// The networks whose name contains one of some texts, by name, with what the engine knows of them but for who is on them.
+/// The networks whose name contains one of some texts, or all where there are no texts, by name, with what the engine knows of them but for who is on them.
 pub async fn networks(docker: &Docker, containing: &[&str]) -> Result<BTreeMap<String, Network>, Failure> {
-    let filters = [("name", containing.to_vec())].into();
-    let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+    let filters = (!containing.is_empty()).then(|| [("name", containing.to_vec())].into());
+    let options = ListNetworksOptionsBuilder::new().filters(&filters.unwrap_or_default()).build();
     let found = answer(docker, docker.list_networks(Some(options))).await?;
     Ok(found.into_iter().filter_map(|network| Some((network.name.clone()?, network))).collect())
 }

@@ -87,6 +87,11 @@ impl Cidr {
         let host_bits = width - u32::from(self.prefix);
         width == other_width && first.checked_shr(host_bits) == other.checked_shr(host_bits)
     }
+
+    /// Whether an address is in both: of two blocks that have one, one has all of the other.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.first) || other.contains(self.first)
+    }
 }
 
 impl FromStr for Cidr {

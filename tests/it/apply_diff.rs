@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use windlass::apply::{
     Action, Emptying, Health, HostState, ObservedContainer, ObservedNetwork, Refusal, RunState, diff,
 };
-use windlass::manifest::{EnvValue, FileContent};
+use windlass::manifest::{EnvValue, FileContent, Network, NetworkSpec, Subnet};
 
 use crate::apply_world::{desired, image_id, manifest, port, read_container, read_manifest};
 
@@ -969,6 +969,21 @@ fn what_should_not_be_done_is_refused() {
         refused: a network `shop` is there and is not ours
     "#]]
     .assert_eq(&show(diff(&wanted, &foreign, Emptying::Refused)));
+    let mut with_subnet = read_manifest("net:lan=x web#1,lan");
+    for network in with_subnet.networks.values_mut() {
+        let subnet = Subnet { subnet: "10.1.0.0/16".parse().unwrap(), gateway: None, ip_range: None };
+        *network = Network::Own(NetworkSpec { subnets: vec![subnet], ..NetworkSpec::default() });
+    }
+    let refused = |theirs: &str, subnet: &str| {
+        let subnets = [(theirs.to_owned(), vec![subnet.parse().unwrap()])].into();
+        let networks = [("shop-lan".to_owned(), ObservedNetwork::Shared)].into();
+        let host = HostState { subnets, networks, images: read_host("").images, ..HostState::default() };
+        diff(&desired(&with_subnet), &host, Emptying::Refused).err().map(|refusal| refusal.to_string())
+    };
+    assert_eq!(refused("theirs", "10.0.0.0/16"), None);
+    expect!["the network `shop-lan.51802dea` is to be made with 10.1.0.0/16, and `shop-lan` has addresses of that"]
+        .assert_eq(&refused("shop-lan", "10.1.2.0/24").unwrap());
+    assert!(refused("theirs", "10.0.0.0/8").is_some());
     let wanted = desired(&read_manifest("web#1%data"));
     let name = BTreeSet::from(["shop-data".to_owned()]);
     let foreign = HostState { volumes: name.clone(), volumes_of_others: name, ..HostState::default() };

@@ -16,7 +16,7 @@ use super::desired::{Desired, DesiredImage};
 use super::state::{HostState, ObservedContainer, ObservedNetwork, RunState};
 use super::step::{Action, After, Step};
 use crate::graph::Cycle;
-use crate::manifest::Network;
+use crate::manifest::{Cidr, Network, NetworkSpec, Subnet};
 use crate::model::ContainerName;
 
 /// With less room in bytes nothing is replaced. A container that starts needs some kilobytes, and what others write meanwhile;
@@ -52,6 +52,18 @@ pub enum Refusal {
     NoNetwork {
         /// Its name.
         name: String,
+    },
+    /// Other networks have addresses that a new one shall have.
+    #[error("the network `{network}` is to be made with {subnet}, and `{by}` has addresses of that")]
+    SubnetTaken {
+        /// The network, by its name on the engine.
+        network: String,
+        /// What it shall have.
+        subnet: Cidr,
+        /// Whose they are.
+        by: String,
+        /// Whether that is another one of the project, which might be what is to be changed.
+        is_ours: bool,
     },
     /// A port of the host is taken.
     #[error("`{container}` wants the port {port}, which the container `{by}` has, and that is not ours")]
@@ -241,6 +253,7 @@ fn for_project(desired: &Desired, observed: &HostState) -> Result<Vec<Step>, Ref
             (_, Some(_)) => {}
             (Network::External(_), None) => return Err(Refusal::NoNetwork { name: name.clone() }),
             (Network::Own(spec), None) => {
+                refuse_taken_subnets(observed, name, spec)?;
                 let (name, project) = (name.clone(), desired.project.clone());
                 let action = Action::CreateNetwork { name, project, spec: spec.clone() };
                 steps.push(for_all(action, Cause::Missing));
@@ -256,6 +269,20 @@ fn for_project(desired: &Desired, observed: &HostState) -> Result<Vec<Step>, Ref
         steps.push(for_all(action, Cause::Missing));
     }
     Ok(steps)
+}
+
+/// An engine says of addresses that are taken only that they are, and that after the images were pulled. A network can't be
+/// changed, nor removed while somebody is on it, so the new one can't have what the old one has.
+fn refuse_taken_subnets(observed: &HostState, network: &str, spec: &NetworkSpec) -> Result<(), Refusal> {
+    for Subnet { subnet, gateway: _, ip_range: _ } in &spec.subnets {
+        let has = |(_, subnets): &(&String, &Vec<Cidr>)| subnets.iter().any(|other| other.overlaps(subnet));
+        if let Some((by, _)) = observed.subnets.iter().find(has) {
+            let is_ours = observed.networks.get(by).is_some_and(|found| *found != ObservedNetwork::Foreign);
+            let (network, by) = (network.to_owned(), by.clone());
+            return Err(Refusal::SubnetTaken { network, subnet: *subnet, by, is_ours });
+        }
+    }
+    Ok(())
 }
 
 /// The networks that nobody is on any more. A project without containers needs none; its volumes stay, as they hold what

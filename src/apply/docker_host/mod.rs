@@ -23,7 +23,7 @@ use super::step::{Action, Creation, NewFile};
 use crate::docker::events::{self, Whom};
 use crate::docker::archive::{self, Content};
 use crate::docker::{self, Failure, containers, files, networks};
-use crate::manifest::FILES_NOTE;
+use crate::manifest::{FILES_NOTE, Network};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
 use crate::registry::{Again, Credentials, Keychain, RetryPolicy};
 
@@ -193,8 +193,14 @@ impl DockerHost {
 impl Host for DockerHost {
     async fn observe(&self, desired: &Desired) -> Result<HostState, HostError> {
         let volumes = format!("{}-", desired.project);
-        let network_names: Vec<&str> =
-            [desired.project.as_str()].into_iter().chain(desired.networks.keys().map(String::as_str)).collect();
+        let has_subnets = |network: &Network| matches!(network, Network::Own(spec) if !spec.subnets.is_empty());
+        let network_names: Vec<&str> = match desired.networks.values().any(has_subnets) {
+            // Any network may have the addresses.
+            true => Vec::new(),
+            false => {
+                [desired.project.as_str()].into_iter().chain(desired.networks.keys().map(String::as_str)).collect()
+            }
+        };
         let (all, found_networks, volumes) = tokio::try_join!(
             containers::list(&self.docker),
             networks::networks(&self.docker, &network_names),
@@ -212,6 +218,7 @@ impl Host for DockerHost {
                 }
             }
         }
+        let subnets = found_networks.iter().map(|(name, found)| (name.clone(), observe::subnets(found))).collect();
         let mut networks = BTreeMap::new();
         let found_networks = found_networks.into_iter().filter(|(name, found)| {
             let state = observe::network(desired, name, found, &on_others);
@@ -241,6 +248,7 @@ impl Host for DockerHost {
             room,
             foreign,
             networks,
+            subnets,
             volumes: volumes.into_keys().collect(),
             volumes_of_others: of_others,
             images: self.images(desired, &containers).await?,

@@ -16,7 +16,7 @@ use crate::apply::state::{
     Endpoint, Health, LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC, ObservedContainer,
     ObservedNetwork, RunState,
 };
-use crate::manifest::{DEFAULT_STOP_GRACE, PortBinding, Protocol};
+use crate::manifest::{Cidr, DEFAULT_STOP_GRACE, PortBinding, Protocol};
 use crate::model::{ContainerName, ProjectName};
 
 /// The name of a container; names that links gave it are left out.
@@ -50,6 +50,12 @@ pub(super) fn network(
         true => Some(ObservedNetwork::Ours),
         false => (desired.networks.contains_key(name) || name == desired.gate()).then_some(ObservedNetwork::Foreign),
     }
+}
+
+/// The addresses that a network has, as far as they can be read.
+pub(super) fn subnets(found: &Network) -> Vec<Cidr> {
+    let told = found.ipam.iter().flat_map(|ipam| ipam.config.iter().flatten());
+    told.filter_map(|part| part.subnet.as_ref()?.parse().ok()).collect()
 }
 
 /// The networks that a container is on.

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use super::lab::{Lab, docker};
+use expect_test::expect;
+
+use super::lab::{Lab, Ran, docker};
 
 /// A manifest with networks.
 fn manifest(lab: &Lab, serial: u64, networks: &str, containers: &str) {
@@ -132,6 +134,53 @@ fn ipv4_address() {
     docker(&["network", "connect", &name, &lab.name("web")]);
     lab.apply();
     assert_eq!(lab.asks("client", &format!("{net}.9")), "one", "an address that was lost is mended");
+}
+
+#[test]
+fn a_subnet_that_is_taken_is_known_before_anything_is_touched() {
+    let lab = Lab::new("network-subnet");
+    let net = free_subnet(&lab);
+    let lan = |more: &str| format!(r#""lan": {{"subnets": [{{"subnet": "{net}.0/24"}}]{more}}}"#);
+    let on = |image| [container("web", image, r#", "networks": ["lan"]"#), container("other", image, "")].join(", ");
+    manifest(&lab, 1, &lan(""), &on("one"));
+    lab.apply();
+    let before = lab.now();
+    manifest(&lab, 2, &lan(r#", "internal": true"#), &on("two"));
+    let refused = lab.run(&["apply"]);
+    // The hashes of two networks.
+    let mut plain = refused.stderr.replace(&net, "NET");
+    while let Some(at) = plain.find("PROJECT-lan.") {
+        plain.replace_range(at..at + "PROJECT-lan.".len() + 8, "PROJECT-lan#");
+    }
+    Ran { stderr: plain, ..refused }.is(expect![[r#"
+        error: the network `PROJECT-lan#` is to be made with NET.0/24, and `PROJECT-lan#` has addresses of that
+        hint: a network can't be changed while containers are on it: choose another subnet, or first apply a manifest in which nobody is on it
+        exit 1
+    "#]]);
+    assert_eq!(lab.events_since(&before), Vec::<String>::new());
+    assert_eq!(lab.asks("web", "web"), "one");
+    // What the hint says.
+    manifest(&lab, 3, "", &[container("web", "one", ""), container("other", "one", "")].join(", "));
+    lab.apply();
+    manifest(&lab, 4, &lan(r#", "internal": true"#), &on("two"));
+    lab.apply();
+    assert_eq!(lab.asks("web", "web"), "two");
+    nothing_to_do(&lab);
+
+    let theirs = format!("{}-theirs", lab.project.replace("windlass-test", "somebodys"));
+    docker(&["network", "create", &theirs]);
+    let taken = docker(&["network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", &theirs]);
+    let inner = taken.replace("/16", "/24");
+    manifest(
+        &lab,
+        5,
+        &format!(r#""more": {{"subnets": [{{"subnet": "{inner}"}}]}}"#),
+        &container("web", "two", r#", "networks": ["more"]"#),
+    );
+    let refused = lab.run(&["apply"]);
+    docker(&["network", "rm", &theirs]);
+    assert_eq!(refused.exit, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains(&format!("`{theirs}` has addresses of that")), "{refused:?}");
 }
 
 #[test]
