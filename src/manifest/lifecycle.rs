@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::problem::Problems;
 use super::{
-    DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_UPDATE_TIMEOUT, Healthcheck, HealthcheckEntry, Logging, LoggingEntry,
-    Order, PortBinding, RestartPolicy, Update, UpdateEntry,
+    ContainerSpec, DEFAULT_DRAIN, DEFAULT_HEALTHY_FOR, DEFAULT_UPDATE_TIMEOUT, EnvValue, Healthcheck, HealthcheckEntry,
+    Logging, LoggingEntry, Mount, MountSource, Namespace, Order, PortBinding, RestartPolicy, Update, UpdateEntry,
 };
 use crate::model::parse_duration;
 
@@ -38,6 +38,30 @@ pub(super) fn health(problems: &mut Problems, entry: &HealthcheckEntry) -> Optio
         retries: *retries,
         start_period: duration(problems, "start_period", start_period.as_ref()),
     })
+}
+
+/// What systemd wants to find in memory, with the options of the mounts (systemd, "The Container Interface"): programs put
+/// scripts into `/tmp` and run them.
+const SYSTEMD_TMPFS: [(&str, &str); 3] = [("/run", "mode=755"), ("/run/lock", ""), ("/tmp", "exec,mode=1777")];
+/// What it has to write to: its units are control groups below its own.
+const CGROUPS: &str = "/sys/fs/cgroup";
+/// What it takes for a request to halt (systemd(1)); it takes SIGTERM for another.
+const SYSTEMD_STOP: &str = "SIGRTMIN+3";
+/// The variable by which it knows that it is in a container, and the value for one of which no more is said.
+const SYSTEMD_IS_IN: (&str, &str) = ("container", "oci");
+
+/// Fills in what a container needs whose first process is systemd, where it says nothing of it itself. A manifest is written
+/// with what comes of it. Its own view of control groups would have it take the host's root for its own.
+pub(super) fn under_systemd(spec: &mut ContainerSpec) {
+    for (path, options) in SYSTEMD_TMPFS.into_iter().filter(|(path, _)| !spec.volumes.contains_key(*path)) {
+        spec.confines.tmpfs.entry(path.to_owned()).or_insert_with(|| options.to_owned());
+    }
+    let cgroups = Mount { source: MountSource::Host(CGROUPS.to_owned()), read_only: false };
+    spec.volumes.entry(CGROUPS.to_owned()).or_insert(cgroups);
+    spec.powers.cgroup = Some(Namespace::Host);
+    spec.stop_signal.get_or_insert_with(|| SYSTEMD_STOP.to_owned());
+    let (name, value) = SYSTEMD_IS_IN;
+    spec.env.entry(name.to_owned()).or_insert_with(|| EnvValue::new(value));
 }
 
 pub(super) fn logging(problems: &mut Problems, entry: &LoggingEntry) -> Logging {

@@ -56,7 +56,7 @@ impl Policy {
             })
         };
         let is_power = |text: &str| {
-            matches!(text, "privileged" | "pid:host" | "ipc:host" | "network:host")
+            matches!(text, "privileged" | "pid:host" | "cgroup:host" | "ipc:host" | "network:host")
                 || KINDS.iter().any(|kind| text.starts_with(kind) && (*kind == "bind:/" || text.len() > kind.len()))
         };
         let patterns = allow.keys().filter(|pattern| !is_pattern(pattern)).map(|pattern| {
@@ -67,7 +67,7 @@ impl Policy {
         let powers = allow.values().flatten().filter(|power| !is_power(power)).map(|power| {
             Diagnostic::error(format!("`{power}` can't be allowed"))
                 .at(source, place(power), "")
-                .hint("expected `privileged`, `pid:host`, `ipc:host`, `network:host`, `cap:NAME`, `device:/dev/…`, `hosts_file:NAME`, `security_opt:…` or `bind:/…`")
+                .hint("expected `privileged`, `pid:host`, `cgroup:host`, `ipc:host`, `network:host`, `cap:NAME`, `device:/dev/…`, `hosts_file:NAME`, `security_opt:…` or `bind:/…`")
         });
         let wrong: Vec<Diagnostic> = patterns.chain(powers).collect();
         if wrong.is_empty() { Ok(Self { allow }) } else { Err(Diagnostics(wrong)) }

@@ -26,6 +26,8 @@ pub struct Powers {
     pub security_opt: BTreeSet<String>,
     /// Whose processes it sees; its own where nothing is said.
     pub pid: Option<Namespace>,
+    /// Whose control groups it sees; what the engine is set up for where nothing is said.
+    pub cgroup: Option<Namespace>,
     /// Whose shared memory it has; its own where nothing is said.
     pub ipc: Option<Namespace>,
 }
@@ -104,18 +106,20 @@ pub(super) fn read(problems: &mut Problems, entry: &ContainerEntry) -> Powers {
         devices: items(problems, "devices", &entry.devices, device).into_iter().collect(),
         security_opt: items(problems, "security_opt", &entry.security_opt, security_option).into_iter().collect(),
         pid: entry.pid,
+        cgroup: entry.cgroup,
         ipc: entry.ipc,
     }
 }
 
 /// Writes it into an entry as [`read`] reads it.
 pub(super) fn write(powers: &Powers, entry: &mut ContainerEntry) {
-    let Powers { privileged, cap_add, devices, security_opt, pid, ipc } = powers;
+    let Powers { privileged, cap_add, devices, security_opt, pid, cgroup, ipc } = powers;
     entry.privileged = privileged.then_some(true);
     entry.cap_add = cap_add.iter().cloned().collect();
     entry.devices = devices.iter().map(ToString::to_string).collect();
     entry.security_opt = security_opt.iter().cloned().collect();
     entry.pid = *pid;
+    entry.cgroup = *cgroup;
     entry.ipc = *ipc;
 }
 
@@ -165,7 +169,7 @@ fn security_option(text: &str) -> Result<String, Wrong> {
 
 /// What a host has to allow a container, by the names that a policy has for it.
 pub fn powers_wanted(spec: &ContainerSpec) -> BTreeSet<String> {
-    let Powers { privileged, cap_add, devices, security_opt, pid, ipc } = &spec.powers;
+    let Powers { privileged, cap_add, devices, security_opt, pid, cgroup, ipc } = &spec.powers;
     let mut wanted = BTreeSet::new();
     wanted.extend(privileged.then(|| "privileged".to_owned()));
     let more = cap_add.iter().filter(|name| !DEFAULT_CAPABILITIES.contains(&name.as_str()));
@@ -176,6 +180,7 @@ pub fn powers_wanted(spec: &ContainerSpec) -> BTreeSet<String> {
     wanted.extend(spec.hosts_file.iter().map(|name| format!("hosts_file:{name}")));
     wanted.extend(pid.map(|Namespace::Host| "pid:host".to_owned()));
     wanted.extend((spec.joins.network == NetworkMode::Host).then(|| "network:host".to_owned()));
+    wanted.extend(cgroup.map(|Namespace::Host| "cgroup:host".to_owned()));
     wanted.extend(ipc.map(|Namespace::Host| "ipc:host".to_owned()));
     for mount in spec.volumes.values() {
         if let MountSource::Host(path) = &mount.source {

@@ -103,6 +103,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         init: _,
         read_only: _,
         tmpfs: _,
+        systemd,
         cap_drop: _,
         sysctls: _,
         extra_hosts: _,
@@ -114,6 +115,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         devices: _,
         security_opt: _,
         pid: _,
+        cgroup: _,
         ipc: _,
     } = entry;
     let image = image_source(problems, known, image);
@@ -177,7 +179,7 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         // Engines put no file into a container that can't be written to.
         problems.value("files", "they can't be put into a container that is `read_only`", None);
     }
-    Some(ContainerSpec {
+    let mut spec = ContainerSpec {
         command: command.clone(),
         entrypoint: entrypoint.clone(),
         hostname: hostname.clone(),
@@ -211,7 +213,11 @@ fn container(problems: &mut Problems, known: &Known<'_>, entry: &ContainerEntry)
         }),
         ports,
         image: image?,
-    })
+    };
+    if systemd.unwrap_or(false) {
+        lifecycle::under_systemd(&mut spec);
+    }
+    Some(spec)
 }
 
 fn image_source(problems: &mut Problems, known: &Known<'_>, text: &str) -> Option<ImageSource> {

@@ -186,6 +186,11 @@ pub struct ContainerEntry {
     /// Folders in memory, `/path` or `/path:size=64m,mode=1777`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tmpfs: Vec<String>,
+    /// Whether systemd is its first process (default false): `/run`, `/run/lock` and `/tmp` are in memory, the host's
+    /// `/sys/fs/cgroup` is there with `cgroup: host`, which the host has to allow, `SIGRTMIN+3` asks it to stop, and the
+    /// variable `container` tells it where it is. What the container says of any of these itself counts more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<bool>,
     /// Capabilities that are taken from it, such as `NET_RAW`; `ALL` takes all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cap_drop: Vec<String>,
@@ -221,6 +226,9 @@ pub struct ContainerEntry {
     /// `host`: it sees the processes of the host, which has to allow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<Namespace>,
+    /// `host`: it sees the host's control groups, which has to allow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<Namespace>,
     /// `host`: it has the host's shared memory, which has to allow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipc: Option<Namespace>,

@@ -119,6 +119,7 @@ impl From<&ContainerSpec> for ContainerEntry {
             init: None,
             read_only: None,
             tmpfs: Vec::new(),
+            systemd: None,
             cap_drop: Vec::new(),
             sysctls: BTreeMap::new(),
             extra_hosts: Vec::new(),
@@ -133,6 +134,7 @@ impl From<&ContainerSpec> for ContainerEntry {
             devices: Vec::new(),
             security_opt: Vec::new(),
             pid: None,
+            cgroup: None,
             ipc: None,
         };
         super::confines::write(confines, &mut entry);

@@ -466,7 +466,7 @@ fn misspelt_keys_and_words_are_suggested() {
         &with_containers(r#"{"web": {"image": "api", "qqqqqq": 1}}"#),
         expect![[r#"
             deploy.json:3:40: error: unknown key `qqqqqq`
-              hint: known are image, command, entrypoint, hostname, user, working_dir, env, env_file, labels, ports, volumes, volumes_from, network_mode, networks, signals, aliases, hosts_file, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, cpu_shares, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, cap_drop, sysctls, extra_hosts, dns, files, logging, privileged, cap_add, devices, security_opt, pid, ipc, keep, replicas, update
+              hint: known are image, command, entrypoint, hostname, user, working_dir, env, env_file, labels, ports, volumes, volumes_from, network_mode, networks, signals, aliases, hosts_file, links, depends_on, healthcheck, restart, stop_signal, stop_grace, cpus, cpu_shares, memory, pids_limit, shm_size, ulimits, init, read_only, tmpfs, systemd, cap_drop, sysctls, extra_hosts, dns, files, logging, privileged, cap_add, devices, security_opt, pid, cgroup, ipc, keep, replicas, update
         "#]],
     );
     check(

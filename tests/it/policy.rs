@@ -24,6 +24,8 @@ fn what_a_container_wants_has_a_name() {
         agent pid:host
         agent privileged
         agent security_opt:apparmor=unconfined
+        machine bind:/sys/fs/cgroup
+        machine cgroup:host
     "#]]
     .assert_eq(&shown);
 }

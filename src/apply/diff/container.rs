@@ -10,7 +10,7 @@ use crate::apply::cause::{Cause, Claim, StopsFirst};
 use crate::apply::desired::DesiredContainer;
 use crate::apply::state::{Endpoint, Health, ObservedContainer, RunState};
 use crate::apply::step::{Action, After, Creation, Goal, Step, Wait};
-use crate::manifest::{ContainerSpec, NetworkMode, OnFailure, Order, RestartPolicy};
+use crate::manifest::{ContainerSpec, Mount, MountSource, NetworkMode, OnFailure, Order, RestartPolicy};
 use crate::model::ContainerName;
 
 /// A container on the host with its name there.
@@ -363,10 +363,15 @@ pub(super) fn stops_first(wanted: &DesiredContainer, former: &[Found<'_>]) -> Op
         Some(Order::StartFirst | Order::Swap) => None,
         Some(Order::StopFirst) => Some(StopsFirst::Asked),
         None => {
-            let mut written = spec.volumes.iter().filter(|(_, mount)| !mount.read_only);
+            let mut written = spec.volumes.iter().filter(|(_, mount)| !mount.read_only && !is_the_kernels(mount));
             written.next().map(|(path, _)| StopsFirst::Writes(path.clone()))
         }
     }
+}
+
+/// Whether what is mounted is no file that two could spoil together: control groups, of which each has its own.
+fn is_the_kernels(mount: &Mount) -> bool {
+    matches!(&mount.source, MountSource::Host(path) if path.starts_with("/sys/"))
 }
 
 /// What takes a container away that did not become good.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, IpamConfig, Mount, MountType,
-    NetworkingConfig, PortBinding as EnginePort, ResourcesUlimits, RestartPolicy as EngineRestart,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
+    IpamConfig, Mount, MountType, NetworkingConfig, PortBinding as EnginePort, ResourcesUlimits,
+    RestartPolicy as EngineRestart, RestartPolicyNameEnum,
 };
 
 use crate::apply::desired::engine_name;
@@ -172,7 +172,7 @@ fn confined(confines: &Confines) -> HostConfig {
 
 /// The same with what a container may do to its host.
 fn empowered(powers: &Powers, config: HostConfig) -> HostConfig {
-    let Powers { privileged, cap_add, devices, security_opt, pid, ipc } = powers;
+    let Powers { privileged, cap_add, devices, security_opt, pid, cgroup, ipc } = powers;
     let device = |Device { host, container, access }: &Device| DeviceMapping {
         path_on_host: Some(host.clone()),
         path_in_container: Some(container.clone()),
@@ -185,6 +185,7 @@ fn empowered(powers: &Powers, config: HostConfig) -> HostConfig {
         devices: some(devices.iter().map(device).collect()),
         security_opt: some(security_opt.iter().cloned().collect()),
         pid_mode: of_host(pid),
+        cgroupns_mode: cgroup.map(|Namespace::Host| HostConfigCgroupnsModeEnum::HOST),
         ipc_mode: of_host(ipc),
         ..config
     }
@@ -333,6 +334,7 @@ mod tests {
                 .into(),
                 security_opt: ["no-new-privileges".to_owned()].into(),
                 pid: Some(Namespace::Host),
+                cgroup: Some(Namespace::Host),
                 ipc: Some(Namespace::Host),
             },
             files: Default::default(),
@@ -400,6 +402,7 @@ mod tests {
                 "CapDrop": [
                   "NET_RAW"
                 ],
+                "CgroupnsMode": "host",
                 "CpuShares": 512,
                 "Devices": [
                   {
@@ -493,7 +496,7 @@ mod tests {
                 "dev.windlass.keep": "true",
                 "dev.windlass.project": "shop",
                 "dev.windlass.serial": "7",
-                "dev.windlass.spec": "1:4715dec14b240900c859a25efd6f0e440c8477583ea2c4d371d71e3bdfcfbbbf",
+                "dev.windlass.spec": "1:3c2b48ccadf083b37340d57a651e83b5f847cbb4b88910085764fc9e463401d6",
                 "tier": "front"
               },
               "NetworkingConfig": {

@@ -174,6 +174,34 @@ fn pid() {
 }
 
 #[test]
+fn cgroup() {
+    let lab = allowed("cgroup", r#""host""#, "cgroup:host");
+    assert_eq!(lab.inspect("web", "{{.HostConfig.CgroupnsMode}}"), "host");
+    let of_init = |name: &str| fs::read_link(format!("/proc/{name}/ns/cgroup")).unwrap();
+    assert_eq!(of_init(&lab.inspect("web", "{{.State.Pid}}")), of_init("self"));
+}
+
+#[test]
+fn systemd() {
+    let lab = Lab::new("key-systemd");
+    lab.manifest(1, r#""web": {"image": "one", "stop_grace": "1s", "systemd": true, "tmpfs": ["/tmp:size=1m"]}"#);
+    let policy = lab.path("policy.json");
+    fs::write(&policy, r#"{"version": 1, "allow": {"*/web": ["cgroup:host", "bind:/sys/fs/cgroup"]}}"#).unwrap();
+    let refused = lab.run(&["apply"]);
+    assert_eq!((refused.exit, lab.containers()), (Some(2), String::new()));
+    assert!(refused.stderr.contains("`web` wants `bind:/sys/fs/cgroup` and `cgroup:host`"), "{refused:?}");
+    let args = ["apply", "--policy", &shown(&policy)];
+    assert_eq!(lab.run(&args).exit, Some(0));
+    assert_eq!(lab.run(&args).stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n");
+    let wanted = "{{.Config.StopSignal}} {{.HostConfig.CgroupnsMode}} {{json .HostConfig.Tmpfs}} {{json .Mounts}}";
+    expect![[r#"SIGRTMIN+3 host {"/run":"mode=755","/run/lock":"","/tmp":"size=1m"} [{"Type":"bind","Source":"/sys/fs/cgroup","Destination":"/sys/fs/cgroup","Mode":"","RW":true,"Propagation":"rprivate"}]"#]].assert_eq(&lab.inspect("web", wanted));
+    let mounted =
+        "for path in /run /run/lock /tmp /sys/fs/cgroup; do grep -c \" $path \" /proc/mounts; done; echo $container";
+    assert_eq!(inside(&lab, mounted), "1\n1\n1\n1\noci");
+    assert_eq!(inside(&lab, "touch /run/x /run/lock/x /tmp/x && stat -c %a /run"), "755");
+}
+
+#[test]
 fn ipc() {
     assert_eq!(allowed("ipc", r#""host""#, "ipc:host").inspect("web", "{{.HostConfig.IpcMode}}"), "host");
 }
@@ -494,4 +522,9 @@ fn volumes_are_filled_from_the_image_while_they_are_empty() {
         lab.apply();
         assert_eq!(inside(&lab, "cat /www/version"), "one", "what is there stays: {image}");
     }
+    // One that is empty again when it is mounted anew gets what the image has by then.
+    inside(&lab, "rm -r /www/*");
+    lab.manifest(3, r#""web": {"image": "two", "stop_grace": "1s", "volumes": ["www:/www"], "env": {"A": "1"}}"#);
+    lab.apply();
+    assert_eq!(inside(&lab, "cat /www/version"), "two");
 }
