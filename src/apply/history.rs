@@ -169,7 +169,7 @@ fn file_names(folder: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 /// Writes a file that is there whole or not at all, readable by its owner alone: a manifest may carry secrets.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".record-").tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;

@@ -9,11 +9,13 @@ mod diff;
 mod docker_host;
 mod execute;
 mod files;
+pub mod gc;
 mod history;
 mod host;
 mod hosts_file;
 mod lock;
 mod progress;
+mod pulled;
 mod simulated;
 mod state;
 mod status;
@@ -25,11 +27,12 @@ pub use desired::{Desired, DesiredContainer, DesiredError, DesiredImage, SpecHas
 pub use diff::{Emptying, Refusal, diff};
 pub use docker_host::DockerHost;
 pub use execute::{Error, Former, StepFailure, converge, execute};
-pub use history::{History, host_folder};
 pub use files::{Known, Live};
+pub use history::{History, host_folder};
 pub use host::{Host, HostError};
 pub use hosts_file::{host_names, with_block};
 pub use lock::{Lock, LockError};
+pub use pulled::{Noting, Pulled};
 pub use simulated::{Behaviour, Fault, SimulatedContainer, SimulatedHost, World};
 pub use state::{
     Endpoint, Health, HostState, LABEL_CONTAINER, LABEL_KEEP, LABEL_PROJECT, LABEL_SERIAL, LABEL_SPEC,

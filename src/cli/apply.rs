@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::audit::NotifyArgs;
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
 use super::hosts_file::HostsFileArgs;
+use super::image_gc::KeepArgs;
 use super::policy::PolicyArgs;
 use super::sources::{self, Fetched};
 use super::watch::{self, WatchArgs};
@@ -62,6 +63,8 @@ pub(super) struct ApplyArgs {
     hosts_file: HostsFileArgs,
     #[command(flatten)]
     notify: NotifyArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
     #[command(flatten)]
     watch: WatchArgs,
 }
@@ -144,6 +147,7 @@ fn once(args: &ApplyArgs, manifest: &Manifest, settings: &Settings) -> anyhow::R
         policy: &args.policy,
         hosts_file: &args.hosts_file,
         notify: &args.notify,
+        keep: args.keep,
         tells_of_nothing: !args.watch.watch,
     };
     deploy::deploy(&deployment, settings, |entries| {
@@ -168,6 +172,7 @@ fn keep(args: &ApplyArgs, settings: &Settings, state: &Path, bad: u64, history: 
         policy: &args.policy,
         hosts_file: &args.hosts_file,
         notify: &args.notify,
+        keep: args.keep,
         tells_of_nothing: !args.watch.watch,
     };
     deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))?;

@@ -11,11 +11,14 @@ use jiff::Timestamp;
 
 use super::audit::{Audit, NotifyArgs};
 use super::hosts_file::HostsFileArgs;
+use super::image_gc::KeepArgs;
 use super::policy::PolicyArgs;
 use super::settings::EngineChoice;
 use super::{Environment, Exit, Refusal, Settings, block_on, connect, until_interrupted, until_stopped};
 use crate::apply::undo::{self, Entry, Outcome};
-use crate::apply::{self, Desired, DesiredError, Emptying, History, Host as _, HostError, Lock, LockError, Step};
+use crate::apply::{
+    self, Desired, DesiredError, Emptying, History, Host as _, HostError, Lock, LockError, Noting, Pulled, Step,
+};
 use crate::diag::{Diagnostic, SourceText};
 use crate::manifest::{self, Manifest};
 use crate::model::{ProjectName, parse_duration};
@@ -144,6 +147,7 @@ pub(super) struct Deployment<'a> {
     pub(super) policy: &'a PolicyArgs,
     pub(super) hosts_file: &'a HostsFileArgs,
     pub(super) notify: &'a NotifyArgs,
+    pub(super) keep: KeepArgs,
     /// Whether it is told that nothing was to be done.
     pub(super) tells_of_nothing: bool,
 }
@@ -163,8 +167,19 @@ pub(super) fn deploy(
     settings: &Settings,
     check: impl FnOnce(&[Entry]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let Deployment { manifest, state, emptying, dry_run, format, host, policy, hosts_file, notify, tells_of_nothing } =
-        deployment;
+    let Deployment {
+        manifest,
+        state,
+        emptying,
+        dry_run,
+        format,
+        host,
+        policy,
+        hosts_file,
+        notify,
+        keep,
+        tells_of_nothing,
+    } = deployment;
     policy.check(manifest)?;
     let desired = desired(manifest, settings)?;
     if let Some(exit_code) = dry_run {
@@ -191,23 +206,26 @@ pub(super) fn deploy(
     };
     let reporter = Reporter::new(&Ui { progress, ..settings.ui.clone() }, 0);
     let audit = Audit::new(&reporter, &history, &desired.project, desired.serial);
+    let pulled = Pulled::new(&history);
     let outcome = block_on(until_stopped(settings, |told| async {
         let mut stop = pin!(told.map(drop));
         let host = tokio::select! {
             host = connect::host(settings, host.engine_timeout) => host?,
-            () = &mut stop => return Ok((Err(apply::Error::Stopped { is_undone: true }), None)),
+            () = &mut stop => return Ok((Err(apply::Error::Stopped { is_undone: true }), None, None)),
         };
-        let outcome = apply::converge(&host, &desired, *emptying, &audit, stop).await;
+        let noting = Noting::new(&host, &pulled);
+        let outcome = apply::converge(&noting, &desired, *emptying, &audit, stop).await;
+        let unnoted = noting.failure();
         let is_found = desired.containers.values().any(|wanted| !wanted.spec.hosts_file.is_empty());
         let names = match is_found {
             // What the engine does not tell now, the next run tells.
             true => host.observe(&desired).await.ok().map(|observed| apply::host_names(&desired, &observed)),
             false => Some(BTreeMap::new()),
         };
-        Ok((outcome, names))
+        Ok((outcome, names, unnoted))
     }));
     reporter.end();
-    let ((outcome, names), stopped) = outcome?;
+    let ((outcome, names, unnoted), stopped) = outcome?;
     if let Some(names) = names
         && hosts_file.update(&desired.project, &names)?
     {
@@ -215,7 +233,10 @@ pub(super) fn deploy(
     }
     let recorded = recorded_outcome(&outcome);
     let (said, why) = (recorded.map_or("undone".to_owned(), |outcome| outcome.to_string()), outcome.as_ref().err());
-    let warnings = audit.ended(&said, why.map(ToString::to_string).as_deref(), notify, settings);
+    let mut warnings = audit.ended(&said, why.map(ToString::to_string).as_deref(), notify, settings);
+    warnings.extend(
+        unnoted.map(|error| format!("images stay on the host, as it can't be noted that they are ours: {error}")),
+    );
     ui::warn(&warnings.into_iter().map(Diagnostic::warning).collect::<Vec<_>>(), &settings.ui);
     if let Some(recorded) = recorded {
         history.record(manifest, now(), recorded).context("what was done on the host can't be remembered")?;
@@ -224,12 +245,17 @@ pub(super) fn deploy(
         (Err(apply::Error::Stopped { .. }), Some(why)) => return Err(why),
         (outcome, _) => outcome?,
     };
+    let has_changed = steps.iter().any(|step| step.action.is_change());
+    if has_changed && let Err(error) = keep.remove_needless(state, &history, manifest, *host, settings) {
+        let warning = format!("images that nothing needs any more stay on the host: {error:#}");
+        ui::warn(&[Diagnostic::warning(warning)], &settings.ui);
+    }
     let done = match steps.iter().filter(|step| step.action.is_change()).count() {
         0 => "nothing to do".to_owned(),
         n => format!("done in {}", ui::words::changes(n)),
     };
     let summary = format!("{done}: the host runs serial {} of `{}`\n", desired.serial, desired.project);
-    if *tells_of_nothing || steps.iter().any(|step| step.action.is_change()) {
+    if *tells_of_nothing || has_changed {
         print_steps(&desired, &steps, *format, &summary)?;
     }
     Ok(Exit::Done)

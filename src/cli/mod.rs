@@ -23,6 +23,7 @@ mod git;
 mod graph;
 mod history;
 mod hosts_file;
+mod image_gc;
 mod init;
 mod jobs;
 mod last_build;

@@ -3,6 +3,7 @@
 use super::audit::NotifyArgs;
 use super::deploy::{self, Deployment, ExitCode, Format, HostArgs, StateArgs};
 use super::hosts_file::HostsFileArgs;
+use super::image_gc::KeepArgs;
 use super::policy::PolicyArgs;
 use super::{Exit, Refusal, Settings};
 use crate::apply::undo::{self, Entry};
@@ -34,6 +35,8 @@ pub(super) struct RollbackArgs {
     hosts_file: HostsFileArgs,
     #[command(flatten)]
     notify: NotifyArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
 }
 
 /// Brings the host back to a manifest that it ran before.
@@ -54,6 +57,7 @@ pub(super) fn run(args: &RollbackArgs, settings: &Settings) -> anyhow::Result<Ex
         policy: &args.policy,
         hosts_file: &args.hosts_file,
         notify: &args.notify,
+        keep: args.keep,
         tells_of_nothing: true,
     };
     deploy::deploy(&deployment, settings, |now| deploy::refuse_other(now, &entries))

@@ -9,6 +9,7 @@ mod dockerup;
 mod ec2;
 mod engine_faults;
 mod faults;
+mod image_gc;
 mod itself;
 mod keys;
 mod lab;

@@ -2,6 +2,7 @@
 
 mod body;
 mod checks;
+mod images;
 mod observe;
 mod probe;
 mod wait;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
+use bollard::models::ImageInspect;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -20,8 +22,8 @@ use super::files::{Known, NOTE_AT_MOST};
 use super::host::{Host, HostError};
 use super::state::{Endpoint, HostState, LABEL_PROJECT, ObservedContainer};
 use super::step::{Action, Creation, NewFile};
-use crate::docker::events::{self, Whom};
 use crate::docker::archive::{self, Content};
+use crate::docker::events::{self, Whom};
 use crate::docker::{self, Failure, containers, files, networks};
 use crate::manifest::{FILES_NOTE, Network};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
@@ -114,25 +116,33 @@ impl DockerHost {
         Ok(Some(if has_no_inode { 0 } else { disk.f_bavail.saturating_mul(disk.f_frsize) }))
     }
 
+    /// The answer of a call that knows no time of its own.
+    async fn within<T>(&self, what: &str, call: impl Future<Output = Result<T, Failure>>) -> Result<T, HostError> {
+        let limit = self.docker.timeout();
+        match tokio::time::timeout(limit, call).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(HostError::TimedOut { what: what.to_owned(), limit }),
+        }
+    }
+
+    async fn image(&self, name: &str) -> Result<Option<ImageInspect>, HostError> {
+        self.within(&format!("looking up `{name}`"), docker::find(&self.docker, name)).await
+    }
+
     /// What the engine knows an image by; nothing where it does not have it.
     async fn image_id(&self, name: &str) -> Result<Option<String>, HostError> {
-        let limit = self.docker.timeout();
-        match tokio::time::timeout(limit, docker::find(&self.docker, name)).await {
-            Ok(found) => Ok(found?.and_then(|image| image.id)),
-            Err(_) => Err(HostError::TimedOut { what: format!("looking up `{name}`"), limit }),
-        }
+        Ok(self.image(name).await?.and_then(|image| image.id))
     }
 
     /// Which files a container knows, as the note in it says; none where there is no note, or nobody can read in it.
     async fn known(&self, name: &str) -> Result<Known, HostError> {
-        let limit = self.docker.timeout();
-        match tokio::time::timeout(limit, archive::read(&self.docker, name, FILES_NOTE, NOTE_AT_MOST)).await {
-            Ok(Ok(Content::Bytes(note))) => Ok(Known::parse(&String::from_utf8_lossy(&note))),
-            Ok(Ok(Content::Missing | Content::NoFile(_) | Content::TooLarge(_)) | Err(Failure::Refused(_))) => {
+        let read = archive::read(&self.docker, name, FILES_NOTE, NOTE_AT_MOST);
+        match self.within(&format!("reading a file of `{name}`"), read).await {
+            Ok(Content::Bytes(note)) => Ok(Known::parse(&String::from_utf8_lossy(&note))),
+            Ok(Content::Missing | Content::NoFile(_) | Content::TooLarge(_)) | Err(HostError::Refused(_)) => {
                 Ok(Known::default())
             }
-            Ok(Err(failure)) => Err(failure.into()),
-            Err(_) => Err(HostError::TimedOut { what: format!("reading a file of `{name}`"), limit }),
+            Err(error) => Err(error),
         }
     }
 

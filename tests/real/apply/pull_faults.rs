@@ -4,9 +4,9 @@ use super::lab::{Lab, docker};
 use super::registry_proxy::{RegistryProxy, Wrong};
 use crate::parts;
 
-/// An image in the registry that the engine does not have: its digest and its id. It is one of its own for each test.
-fn pushed(lab: &Lab) -> (String, String) {
-    let path = format!("{}:{}", lab.project, std::process::id());
+/// An image in the registry that the engine does not have: its digest and its id. It is one of its own for each test and name.
+pub(crate) fn pushed(lab: &Lab, name: &str) -> (String, String) {
+    let path = format!("{}:{name}-{}", lab.project, std::process::id());
     let tag = format!("{}/{path}", parts::registry());
     let container = docker(&["create", lab.image("two")]);
     let id = docker(&["commit", "--message", &tag, &container, &tag]);
@@ -25,7 +25,7 @@ fn check(name: &str, wrong: Wrong, exit: i32) {
     let serving = || lab.inspect("web", "{{.Id}} {{.State.StartedAt}}");
     let (before, since) = (serving(), lab.now());
     let proxy = RegistryProxy::start(&parts::registry());
-    let (path, id) = pushed(&lab);
+    let (path, id) = pushed(&lab, "new");
     let reference = format!("{}/{path}", proxy.address);
     let entry = format!(r#""new": {{"id": "{id}", "content_hash": "{id}", "reference": "{reference}"}}"#);
     lab.manifest_with_images(2, &entry, &web("new"));

@@ -1,0 +1,91 @@
+//! Images of former manifests go once nothing needs them: those that windlass pulled, and no others.
+
+use super::lab::{Lab, docker};
+use super::proxy::{Fault, Proxy};
+use super::pull_faults::pushed;
+use crate::parts;
+
+/// An image in the registry, which the engine does not have.
+struct Image {
+    name: String,
+    reference: String,
+    id: String,
+}
+
+impl Image {
+    fn pushed(lab: &Lab, name: &str) -> Self {
+        let (path, id) = pushed(lab, name);
+        Self { name: name.to_owned(), reference: format!("{}/{path}", parts::registry()), id }
+    }
+
+    fn entry(&self) -> String {
+        let Self { name, reference, id } = self;
+        format!(r#""{name}": {{"id": "{id}", "content_hash": "{id}", "reference": "{reference}"}}"#)
+    }
+}
+
+/// The names of those that the engine has.
+fn there(images: &[Image]) -> Vec<&str> {
+    let listed = docker(&["image", "ls", "--all", "--no-trunc", "--quiet"]);
+    let is_there = |image: &&Image| listed.lines().any(|id| id == image.id);
+    images.iter().filter(is_there).map(|image| image.name.as_str()).collect()
+}
+
+#[test]
+fn images_of_former_manifests_go_once_nothing_needs_them() {
+    let lab = Lab::new("image-gc");
+    let proxy = Proxy::start(&lab.path("engine.sock"), &lab.project);
+    let names = ["first", "tagged", "theirs", "kept", "fifth", "sixth", "seventh", "eighth", "ninth"];
+    let images = names.map(|name| Image::pushed(&lab, name));
+    let tag = format!("windlass-test-apply:gc-{}", std::process::id());
+    let address = proxy.address();
+    let apply = |serial: usize| {
+        let image = &images[serial - 1];
+        let container = |name: &str, more: &str| {
+            let of = &image.name;
+            format!(r#""{name}": {{"image": "{of}", "stop_grace": "0s", "update": {{"healthy_for": "0s"}}{more}}}"#)
+        };
+        let mut containers = vec![container("web", "")];
+        if image.name == "kept" {
+            containers.push(container("stays", r#", "keep": true"#));
+        }
+        lab.manifest_with_images(serial as u64, &image.entry(), &containers.join(", "));
+        lab.run(&["apply", "--keep-generations", "1", "--host", &address])
+    };
+    for serial in 1..=6 {
+        if images[serial - 1].name == "theirs" {
+            docker(&["tag", &images[1].id, &tag]);
+            docker(&["pull", "--quiet", &images[2].reference]);
+        }
+        let ran = apply(serial);
+        assert_eq!(ran.exit, Some(0), "{ran:?}");
+        assert_eq!(ran.stderr.contains("note: removed 1 image that nothing needs any more"), serial == 3, "{ran:?}");
+    }
+    proxy.arm(None);
+    assert!(apply(6).stdout.starts_with("nothing to do"));
+    assert_eq!(proxy.changes(), Vec::<String>::new());
+    // What somebody named, or had before, or made a container from; and what the way back leads to.
+    assert_eq!(there(&images), ["tagged", "theirs", "kept", "fifth", "sixth"]);
+    let back = lab.run(&["--offline", "rollback", "--keep-generations", "1", "--host", &address]);
+    assert_eq!(back.exit, Some(0), "{back:?}");
+    assert_eq!(there(&images), ["tagged", "theirs", "kept", "fifth", "sixth"]);
+
+    // An engine that does not remove an image fails nothing, and is asked again the next time.
+    proxy.arm(None);
+    assert_eq!(apply(7).exit, Some(0));
+    assert_eq!(there(&images), ["tagged", "theirs", "kept", "fifth", "sixth", "seventh"]);
+    proxy.arm(Some((proxy.changes().len() + 1, Fault::Refuse)));
+    let ran = apply(8);
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    let why = "warning: images that nothing needs any more stay on the host: the engine does not feel like it\n";
+    assert!(ran.stderr.contains(why), "{ran:?}");
+    proxy.arm(None);
+    assert_eq!(apply(9).exit, Some(0));
+    assert_eq!(there(&images), ["tagged", "theirs", "kept", "eighth", "ninth"]);
+    drop(proxy);
+    docker(&["rm", "--force", &lab.name("web"), &lab.name("stays")]);
+    for name in there(&images) {
+        let image = images.iter().find(|image| image.name == name).unwrap();
+        docker(&["rmi", "--force", &image.id]);
+    }
+}
