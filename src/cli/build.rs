@@ -234,7 +234,8 @@ pub(super) fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<Bui
     };
     let allowed = Allowed { insecure: args.allow_insecure, no_trace: false };
     block_on(async {
-        let engine = until_interrupted(settings, connect::engine(settings, allowed)).await?;
+        let mut engine = until_interrupted(settings, connect::engine(settings, allowed)).await?;
+        export::set_media_types(&args.export, &mut engine)?;
         let built = until_interrupted(settings, run(&engine)).await;
         let record = reporter.end();
         clean_up(&engine, settings).await;

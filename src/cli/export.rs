@@ -15,7 +15,7 @@ use super::whole_file::{self, Readers};
 use super::{Refusal, Settings, connect};
 use crate::docker;
 use crate::engine::embedded::EmbeddedEngine;
-use crate::engine::embedded::images::{self, Named};
+use crate::engine::embedded::images::{self, MediaTypes, Named};
 use crate::engine::embedded::store::Store;
 use crate::engine::{AnyEngine, Engine as _};
 use crate::event::{Event, Sink};
@@ -62,6 +62,33 @@ pub(super) struct ExportArgs {
     /// Load the chosen images into the Docker or Podman that answers, where the embedded engine built them.
     #[arg(long, env = "WINDLASS_LOAD", value_parser = clap::builder::BoolishValueParser::new())]
     load: bool,
+    /// In whose words manifests are pushed: `docker` for registries that take no others (embedded engine, `oci` by default;
+    /// Docker pushes in its own).
+    #[arg(long, value_enum, value_name = "WHOSE", env = "WINDLASS_MEDIA_TYPES", hide_possible_values = true)]
+    media_types: Option<Words>,
+}
+
+/// `--media-types`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Words {
+    /// The OCI image specification's.
+    Oci,
+    /// Docker's.
+    Docker,
+}
+
+/// Has the engine push in the words that are asked for.
+pub(super) fn set_media_types(args: &ExportArgs, engine: &mut AnyEngine) -> Result<(), Refusal> {
+    match (args.media_types, engine) {
+        (None, _) | (Some(Words::Docker), AnyEngine::Docker(_)) => {}
+        (Some(Words::Oci), AnyEngine::Docker(_)) => {
+            let message = "Docker pushes in its own words: `--media-types oci` needs the embedded engine";
+            return Err(Refusal::usage_with_hint(message, "add `--engine embedded`"));
+        }
+        (Some(Words::Oci), AnyEngine::Embedded(engine)) => engine.set_media_types(MediaTypes::Oci),
+        (Some(Words::Docker), AnyEngine::Embedded(engine)) => engine.set_media_types(MediaTypes::Docker),
+    }
+    Ok(())
 }
 
 /// What can't be put anywhere is known before anything is built.

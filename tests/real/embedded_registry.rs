@@ -5,13 +5,14 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use windlass::engine::embedded::beneath::Root;
-use windlass::engine::embedded::images::{self, Image, ImageConfig, Moved, pull, push};
+use windlass::engine::embedded::images::{self, Image, ImageConfig, MediaTypes, Moved, pull, push};
 use windlass::engine::embedded::layer::{Layer, MediaType, Overlay, write};
 use windlass::engine::embedded::store::Store;
 use windlass::model::{Platform, Reference};
 use windlass::registry::{self, Brought, Keychain, Registry};
 
 use crate::parts;
+use crate::project::docker;
 use crate::registry_images::{Images, digest_of, inspect, write_config};
 
 fn client(keychain: Keychain) -> Registry {
@@ -42,7 +43,9 @@ fn image(store: &Store, contents: &[&[u8]]) -> Image {
 /// What was told, without the order in which it happened.
 async fn pushed(registry: &Registry, store: &Store, image: &Image, to: &Reference) -> Vec<Brought> {
     let told = Mutex::new(Vec::new());
-    let digest = push(registry, store, image, to, &|moved: Moved| told.lock().unwrap().push(moved)).await.unwrap();
+    let digest = push(registry, store, image, to, MediaTypes::Oci, &|moved: Moved| told.lock().unwrap().push(moved))
+        .await
+        .unwrap();
     assert_eq!(digest, image.manifest);
     let mut told = told.into_inner().unwrap();
     told.sort_by_key(|moved| moved.blob);
@@ -128,6 +131,30 @@ async fn images_of_others_are_pulled_by_platform_and_pushed_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_in_dockers_words_has_the_same_blobs() {
+    let place = tempfile::tempdir().unwrap();
+    let store = store(place.path());
+    let registry = client(Keychain::empty());
+    let image = image(&store, &[b"one", b"two"]);
+    let to = reference("words:docker");
+    let digest = push(&registry, &store, &image, &to, MediaTypes::Docker, &|_| {}).await.unwrap();
+    assert_ne!(digest, image.manifest);
+    let raw: serde_json::Value = serde_json::from_slice(&inspect(&to.to_string(), &[])).unwrap();
+    assert_eq!(raw["mediaType"], "application/vnd.docker.distribution.manifest.v2+json");
+    assert_eq!(raw["config"]["mediaType"], "application/vnd.docker.container.image.v1+json");
+    assert_eq!(raw["config"]["digest"], image.id.to_string());
+    for (layer, expected) in raw["layers"].as_array().unwrap().iter().zip(&image.layers) {
+        assert!(layer["mediaType"].as_str().unwrap().starts_with("application/vnd.docker.image.rootfs.diff.tar."));
+        assert_eq!(layer["digest"], expected.blob.to_string());
+    }
+    // Docker itself takes it.
+    let pulled = docker(&["pull", "--quiet", &to.to_string()]);
+    assert!(pulled.contains("words:docker"), "{pulled}");
+    assert_eq!(docker(&["image", "inspect", "--format", "{{.Id}}", &to.to_string()]).trim(), image.id.to_string());
+    docker(&["image", "rm", &to.to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn zstd_layers_of_others_are_unpacked() {
     let place = tempfile::tempdir().unwrap();
     let store = store(place.path());
@@ -154,6 +181,6 @@ async fn a_registry_with_a_password_takes_blobs_from_who_knows_it() {
         assert_eq!(registry.digest_of(&to).await.unwrap(), Some(image.manifest));
     }
     let to: Reference = format!("{host}/embedded/nobody:1").parse().unwrap();
-    let error = push(&client(Keychain::empty()), &store, &image, &to, &|_| {}).await.unwrap_err();
+    let error = push(&client(Keychain::empty()), &store, &image, &to, MediaTypes::Oci, &|_| {}).await.unwrap_err();
     assert!(matches!(error.downcast_ref(), Some(registry::Error::Unauthorized { .. })), "{error:?}");
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::build::{self, Busy, Fault, Job, Tools};
 use super::carried::{Carried, Written};
 use super::git::GitClient;
-use super::images::{self, CachePlace, Image};
+use super::images::{self, CachePlace, Image, MediaTypes};
 use super::layer::Overlay;
 use super::sandbox::{Sandbox, Stop, knows_all_users};
 use super::store::Store;
@@ -64,6 +64,7 @@ pub struct EmbeddedEngine {
     offline: bool,
     remembers: bool,
     allow_insecure: bool,
+    media_types: MediaTypes,
     program: PathBuf,
     /// Found out when something is to be run: a look at names costs nothing of that.
     sandbox: OnceLock<anyhow::Result<Sandbox>>,
@@ -87,12 +88,18 @@ impl EmbeddedEngine {
             offline,
             remembers,
             allow_insecure,
+            media_types: MediaTypes::default(),
             program,
             sandbox: OnceLock::new(),
             busy: Busy::default(),
             carried: Arc::default(),
             running: Mutex::default(),
         })
+    }
+
+    /// Says in whose words manifests are pushed; OCI's, where nobody does.
+    pub fn set_media_types(&mut self, media_types: MediaTypes) {
+        self.media_types = media_types;
     }
 
     /// Where its images are.
@@ -355,7 +362,7 @@ impl Engine for EmbeddedEngine {
     async fn push(&self, image: &ImageName, reference: &Reference, events: &dyn Sink) -> Result<ImageDigest, Error> {
         let gone = || Error::Refused(anyhow::anyhow!("the store has no `{reference}`"));
         let stored = self.named(reference)?.ok_or_else(gone)?;
-        let pushed = images::push(&self.registry, &self.store, &stored, reference, &|_| {}).await;
+        let pushed = images::push(&self.registry, &self.store, &stored, reference, self.media_types, &|_| {}).await;
         let digest = pushed.map_err(|error| explain(error, format!("pushing `{reference}`")))?;
         self.store.name(&reference.repository().with_digest(digest), stored.manifest).map_err(refused)?;
         events.send(Event::Pushed { image: image.clone(), reference: reference.clone(), digest });

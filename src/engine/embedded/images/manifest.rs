@@ -12,6 +12,18 @@ use crate::model::Digest;
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+
+/// In whose words manifests are published. The blobs that they name are the same ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MediaTypes {
+    /// Those of the OCI image specification; an image of others, which was pulled, stays in those that it has.
+    #[default]
+    Oci,
+    /// Those of Docker ("Image Manifest Version 2, Schema 2"), for registries that take no others. A layer that is packed
+    /// with zstd gets the type that BuildKit gives it.
+    Docker,
+}
 
 /// The manifest of one image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +75,16 @@ impl Manifest {
     pub(super) fn of(config: Descriptor, layers: &[Layer]) -> Self {
         let layers = layers.iter().map(Descriptor::of_layer).collect();
         Self { schema_version: 2, media_type: Some(MANIFEST.to_owned()), config, layers }
+    }
+
+    /// The same image in Docker's words.
+    pub(super) fn for_docker(mut self) -> anyhow::Result<Self> {
+        self.media_type = Some(DOCKER_MANIFEST.to_owned());
+        DOCKER_CONFIG.clone_into(&mut self.config.media_type);
+        for layer in &mut self.layers {
+            layer.layer_type()?.as_docker_str().clone_into(&mut layer.media_type);
+        }
+        Ok(self)
     }
 
     pub(super) fn read(bytes: &[u8]) -> anyhow::Result<Self> {

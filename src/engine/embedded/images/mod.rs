@@ -13,6 +13,7 @@ pub use cache::{CachePlace, fetch_layer, has_layer, read_cache, write_cache};
 pub use config::{ContainerConfig, Empty, Healthcheck, History, ImageConfig};
 pub use docker_archive::write_docker_archive;
 pub use layout::{Chosen, Named, check_layout, load_oci, write_oci};
+pub use manifest::MediaTypes;
 use manifest::{Descriptor, Manifest};
 pub use registry::{Moved, pull, push};
 

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 
 use super::super::store::Store;
-use super::manifest::{Descriptor, Manifest};
+use super::manifest::{Descriptor, Manifest, MediaTypes};
 use super::{Image, load};
 use crate::model::{Digest, ImageDigest, Platform, Reference, Repository};
 use crate::registry::{Brought, Registry};
@@ -75,8 +75,8 @@ pub async fn pull(
     Ok(image)
 }
 
-/// Puts an image where a reference says, and tells the digest that the registry serves it by; `told` hears of each
-/// blob. A blob that the registry has in another repository that it was pulled from or pushed to is not sent again.
+/// Puts an image where a reference says, and tells the digest that the registry serves it by, which is another one
+/// in other words; `told` hears of each blob. A blob that the registry has in another repository that it was pulled from or pushed to is not sent again.
 ///
 /// # Errors
 /// When a blob is not in the store, the registry does not answer or refuses (then a [`crate::registry::Error`] is in
@@ -86,10 +86,15 @@ pub async fn push(
     store: &Store,
     image: &Image,
     reference: &Reference,
+    media_types: MediaTypes,
     told: &(dyn Fn(Moved) + Send + Sync),
 ) -> anyhow::Result<ImageDigest> {
+    let in_context = || format!("pushing `{reference}`");
     let bytes = store.blob(image.manifest.digest())?.context("its manifest is not in the store");
-    let bytes = bytes.with_context(|| format!("pushing `{reference}`"))?;
+    let mut bytes = bytes.with_context(in_context)?;
+    if media_types == MediaTypes::Docker {
+        bytes = Manifest::read(&bytes).and_then(Manifest::for_docker).with_context(in_context)?.write();
+    }
     send(registry, store, &bytes, reference, Missing::IsWrong, told).await
 }
 

@@ -74,6 +74,15 @@ impl MediaType {
             Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
         }
     }
+
+    /// As it is written in Docker's manifests ("Image Manifest Version 2, Schema 2"; the last one is BuildKit's).
+    pub const fn as_docker_str(self) -> &'static str {
+        match self {
+            Self::Tar => "application/vnd.docker.image.rootfs.diff.tar",
+            Self::Gzip => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            Self::Zstd => "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        }
+    }
 }
 
 /// One layer of an image.
