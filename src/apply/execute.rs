@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 
-use futures_util::future::{AbortHandle, Aborted, abortable, join_all};
+use futures_util::future::{AbortHandle, Aborted, FusedFuture as _, abortable, join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 
@@ -94,7 +94,11 @@ pub enum Former {
     Lost(HostError),
 }
 
-/// Brings a host to what is wanted, and tells the steps that it took. Once `stop` is there, no further step is begun.
+/// How often a host is looked at where somebody else changes it meanwhile. Arbitrary: who goes on for longer is told of.
+const PLANS_AT_MOST: usize = 3;
+
+/// Brings a host to what is wanted, and tells the steps that it took. What somebody else did to the host meanwhile is mended.
+/// Once `stop` is there, no further step is begun.
 ///
 /// # Errors
 /// When nothing may be done, something failed on the way, or it was stopped; the next run goes on from there.
@@ -105,22 +109,45 @@ pub async fn converge<H: Host>(
     events: &dyn Sink,
     stop: impl Future<Output = ()>,
 ) -> Result<Vec<Step>, Error> {
-    let mut stop = pin!(stop);
-    // Who only looks may be left at any time.
-    let observed = tokio::select! {
-        observed = host.observe(desired) => observed.map_err(Error::Observe)?,
-        () = &mut stop => return Err(Error::Stopped { is_undone: true }),
-    };
-    let steps = diff(desired, &observed, emptying)?;
-    execute(host, &steps, events, stop).await?;
-    if steps.iter().any(|step| step.action.is_change()) {
-        let observed = host.observe(desired).await.map_err(Error::Observe)?;
-        let left = diff(desired, &observed, emptying)?;
-        if let Some(step) = left.iter().find(|step| step.action.is_change()) {
-            return Err(Error::NotConverged(format!("{}, because {}", step.action, step.cause)));
+    let mut stop = pin!(stop.fuse());
+    let (mut taken, mut is_all_done) = (Vec::new(), false);
+    for n_before in 0.. {
+        // Who only looks may be left at any time.
+        let observed = tokio::select! {
+            observed = host.observe(desired) => observed.map_err(Error::Observe)?,
+            () = &mut stop => return Err(Error::Stopped { is_undone: n_before == 0 }),
+        };
+        let steps = match diff(desired, &observed, emptying) {
+            Err(refusal) if n_before > 0 => return Err(Error::NotConverged(refusal.to_string())),
+            steps => steps?,
+        };
+        let change = steps.iter().find(|step| step.action.is_change());
+        match change {
+            None if is_all_done => break,
+            Some(step) if n_before == PLANS_AT_MOST => {
+                return Err(Error::NotConverged(format!("{}, because {}", step.action, step.cause)));
+            }
+            Some(_) | None => {}
+        }
+        let is_change = change.is_some();
+        is_all_done = match execute(host, &steps, events, stop.as_mut()).await {
+            Ok(()) => true,
+            Err(Error::Step(failure))
+                if matches!(failure.error, HostError::Gone(_))
+                    && n_before + 1 < PLANS_AT_MOST
+                    && !stop.is_terminated() =>
+            {
+                events.send(Event::Note(format!("{}: the host is looked at again", failure.error)));
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        taken.extend(steps.into_iter().filter(|_| is_all_done));
+        if is_all_done && !is_change {
+            break;
         }
     }
-    Ok(steps)
+    Ok(taken)
 }
 
 /// Does the steps, several at once where they don't wait for one another. At the first that fails, or where it is asked to

@@ -26,6 +26,9 @@ pub enum HostError {
     /// Nobody answers, or what is answered makes no sense: trying again may help.
     #[error("{0}")]
     Unreachable(String),
+    /// Somebody removed what was worked with, which says nothing of what is wanted: it helps to look again.
+    #[error("{0}; somebody removed it meanwhile")]
+    Gone(String),
     /// No answer came in time.
     #[error("{what} took longer than {}s", limit.as_secs_f32())]
     TimedOut {

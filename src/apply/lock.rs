@@ -4,15 +4,31 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use crate::model::ProjectName;
 
+/// How often the file is read again while it names nobody, or somebody who has ended, and how long is waited between. Who
+/// takes the lock says at once who it is; arbitrary above that. A process of another namespace is named in the end too.
+const READ_AT_MOST: usize = 100;
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Held until it is dropped.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "what is held is the lock that it has")] Flock<File>);
+pub struct Lock(Flock<File>);
+
+impl Drop for Lock {
+    /// Who takes it next is not taken for this one before it has said who it is.
+    fn drop(&mut self) {
+        // Where that can't be done the file names a run that has ended.
+        let _named = self.0.set_len(0);
+    }
+}
 
 /// A lock that was not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -46,22 +62,35 @@ impl Lock {
         let failed = |error: std::io::Error| LockError::File { path: path.display().to_string(), error };
         // The file stays when the lock is given back: who removes it would let two runs lock two files of one name.
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        match Flock::lock(file.map_err(failed)?, FlockArg::LockExclusiveNonblock) {
-            Ok(mut lock) => {
-                let write = |file: &mut File| {
-                    file.set_len(0)?;
-                    file.rewind()?;
-                    writeln!(file, "{}", std::process::id())
-                };
-                write(&mut lock).map_err(failed)?;
-                Ok(Self(lock))
+        let (mut file, mut n_read) = (file.map_err(failed)?, 0);
+        loop {
+            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(mut lock) => {
+                    let write = |file: &mut File| {
+                        file.set_len(0)?;
+                        file.rewind()?;
+                        writeln!(file, "{}", std::process::id())
+                    };
+                    write(&mut lock).map_err(failed)?;
+                    return Ok(Self(lock));
+                }
+                Err((file, Errno::EWOULDBLOCK)) => file,
+                Err((_, errno)) => return Err(failed(errno.into())),
+            };
+            let mut text = String::new();
+            file.rewind().and_then(|()| file.read_to_string(&mut text)).map_err(failed)?;
+            n_read += 1;
+            let pid = text.trim().parse().ok();
+            if pid.is_some_and(runs) || n_read == READ_AT_MOST {
+                return Err(LockError::Held { project: project.clone(), pid });
             }
-            Err((mut file, Errno::EWOULDBLOCK)) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text).map_err(failed)?;
-                Err(LockError::Held { project: project.clone(), pid: text.trim().parse().ok() })
-            }
-            Err((_, errno)) => Err(failed(errno.into())),
+            std::thread::sleep(PAUSE);
         }
     }
+}
+
+/// Whether there is such a process.
+fn runs(pid: u32) -> bool {
+    // One of somebody else's may not be signalled, and is there.
+    i32::try_from(pid).is_ok_and(|pid| kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }

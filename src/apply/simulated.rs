@@ -140,6 +140,11 @@ impl World {
         match action {
             Action::Await(wait) => self.wait(wait),
             Action::Drain { .. } => Ok(()),
+            Action::Reconnect { name, network: _, endpoint }
+                if endpoint.aliases.is_empty() && !self.containers.contains_key(name) =>
+            {
+                self.call(|_| Ok(()))
+            }
             Action::Reconnect { name, network, endpoint } => {
                 let was = self.containers.get(name).and_then(|found| found.observed.networks.get(network)).cloned();
                 // Where none is asked for, it keeps the address that it has.
@@ -219,7 +224,7 @@ impl World {
             }
             Action::Connect { name, network, endpoint } => self.connect(name, network, endpoint)?,
             Action::Disconnect { name, network } => {
-                self.container(name)?.observed.networks.remove(network);
+                self.containers.get_mut(name).map(|found| found.observed.networks.remove(network));
             }
             Action::Signal { name, signal: _ } => {
                 if let Some(container) = self.containers.get_mut(name)
@@ -242,7 +247,7 @@ impl World {
             return refuse(format!("there is no image `{image}`"));
         }
         if !self.networks.contains_key(network) {
-            return refuse(format!("there is no network `{network}`"));
+            return Err(HostError::Gone(format!("there is no network `{network}`")));
         }
         let is_elsewhere = creation.spec.joins.network != NetworkMode::Project;
         let observed = ObservedContainer {
@@ -369,5 +374,5 @@ fn is_gate(network: &str) -> bool {
 }
 
 fn missing(name: &str) -> HostError {
-    HostError::Refused(format!("there is no container `{name}`"))
+    HostError::Gone(format!("there is no container `{name}`"))
 }

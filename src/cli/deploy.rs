@@ -354,7 +354,7 @@ fn of_refusal(refusal: &apply::Refusal) -> (Exit, Option<String>) {
 
 fn exit_of(error: &HostError) -> Exit {
     match error {
-        HostError::Unreachable(_) | HostError::TimedOut { .. } => Exit::Unreachable,
+        HostError::Unreachable(_) | HostError::Gone(_) | HostError::TimedOut { .. } => Exit::Unreachable,
         HostError::Refused(_) | HostError::NotReady { .. } => Exit::Failed,
     }
 }

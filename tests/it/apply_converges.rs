@@ -2,7 +2,7 @@
 //! brings it to what is wanted, and the one after that changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 
 use proptest::prelude::*;
@@ -396,6 +396,80 @@ fn a_file_that_it_is_told_of_changes_while_it_runs() {
             assert_eq!(apply(&host, second, None).unwrap(), 0);
             assert_eq!(apply(&host, first, None).unwrap(), 3, "and back");
             assert_serves(&host.world(), &read_manifest(first));
+        }
+    }
+}
+
+/// A host on which somebody does something once so many calls have changed something.
+struct Meddled<'a> {
+    host: &'a SimulatedHost,
+    at: usize,
+    deed: &'a (dyn Fn(&mut World) + Sync),
+    is_done: AtomicBool,
+}
+
+impl Host for Meddled<'_> {
+    async fn observe(&self, desired: &Desired) -> Result<HostState, HostError> {
+        self.host.observe(desired).await
+    }
+
+    async fn perform(&self, action: &Action) -> Result<(), HostError> {
+        let outcome = self.host.perform(action).await;
+        let mut world = self.host.world();
+        if world.n_changes >= self.at && !self.is_done.swap(true, Ordering::Relaxed) {
+            (self.deed)(&mut world);
+        }
+        outcome
+    }
+}
+
+/// Applies a manifest on a host that somebody meddles with after so many calls, and tells whether there were so many.
+fn is_mended(from: &str, to: &str, n: usize, deed: &(dyn Fn(&mut World) + Sync)) -> bool {
+    let host = host();
+    apply(&host, from, None).unwrap();
+    let at = host.world().n_changes + n;
+    let meddled = Meddled { host: &host, at, deed, is_done: AtomicBool::new(false) };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (wanted, never) = (desired(&read_manifest(to)), std::future::pending());
+    let outcome = runtime.block_on(converge(&meddled, &wanted, Emptying::Refused, &NoSink, never));
+    if !meddled.is_done.load(Ordering::Relaxed) {
+        return false;
+    }
+    outcome.unwrap_or_else(|error| panic!("from `{from}` to `{to}`, after {n}: {error}"));
+    assert_serves(&host.world(), &read_manifest(to));
+    assert_eq!(apply(&host, to, None).unwrap(), 0, "from `{from}` to `{to}`, after {n}");
+    true
+}
+
+#[test]
+fn what_somebody_removes_meanwhile_is_mended_in_the_same_run() {
+    for (from, to) in [
+        ("", "a#1 b#1&a c#1&b"),
+        ("a#1 b#1&a c#1&b", "a#2 b#2&a c#2&b"),
+        ("a#1 b#1&a c#1&b", "a#1 b#2!&a=start-first c#1&b"),
+        ("a#1@80 b#1@81&a", "a#2@80 b#2@81&a"),
+        ("a#1%data! b#1<r:a", "a#2%data! b#2<r:a"),
+        ("a#1@80=swap b#1@81!&a=swap", "a#2@80=swap b#2@81!&a=swap"),
+    ] {
+        for at in 0..4 {
+            let nth = |world: &World| world.containers.keys().nth(at).cloned();
+            let removes = |world: &mut World| {
+                nth(world).and_then(|name| world.containers.remove(&name));
+            };
+            let disconnects = |world: &mut World| {
+                if let Some(name) = nth(world) {
+                    world.containers.get_mut(&name).unwrap().observed.networks.clear();
+                }
+            };
+            let removes_network = |world: &mut World| {
+                world.networks.remove("shop");
+                world.containers.values_mut().for_each(|found| found.observed.networks.clear());
+            };
+            let deeds: [&(dyn Fn(&mut World) + Sync); 3] = [&removes, &disconnects, &removes_network];
+            for deed in deeds {
+                let n = (0..).find(|n| !is_mended(from, to, *n, deed)).unwrap();
+                assert!(n > 4, "it was meddled with in the middle: {n}");
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
+use nix::fcntl::{Flock, FlockArg};
 use windlass::apply::undo::{Outcome, current, former};
 use windlass::apply::{History, Lock, LockError, host_folder};
 use windlass::manifest::{self, Manifest};
@@ -125,6 +126,17 @@ fn a_lock_is_held_once_and_freed_with_its_holder() {
     drop(lock);
     let error = Lock::take(&state.path().join("nowhere"), &shop()).unwrap_err();
     assert!(matches!(error, LockError::File { .. }), "{error:?}");
+}
+
+#[test]
+fn a_holder_that_has_not_said_who_it_is_is_not_taken_for_the_one_before() {
+    let state = tempfile::tempdir().unwrap();
+    let history = open(state.path());
+    drop(Lock::take(history.folder(), &shop()).unwrap());
+    let file = fs::File::open(history.folder().join("lock")).unwrap();
+    let _held = Flock::lock(file, FlockArg::LockExclusive).unwrap();
+    let error = Lock::take(history.folder(), &shop()).unwrap_err();
+    assert!(matches!(error, LockError::Held { pid: None, .. }), "{error:?}");
 }
 
 #[test]

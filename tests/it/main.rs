@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap fails, which is what it should")]
 
 mod apply_converges;
+mod apply_cycles;
 mod apply_diff;
 mod apply_history;
 mod apply_turns;

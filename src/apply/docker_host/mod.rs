@@ -2,6 +2,7 @@
 
 mod body;
 mod checks;
+mod gone;
 mod images;
 mod observe;
 mod probe;
@@ -267,6 +268,21 @@ impl Host for DockerHost {
     }
 
     async fn perform(&self, action: &Action) -> Result<(), HostError> {
+        let why = match self.do_it(action).await {
+            Err(HostError::Refused(why)) if !matches!(action, Action::Pull { .. }) => why,
+            outcome => return outcome,
+        };
+        match action {
+            _ if !self.is_gone(action).await? => Err(HostError::Refused(why)),
+            // Who is gone is found by no name.
+            Action::Reconnect { endpoint, .. } if endpoint.aliases.is_empty() => Ok(()),
+            _ => Err(HostError::Gone(why)),
+        }
+    }
+}
+
+impl DockerHost {
+    async fn do_it(&self, action: &Action) -> Result<(), HostError> {
         let docker = &self.docker;
         match action {
             Action::Pull { reference, id } => return self.pull(reference, *id).await,

@@ -150,7 +150,7 @@ fn time(text: Option<&str>) -> Option<Timestamp> {
 }
 
 /// Whether a container was made to be on no network of the project, so that it has no names there and loses none.
-fn is_elsewhere(found: &ContainerInspectResponse) -> bool {
+pub(super) fn is_elsewhere(found: &ContainerInspectResponse) -> bool {
     let mode = found.host_config.as_ref().and_then(|config| config.network_mode.as_deref()).unwrap_or_default();
     matches!(mode, "none" | "host") || mode.starts_with("container:")
 }

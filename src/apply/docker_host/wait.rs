@@ -12,7 +12,7 @@ use super::probe;
 use crate::apply::host::HostError;
 use crate::apply::state::{Health, RunState};
 use crate::apply::step::{Goal, Wait};
-use crate::docker::containers;
+use crate::docker::{self, containers};
 
 /// How long is waited between two looks, at first and at most. Arbitrary: a look takes the engine some milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -42,8 +42,7 @@ pub(super) async fn wait(docker: &Docker, here: Option<&str>, wait: &Wait) -> Re
     let mut checks = Checks::new(here);
     loop {
         let found = containers::inspect(docker, name).await?;
-        // Somebody removed it: that says nothing of what it was made from.
-        let found = found.ok_or_else(|| HostError::Unreachable(format!("`{name}` was removed meanwhile")))?;
+        let found = found.ok_or_else(|| HostError::Gone(format!("there is no container `{name}`")))?;
         let restarts = found.restart_count.unwrap_or(0);
         let before = *restarts_before.get_or_insert(restarts);
         let mut look = look(&found, *goal, restarts > before);
@@ -67,11 +66,11 @@ pub(super) async fn wait(docker: &Docker, here: Option<&str>, wait: &Wait) -> Re
                 good_since = None;
                 why
             }
-            (Look::Bad(why), _) => return Err(not_ready(docker, name, why).await),
+            (Look::Bad(why), _) => return Err(not_ready(docker, name, &found, why).await),
         };
         if started.elapsed() >= *timeout {
             let why = format!("{why} within {}s", timeout.as_secs_f32());
-            return Err(not_ready(docker, name, why).await);
+            return Err(not_ready(docker, name, &found, why).await);
         }
         tokio::time::sleep(pause).await;
         pause = LONGEST_PAUSE.min(pause * 2);
@@ -109,9 +108,20 @@ fn unhealthy(found: &ContainerInspectResponse) -> String {
     }
 }
 
-async fn not_ready(docker: &Docker, name: &str, why: String) -> HostError {
+async fn not_ready(docker: &Docker, name: &str, found: &ContainerInspectResponse, why: String) -> HostError {
+    let why = why + &for_another_machine(docker, found).await.unwrap_or_default();
     // The log is a help, not the matter: where it can't be read, its place says why.
     let log = containers::last_lines(docker, name, LOG_LINES).await;
     let log = log.unwrap_or_else(|failure| vec![format!("(its log can't be read: {failure})")]);
     HostError::NotReady { name: name.to_owned(), why, log }
+}
+
+/// That the image is for another architecture than the engine's, which may be why; nothing where it is not, or can't be known.
+async fn for_another_machine(docker: &Docker, found: &ContainerInspectResponse) -> Option<String> {
+    let asked = async {
+        let image = docker::find(docker, found.image.as_deref()?).await.ok()??;
+        let (is_for, engine) = (image.architecture?, docker.version().await.ok()?.arch?);
+        (is_for != engine).then(|| format!(" (its image is for {is_for}, and the engine's machine is {engine})"))
+    };
+    tokio::time::timeout(docker.timeout(), asked).await.ok()?
 }

@@ -11,7 +11,7 @@ impl World {
     /// A container that runs gets its ports with a network that leads out, as all here do but the gate.
     pub(super) fn connect(&mut self, name: &str, network: &str, endpoint: &Endpoint) -> Result<(), HostError> {
         if !self.networks.contains_key(network) {
-            return refuse(format!("there is no network `{network}`"));
+            return Err(HostError::Gone(format!("there is no network `{network}`")));
         }
         let container = self.containers.get(name).ok_or_else(|| missing(name))?.clone();
         if is_gate(network) || container.observed.networks.contains_key(network) {

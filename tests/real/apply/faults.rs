@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,20 +17,24 @@ use super::proxy::{Fault, Proxy};
 use crate::parts;
 
 /// The containers: the second links to the first, and the third to the second.
-const NAMES: [&str; 3] = ["db", "api", "web"];
-/// What they are made from, in turn.
-const IMAGES: [&str; 2] = ["one", "two"];
+pub(super) const NAMES: [&str; 3] = ["db", "api", "web"];
+/// What they are made from: the first two in turn, the others where somebody asks for them.
+pub(super) const IMAGES: [&str; 9] = ["one", "two", "slow", "short", "later", "crash", "sick", "absent", "foreign"];
 /// How many projects are worked on at once. Arbitrary; the engine does most of the work and does not do it faster for more.
 const LANES: usize = 6;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
+pub(super) enum Order {
     /// Found by its names once it is started.
     StartFirst,
     /// Found by its names once it is good.
     Gated,
     StopFirst,
     Swap,
+}
+
+impl Order {
+    pub(super) const ALL: [Self; 4] = [Self::StartFirst, Self::Gated, Self::StopFirst, Self::Swap];
 }
 
 impl fmt::Display for Order {
@@ -84,7 +88,7 @@ fn all_trials() -> Vec<Trial> {
         (false, &[0, 1, 2], 15, 24),
     ];
     let mut trials = Vec::new();
-    for order in [Order::StartFirst, Order::Gated, Order::StopFirst, Order::Swap] {
+    for order in Order::ALL {
         for (linked, changed, n_calls, n_calls_of_swap) in sets {
             let n_calls = match order {
                 Order::StartFirst | Order::StopFirst => n_calls,
@@ -101,23 +105,27 @@ fn all_trials() -> Vec<Trial> {
 }
 
 /// A project that trials are made with, one after another.
-struct Lane {
-    lab: Lab,
-    proxy: Proxy,
+pub(super) struct Lane {
+    pub(super) lab: Lab,
+    pub(super) proxy: Proxy,
     serial: u64,
     /// Which of the images each container is made from.
-    versions: [usize; 3],
+    pub(super) versions: [usize; 3],
     /// The port of the host that each binds, where they are to take them over.
-    ports: Option<[u16; 3]>,
+    pub(super) ports: Option<[u16; 3]>,
     linked: bool,
+    /// How long each has to be good, and for how long that is waited for; something usual where nothing is said.
+    pub(super) patience: Option<[&'static str; 2]>,
+    /// What else is said of each container.
+    pub(super) more: &'static str,
 }
 
 impl Lane {
-    fn new(number: usize, order: Order, linked: bool) -> Self {
+    pub(super) fn new(number: usize, order: Order, linked: bool) -> Self {
         let lab = Lab::new(&format!("faults-{number}"));
         let proxy = Proxy::start(&lab.path("engine.sock"), &lab.project);
         let ports = (order == Order::Swap).then(|| NAMES.map(|_| free_port()));
-        let mut lane = Self { lab, proxy, serial: 0, versions: [0; 3], ports, linked };
+        let mut lane = Self { lab, proxy, serial: 0, versions: [0; 3], ports, linked, patience: None, more: "" };
         lane.write_manifest(order);
         lane.lab.apply();
         if lane.ports.is_some() {
@@ -129,9 +137,9 @@ impl Lane {
         lane
     }
 
-    fn write_manifest(&mut self, order: Order) {
+    pub(super) fn write_manifest(&mut self, order: Order) {
         self.serial += 1;
-        let healthy_for = if order == Order::Gated { "50ms" } else { "0s" };
+        let [healthy_for, timeout] = self.patience.unwrap_or([if order == Order::Gated { "50ms" } else { "0s" }, "1m"]);
         let entry = |at: usize| {
             let links = at
                 .checked_sub(1)
@@ -139,24 +147,57 @@ impl Lane {
                 .map_or(String::new(), |before| format!(r#""{}:behind""#, NAMES[before]));
             let port = self.ports.map_or(String::new(), |ports| format!(r#""{}:80""#, ports[at]));
             format!(
-                r#""{}": {{"image": "{}", "links": [{links}], "ports": [{port}], "stop_signal": "SIGKILL", "stop_grace": "1s",
-"update": {{"order": "{order}", "healthy_for": "{healthy_for}", "drain": "0s"}}}}"#,
-                NAMES[at], IMAGES[self.versions[at]]
+                r#""{}": {{"image": "{}", "links": [{links}], "ports": [{port}], "stop_signal": "SIGKILL", "stop_grace": "1s",{}
+"update": {{"order": "{order}", "healthy_for": "{healthy_for}", "timeout": "{timeout}", "drain": "0s"}}}}"#,
+                NAMES[at],
+                IMAGES[self.versions[at]],
+                self.more.replace("NAME", NAMES[at])
             )
         };
         let entries: Vec<String> = (0..NAMES.len()).map(entry).collect();
         self.lab.manifest(self.serial, &entries.join(",\n"));
     }
 
+    pub(super) fn is_linked(&self) -> bool {
+        self.linked
+    }
+
+    /// Starts `apply` through the proxy.
+    pub(super) fn start(&self, more: &[&str]) -> Child {
+        let address = self.proxy.address();
+        let child = self.lab.start(&[&["--host", &address, "apply"], more].concat());
+        self.proxy.victim_is(child.id());
+        child
+    }
+
     /// Runs `apply` through the proxy.
-    fn apply(&self, fault: Option<(usize, Fault)>) -> Ran {
+    pub(super) fn apply(&self, fault: Option<(usize, Fault)>) -> Ran {
         self.proxy.arm(fault);
         // Only a run that meets an engine that hangs has to give up soon.
         let is_hung = matches!(fault, Some((_, Fault::HangBefore | Fault::HangAfter)));
-        let limit = if is_hung { "10s" } else { "60s" };
-        let child = self.lab.start(&["--host", &self.proxy.address(), "apply", "--engine-timeout", limit]);
-        self.proxy.victim_is(child.id());
+        let child = self.start(&["--engine-timeout", if is_hung { "10s" } else { "60s" }]);
         self.lab.ran(child.wait_with_output().unwrap())
+    }
+
+    /// The second run, which makes the host what is wanted, and the third, which changes nothing. Tells what ran after each call
+    /// of the second.
+    pub(super) fn converges(&self, more: &[&str]) -> Result<Vec<BTreeSet<String>>, String> {
+        let run = || {
+            self.proxy.arm(None);
+            self.lab.ran(self.start(more).wait_with_output().unwrap())
+        };
+        let second = run();
+        let running = self.proxy.running();
+        if second.exit != Some(0) {
+            return Err(format!("the second run fails: {second:#?}"));
+        }
+        self.is_as_wanted().map_err(|why| format!("after the second run {why}; second {second:#?}"))?;
+        let third = run();
+        let changes = self.proxy.changes();
+        if third.exit != Some(0) || !changes.is_empty() {
+            return Err(format!("the third run changes something: {changes:#?}\n{third:#?}"));
+        }
+        Ok(running)
     }
 
     /// Makes a trial, and tells what is wrong with what came of it.
@@ -210,26 +251,16 @@ impl Lane {
                 return Err(wrong(&format!("the port of `{}` answers {answer:?} after the fault", NAMES[at])));
             }
         }
-        let second = self.apply(None);
-        if second.exit != Some(0) {
-            return Err(wrong(&format!("the second run fails: {second:#?}")));
-        }
-        self.is_as_wanted().map_err(|why| wrong(&format!("after the second run {why}; second {second:#?}")))?;
-        running.extend(self.proxy.running());
+        running.extend(self.converges(&[]).map_err(|why| wrong(&why))?);
         let all_run = |running: &BTreeSet<String>| NAMES.iter().all(|name| running.contains(*name));
         if trial.order != Order::StopFirst && !running.iter().all(all_run) {
-            return Err(wrong(&format!("not all ran all the time: {running:#?}\nsecond {second:#?}")));
-        }
-        let third = self.apply(None);
-        let changes = self.proxy.changes();
-        if third.exit != Some(0) || !changes.is_empty() {
-            return Err(wrong(&format!("the third run changes something: {changes:#?}\n{third:#?}")));
+            return Err(wrong(&format!("not all ran all the time: {running:#?}")));
         }
         Ok(())
     }
 
     /// All containers of the project.
-    fn found(&self) -> Vec<Found> {
+    pub(super) fn found(&self) -> Vec<Found> {
         let label = format!("label=dev.windlass.project={}", self.lab.project);
         let ids = docker(&["ps", "--all", "--quiet", "--filter", &label]);
         let format = "{{.Name}} {{.Image}} {{.State.Running}} {{range $name, $end := .NetworkSettings.Networks}}\
@@ -251,7 +282,7 @@ impl Lane {
     }
 
     /// Whether the host is what the manifest says, by what Docker's client tells.
-    fn is_as_wanted(&self) -> Result<(), String> {
+    pub(super) fn is_as_wanted(&self) -> Result<(), String> {
         let found: BTreeMap<String, Found> =
             self.found().into_iter().map(|found| (found.name.clone(), found)).collect();
         let wanted = NAMES.map(|name| self.lab.name(name));
@@ -280,7 +311,7 @@ impl Lane {
 }
 
 /// What a port answers, or in the end why not: who has just been started may not listen yet.
-fn answer_of(port: u16) -> String {
+pub(super) fn answer_of(port: u16) -> String {
     let since = Instant::now();
     loop {
         match ask(port) {
@@ -293,10 +324,10 @@ fn answer_of(port: u16) -> String {
 
 /// A container as Docker's client shows it.
 #[derive(Debug)]
-struct Found {
-    name: String,
-    image: String,
-    runs: bool,
+pub(super) struct Found {
+    pub(super) name: String,
+    pub(super) image: String,
+    pub(super) runs: bool,
     /// The networks that it is on, and its names there.
     network: Vec<String>,
 }
@@ -316,18 +347,32 @@ fn no_fault_loses_the_service() {
         trials = trials.into_iter().enumerate().filter(is_in_sample).map(|(_, trial)| trial).collect();
         assert!(trials.len() >= 150, "{}", trials.len());
     }
+    let has_ports = |trial: &Trial| trial.order == Order::Swap;
+    side_by_side(
+        &trials,
+        |lane, trial| lane.ports.is_some() == has_ports(trial) && lane.linked == trial.linked,
+        |number, trial| Lane::new(number, trial.order, trial.linked),
+        Lane::check,
+    );
+}
+
+/// Makes trials side by side, each lane one after another, for as long as it fits what is tried.
+pub(super) fn side_by_side<T: fmt::Display + Sync>(
+    trials: &[T],
+    fits: impl Fn(&Lane, &T) -> bool + Sync,
+    new: impl Fn(usize, &T) -> Lane + Sync,
+    check: impl Fn(&mut Lane, &T) -> Result<(), String> + Sync,
+) {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for number in 0..LANES {
-            let (trials, next, failures) = (&trials, &next, &failures);
+            let (next, failures, fits, new, check) = (&next, &failures, &fits, &new, &check);
             scope.spawn(move || {
                 let mut lane: Option<Lane> = None;
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let has_ports = trial.order == Order::Swap;
-                    lane = lane.filter(|lane| lane.ports.is_some() == has_ports && lane.linked == trial.linked);
-                    let new = || Lane::new(number, trial.order, trial.linked);
-                    let outcome = lane.get_or_insert_with(new).check(trial);
+                    lane = lane.filter(|lane| fits(lane, trial));
+                    let outcome = check(lane.get_or_insert_with(|| new(number, trial)), trial);
                     if let Err(why) = outcome {
                         failures.lock().unwrap().push(format!("{trial}: {why}"));
                         // The next one begins anew, with nothing left of this one.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -21,13 +22,34 @@ const SERVES: &str =
     r#"["/bin/sh", "-c", "trap 'exit 0' TERM; httpd -p 80 -h /www; while :; do sleep 1 & wait $!; done"]"#;
 
 /// What the images are called, and what is particular to each.
-const IMAGES: [(&str, &str, &str); 5] = [
+const IMAGES: [(&str, &str, &str); 8] = [
     ("one", "CMD", SERVES),
     ("two", "CMD", SERVES),
     ("crash", "CMD", r#"["/bin/sh", "-c", "echo it does not work; exit 3"]"#),
     ("sick", "HEALTHCHECK --interval=200ms --retries=2 CMD echo not well; false\nCMD", SERVES),
     ("absent", "CMD", r#"["/bin/there-is-no-such-program"]"#),
+    // It is healthy at its fourth check.
+    (
+        "slow",
+        "HEALTHCHECK --interval=100ms --retries=50 CMD echo x >> /checks; [ $(wc -l < /checks) -ge 4 ]\nCMD",
+        SERVES,
+    ),
+    // It ends at its third check, so that it was healthy before.
+    (
+        "short",
+        "HEALTHCHECK --interval=100ms CMD echo x >> /checks\nCMD",
+        r#"["/bin/sh", "-c", "until [ -e /checks ] && [ $(wc -l < /checks) -ge 3 ]; do sleep 0.1; done; echo it was well; exit 3"]"#,
+    ),
+    // It ends when it is told to.
+    (
+        "later",
+        "CMD",
+        r#"["/bin/sh", "-c", "httpd -p 80 -h /www; until [ -e /end ]; do sleep 0.1; done; rm /end; exit 3"]"#,
+    ),
 ];
+
+/// The head of a program for another machine than any that tests run on: ELF of 64 bits for the Alpha.
+const FOREIGN: [u8; 20] = [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0x26, 0x90];
 
 /// Runs Docker's client.
 pub(crate) fn docker(args: &[&str]) -> String {
@@ -54,8 +76,19 @@ fn images() -> &'static BTreeMap<&'static str, String> {
             docker(&["build", "--quiet", "--no-cache", "--tag", &tag, &context.path().display().to_string()]);
             (name, docker(&["image", "inspect", "--format", "{{.Id}}", &tag]))
         };
-        IMAGES.into_iter().map(build).collect()
+        IMAGES.into_iter().map(build).chain([("foreign", foreign())]).collect()
     })
+}
+
+/// Makes an image for another machine.
+fn foreign() -> String {
+    let context = tempfile::tempdir().unwrap();
+    let program = context.path().join("program");
+    fs::write(&program, FOREIGN).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(context.path().join("Dockerfile"), "FROM scratch\nCOPY program /\nCMD [\"/program\"]\n").unwrap();
+    let (tag, folder) = ("windlass-test-apply:foreign", context.path().display().to_string());
+    docker(&["build", "--quiet", "--no-cache", "--platform", "linux/arm64", "--tag", tag, &folder])
 }
 
 /// How a run of windlass ended.

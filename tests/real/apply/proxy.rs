@@ -1,11 +1,14 @@
-//! A proxy on the engine's socket: it counts the calls that change something, and lets one of them go wrong.
+//! A proxy on the engine's socket: it counts the calls that change something, and lets one of them go wrong, or wait while
+//! the test does something.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -49,6 +52,19 @@ impl Fault {
     ];
 }
 
+/// When a call waits for the test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Before the engine gets it.
+    Before,
+    /// After the engine has done it, and before windlass knows.
+    After,
+}
+
+impl When {
+    pub(crate) const ALL: [Self; 2] = [Self::Before, Self::After];
+}
+
 /// What the proxy knows.
 #[derive(Debug, Default)]
 struct State {
@@ -56,6 +72,12 @@ struct State {
     changes: Vec<String>,
     /// The call, counted from 1, that goes wrong, and how.
     fault: Option<(usize, Fault)>,
+    /// The call, counted from 1, that waits for the test.
+    holds: Option<(usize, When)>,
+    /// Whether it waits now.
+    is_held: bool,
+    /// How often the containers were listed.
+    n_looks: usize,
     /// What ran after each call that the engine did.
     running: Vec<BTreeSet<String>>,
     /// Who is to be killed: windlass, or the engine.
@@ -75,7 +97,7 @@ struct Shared {
     engine: PathBuf,
     project: String,
     state: Mutex<State>,
-    /// Told when it is known who is to be killed.
+    /// Told when it is known who is to be killed, when a call is held or let go, and when somebody looks.
     known: Condvar,
 }
 
@@ -123,6 +145,42 @@ impl Proxy {
         self.shared.known.notify_all();
     }
 
+    /// Lets the so-manieth call wait.
+    pub(crate) fn hold(&self, at: usize, when: When) {
+        self.shared.state().holds = Some((at, when));
+    }
+
+    /// Waits until that call is held; tells of a windlass that ends without it.
+    pub(crate) fn is_held(&self, windlass: &mut Child) -> bool {
+        let mut state = self.shared.state();
+        while !state.is_held {
+            if windlass.try_wait().unwrap().is_some() {
+                return false;
+            }
+            // The end of a process is told by nobody.
+            state = self.shared.known.wait_timeout(state, Duration::from_millis(50)).unwrap().0;
+        }
+        true
+    }
+
+    /// Lets the call go on that is held.
+    pub(crate) fn let_go(&self) {
+        self.shared.state().is_held = false;
+        self.shared.known.notify_all();
+    }
+
+    /// Waits until the containers were listed so often since the proxy was armed; fails where nobody lists them any more.
+    pub(crate) fn wait_for_looks(&self, n: usize) {
+        let mut state = self.shared.state();
+        while state.n_looks < n {
+            let before = state.n_looks;
+            let is_new = |state: &mut State| state.n_looks == before;
+            let (next, ended) = self.shared.known.wait_timeout_while(state, Duration::from_secs(60), is_new).unwrap();
+            assert!(!ended.timed_out(), "nobody has listed the containers since {before} of {n} times");
+            state = next;
+        }
+    }
+
     /// What ran, by its names in the manifest, after each call that the engine did since the proxy was armed.
     pub(crate) fn running(&self) -> Vec<BTreeSet<String>> {
         self.shared.state().running.clone()
@@ -166,8 +224,20 @@ fn serve(client: &UnixStream, shared: &Shared) -> io::Result<()> {
         Ok(engine)
     };
     if head.starts_with("GET ") || head.starts_with("HEAD ") {
-        io::copy(&mut forward()?, &mut &*client)?;
-        return client.shutdown(Shutdown::Both);
+        if head.lines().next().unwrap().contains("/containers/json?") {
+            shared.state().n_looks += 1;
+            shared.known.notify_all();
+        }
+        let mut engine = forward()?;
+        // Who listens for events goes away in the middle of the answer.
+        let (mut listens, to_engine) = (client.try_clone()?, engine.try_clone()?);
+        let is_gone = std::thread::spawn(move || {
+            let _nothing_more_is_asked = listens.read(&mut [0]);
+            to_engine.shutdown(Shutdown::Both)
+        });
+        io::copy(&mut engine, &mut &*client)?;
+        client.shutdown(Shutdown::Both)?;
+        return is_gone.join().unwrap().or(Ok(()));
     }
     let done = || -> io::Result<Vec<u8>> {
         let mut answer = Vec::new();
@@ -176,8 +246,18 @@ fn serve(client: &UnixStream, shared: &Shared) -> io::Result<()> {
         shared.state().running.push(running);
         Ok(answer)
     };
-    match count(&head, shared) {
-        None => (&mut &*client).write_all(&done()?)?,
+    let (fault, holds) = count(&head, shared);
+    if holds == Some(When::Before) {
+        hold(shared);
+    }
+    match fault {
+        None => {
+            let answer = done()?;
+            if holds == Some(When::After) {
+                hold(shared);
+            }
+            (&mut &*client).write_all(&answer)?;
+        }
         Some(Fault::KillBefore) => signal(shared, Signal::SIGKILL),
         Some(Fault::KillAfter | Fault::KillEngine) => {
             done()?;
@@ -220,13 +300,22 @@ fn running(shared: &Shared) -> io::Result<BTreeSet<String>> {
     Ok(listed.as_array().unwrap().iter().filter_map(name).collect())
 }
 
-/// Counts a call that changes something, and tells what goes wrong with it.
-fn count(head: &str, shared: &Shared) -> Option<Fault> {
+/// Counts a call that changes something, and tells what goes wrong with it and when it waits.
+fn count(head: &str, shared: &Shared) -> (Option<Fault>, Option<When>) {
     let mut state = shared.state();
     let call = head.lines().next().unwrap().rsplit_once(' ').unwrap().0.to_owned();
     state.changes.push(call);
     let n = state.changes.len();
-    state.fault.filter(|(at, _)| *at == n).map(|(_, fault)| fault)
+    let fault = state.fault.filter(|(at, _)| *at == n).map(|(_, fault)| fault);
+    (fault, state.holds.filter(|(at, _)| *at == n).map(|(_, when)| when))
+}
+
+/// Waits until the test lets it go on.
+fn hold(shared: &Shared) {
+    let mut state = shared.state();
+    state.is_held = true;
+    shared.known.notify_all();
+    drop(shared.known.wait_while(state, |state| state.is_held).unwrap());
 }
 
 fn signal(shared: &Shared, signal: Signal) {

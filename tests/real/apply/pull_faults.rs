@@ -60,3 +60,25 @@ fn a_registry_that_goes_wrong_touches_nothing() {
         }
     });
 }
+
+#[test]
+fn an_image_that_is_for_other_machines_touches_nothing() {
+    let lab = Lab::new("pull-machines");
+    let web = |image: &str| format!(r#""web": {{"image": "{image}", "stop_grace": "0s"}}"#);
+    lab.manifest(1, &web("one"));
+    lab.apply();
+    let (path, id) = pushed(&lab);
+    let of_one = format!("{}/{path}", parts::registry());
+    let index = format!("{}/{}:machines", parts::registry(), lab.project);
+    docker(&["manifest", "create", "--insecure", "--amend", &index, &of_one]);
+    docker(&["manifest", "annotate", "--os", "linux", "--arch", "arm64", &index, &of_one]);
+    let digest = docker(&["manifest", "push", "--insecure", "--purge", &index]);
+    let reference = format!("{}/{}@{}", parts::registry(), lab.project, digest.lines().last().unwrap());
+    let entry = format!(r#""new": {{"id": "{id}", "content_hash": "{id}", "reference": "{reference}"}}"#);
+    lab.manifest_with_images(2, &entry, &web("new"));
+    let since = lab.now();
+    let ran = lab.run(&["apply"]);
+    assert_eq!(ran.exit, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("no matching manifest for linux/"), "{ran:?}");
+    assert_eq!((lab.events_since(&since), lab.asks("web", "web").as_str()), (Vec::new(), "one"), "{ran:?}");
+}

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::faults::is_full;
 use super::lab::{Lab, docker};
+use super::proxy::Proxy;
 use crate::parts;
 
 /// Waits until something holds; fails where it does not after a time in which everything happens by far.
@@ -80,4 +82,35 @@ fn what_is_lost_is_mended_and_what_is_new_is_applied() {
     assert_eq!(lab.run(&["apply", "--dry-run", "--exit-code"]).exit, Some(0), "all is as wanted");
     let refused = lab.run_with_input(&["apply", "--watch", "-"], "{}");
     assert_eq!((refused.exit, refused.stdout.as_str()), (Some(2), ""));
+}
+
+/// The resident memory of a process in kB, and the number of its descriptors.
+fn held(pid: u32) -> (u64, usize) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+    (memory.unwrap().parse().unwrap(), fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count())
+}
+
+#[test]
+fn cycles_take_neither_memory_nor_descriptors() {
+    let n_cycles = if is_full() { 1_000 } else { 100 };
+    let lab = Lab::new("watch-cycles");
+    let proxy = Proxy::start(&lab.path("engine.sock"), &lab.project);
+    lab.manifest(1, r#""web": {"image": "one", "stop_grace": "1s", "update": {"healthy_for": "0s"}}"#);
+    lab.apply();
+    let mut watching = Watching(lab.start(&["--host", &proxy.address(), "apply", "--watch", "--interval", "1ms"]));
+    let held_after = |share: usize| {
+        proxy.wait_for_looks(n_cycles * share / 10);
+        held(watching.0.id())
+    };
+    let all: Vec<(u64, usize)> = (1..=10).map(held_after).collect();
+    println!("{all:?}");
+    assert_eq!(proxy.changes(), Vec::<String>::new());
+    // What differs from one moment to the next are connections in their middle. A leak at each cycle would be many times this.
+    let most = |all: &[(u64, usize)]| (all.iter().map(|held| held.0).max(), all.iter().map(|held| held.1).max());
+    let (early, late) = (most(&all[1..4]), most(&all[7..]));
+    assert!(late.0 <= early.0.map(|memory| memory + 2048), "{all:?} kB and descriptors");
+    assert!(late.1 <= early.1.map(|n| n + 8), "{all:?} kB and descriptors");
+    kill(Pid::from_raw(watching.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert_eq!(watching.0.wait().unwrap().code(), Some(0));
 }
