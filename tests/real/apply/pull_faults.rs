@@ -67,7 +67,7 @@ fn an_image_that_is_for_other_machines_touches_nothing() {
     let web = |image: &str| format!(r#""web": {{"image": "{image}", "stop_grace": "0s"}}"#);
     lab.manifest(1, &web("one"));
     lab.apply();
-    let (path, id) = pushed(&lab);
+    let (path, id) = pushed(&lab, "new");
     let of_one = format!("{}/{path}", parts::registry());
     let index = format!("{}/{}:machines", parts::registry(), lab.project);
     docker(&["manifest", "create", "--insecure", "--amend", &index, &of_one]);
