@@ -1,11 +1,12 @@
 //! What must hold of a sandbox in every mode.
 
 use std::fs;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use expect_test::expect;
-use windlass::engine::embedded::sandbox::{Command, Ended, Identity, Limits, Mount, Network, Source, Stop};
+use windlass::engine::embedded::sandbox::{Beside, Command, Ended, Identity, Limits, Mount, Network, Source, Stop};
 
 use crate::world::{Case, World, command, listing, run_in, runs_something_with, says, shell};
 
@@ -19,6 +20,7 @@ pub(crate) const ALL: &[Case] = &[
     ("mounts in mounts", mounts_in_mounts),
     ("what is written is handed on as it comes", what_is_written_is_handed_on_as_it_comes),
     ("nothing runs after the command", nothing_runs_after_the_command),
+    ("a command runs among the processes of another", a_command_runs_among_the_processes_of_another),
     ("a command is limited", a_command_is_limited),
     ("no network", no_network),
     ("a hundred and fifty layers", a_hundred_and_fifty_layers),
@@ -412,6 +414,48 @@ fn nothing_runs_after_the_command(world: &World) {
     drop(workspace);
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(world.folder.to_str().unwrap()), "{mounts}");
+}
+
+fn a_command_runs_among_the_processes_of_another(world: &World) {
+    let mut workspace = world.begin(vec![world.busybox()]);
+    let said = Mutex::new(String::new());
+    let hear = |_, chunk: &[u8]| said.lock().unwrap().push_str(&String::from_utf8_lossy(chunk));
+    // Without namespaces there is nothing but files that both see.
+    let made = if world.is_chroot() { "/made" } else { "/dev/shm/made" };
+    let main = shell(&format!("echo main > {made}; exec sleep 1000004321"));
+    let main = Command { hostname: "main".to_owned(), ..main };
+    let (ended, ()) = workspace
+        .run_beside(&main, &|_, _| (), |beside| {
+            let run = |command| beside.run(command, &hear, &Stop::new().unwrap());
+            let looks = format!("until test -s {made}; do :; done; cat {made}; sleep 1000005432 & kill -0 $!");
+            assert_eq!(run(shell(&looks))?, Ended::Exited(0));
+            if !world.is_chroot() {
+                let looks = "until grep -q 1000004321 /proc/1/cmdline; do :; done; hostname; id -u; exit 7";
+                assert_eq!(run(shell(looks))?, Ended::Exited(7));
+                assert_eq!(run(shell("kill -9 $$"))?, Ended::Signalled(9));
+                assert_eq!(*said.lock().unwrap(), "main\nmain\n0\n");
+            }
+            let limits = Limits { time: Some(Duration::from_millis(100)), ..Limits::default() };
+            assert_eq!(run(Command { limits, ..shell("sleep 1000") })?, Ended::TimedOut);
+            assert!(matches!(run(command(&["/nothing"]))?, Ended::NotStarted(why) if why.contains("no such file")));
+            assert!(!beside.has_ended());
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(ended, Ended::Stopped);
+    for left in ["1000004321", "1000005432"] {
+        assert!(!runs_something_with(left), "{left}");
+    }
+    let late = |beside: &Beside<'_>| {
+        while !beside.has_ended() {
+            std::thread::yield_now();
+        }
+        beside.run(shell("true"), &|_, _| (), &Stop::new().unwrap())
+    };
+    let (ended, late) = workspace.run_beside(&shell("exit 3"), &|_, _| (), late).unwrap();
+    assert_eq!(ended, Ended::Exited(3));
+    let too_late = Ended::NotStarted("what it belongs to has ended".to_owned());
+    assert_eq!(late, if world.is_chroot() { Ended::Exited(0) } else { too_late });
 }
 
 fn a_command_is_limited(world: &World) {

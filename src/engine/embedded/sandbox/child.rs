@@ -6,7 +6,8 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::io;
+use std::fs::File;
+use std::io::{self, PipeReader};
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, execve};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -26,7 +27,7 @@ use rustix::process::{
 };
 
 use super::command::{Command, Limits, Network};
-use super::task::{Report, Task};
+use super::task::{First, Report, Task};
 use super::{descendants, mounts, place, raw, rights, user};
 use crate::dockerfile::DEFAULT_PATH;
 
@@ -62,7 +63,16 @@ fn supervise() -> io::Result<()> {
 fn contained(task: &Task, control: &UnixStream) -> anyhow::Result<Report> {
     raw::close_at_exec_from(3).context("closing what others left open")?;
     rustix::process::setsid().context("leaving the terminal")?;
-    if task.has_namespaces {
+    let mut joined = Vec::new();
+    if let Some(first) = task.joins {
+        let Some(found) = namespaces_of(first)? else {
+            return Ok(Report::NotStarted("what it belongs to has ended".to_owned()));
+        };
+        joined = found;
+        // For the process that is started; the others are its own to enter.
+        let (pids, _) = joined.remove(0);
+        setns(pids, CloneFlags::CLONE_NEWPID).context("entering a process namespace")?;
+    } else if task.has_namespaces {
         let mut namespaces = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
         if task.command.network == Network::None {
             namespaces |= CloneFlags::CLONE_NEWNET;
@@ -72,9 +82,11 @@ fn contained(task: &Task, control: &UnixStream) -> anyhow::Result<Report> {
         // Processes that lose their parent become this one's, so that it finds them all.
         set_child_subreaper(Some(getpid())).context("adopting processes")?;
     }
+    // Its other end is closed when the program is executed.
+    let (executed, open_until_then) = io::pipe()?;
     let first = match raw::fork_alone().context("starting a process")? {
         ForkResult::Child => {
-            let report = match become_the_command(task) {
+            let report = match become_the_command(task, joined) {
                 Ok(Refused(why)) => Report::NotStarted(why),
                 Err(error) => Report::Trouble(format!("{error:#}")),
             };
@@ -83,26 +95,55 @@ fn contained(task: &Task, control: &UnixStream) -> anyhow::Result<Report> {
         }
         ForkResult::Parent { child } => Pid::from_raw(child.as_raw()).context("a process has a positive id")?,
     };
+    drop(open_until_then);
     // Else whoever reads the command's output waits for this process.
     let nowhere = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdout(&nowhere)?;
     rustix::stdio::dup2_stderr(&nowhere)?;
-    let report = wait(first, control);
+    let report = wait(first, &executed, control);
     if !task.has_namespaces {
         descendants::kill()?;
     }
     report
 }
 
-fn wait(first: Pid, control: &UnixStream) -> anyhow::Result<Report> {
+/// The namespaces of a command that runs; none once it has ended.
+fn namespaces_of(first: First) -> anyhow::Result<Option<Vec<(File, CloneFlags)>>> {
+    let process = Path::new("/proc").join(first.pid.to_string());
+    let open = |(name, kind): (&str, CloneFlags)| Ok((File::open(process.join("ns").join(name))?, kind));
+    let kinds = [
+        ("pid", CloneFlags::CLONE_NEWPID),
+        ("uts", CloneFlags::CLONE_NEWUTS),
+        ("ipc", CloneFlags::CLONE_NEWIPC),
+        ("mnt", CloneFlags::CLONE_NEWNS),
+    ];
+    let opened: io::Result<Vec<_>> = kinds.into_iter().map(open).collect();
+    // Whether they were its own: the id may be another process's by now.
+    let status = std::fs::read_to_string(process.join("status"));
+    let parent = status.as_deref().unwrap_or_default().lines().find_map(|line| line.strip_prefix("PPid:\t"));
+    let is_it = parent == Some(first.supervisor.to_string().as_str());
+    match opened {
+        Ok(namespaces) if is_it => Ok(Some(namespaces)),
+        Err(error) if is_it && error.kind() != io::ErrorKind::NotFound => Err(error).context("looking at a process"),
+        Ok(_) | Err(_) => Ok(None),
+    }
+}
+
+fn wait(first: Pid, executed: &PipeReader, control: &UnixStream) -> anyhow::Result<Report> {
     let ended = pidfd_open(first, PidfdFlags::empty()).context("watching a process")?;
-    let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
+    let mut has_started = false;
     loop {
+        let mut fds = vec![PollFd::new(&ended, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
+        fds.extend((!has_started).then(|| PollFd::new(executed, PollFlags::IN)));
         match poll(&mut fds, None) {
             Ok(_) if !fds[0].revents().is_empty() => break,
-            Ok(_) => {
+            Ok(_) if !fds[1].revents().is_empty() => {
                 pidfd_send_signal(&ended, Signal::KILL).context("killing a process")?;
                 break;
+            }
+            Ok(_) => {
+                has_started = true;
+                Report::Started(first.as_raw_nonzero().get()).send(&mut &*control)?;
             }
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -119,13 +160,18 @@ fn wait(first: Pid, control: &UnixStream) -> anyhow::Result<Report> {
 struct Refused(String);
 
 /// Makes everything as the command is to find it, and executes it. Returns only when that was refused.
-fn become_the_command(task: &Task) -> anyhow::Result<Refused> {
+fn become_the_command(task: &Task, joined: Vec<(File, CloneFlags)>) -> anyhow::Result<Refused> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let command = &task.command;
     // Mount points are made with the modes they are asked with.
     umask(Mode::empty());
     let nothing = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    if task.has_namespaces {
+    if task.joins.is_some() {
+        // All is as it was made for the command that it joins.
+        for (namespace, kind) in joined {
+            setns(namespace, kind).context("entering a namespace")?;
+        }
+    } else if task.has_namespaces {
         rustix::system::sethostname(command.hostname.as_bytes()).context("setting the host name")?;
         if command.network == Network::None {
             raw::loopback_up().context("turning the loopback on")?;

@@ -19,7 +19,7 @@ use super::Stop;
 use super::cgroup::Group;
 use super::child::SUPERVISE;
 use super::command::Ended;
-use super::task::{Report, Task};
+use super::task::{First, Report, Task};
 use crate::event::Stream;
 
 /// How much of a stream is handed on at once, in bytes: what a pipe holds.
@@ -39,12 +39,16 @@ impl Drop for Supervisor {
     }
 }
 
+/// Who hears of a command's first process.
+pub(super) type Started<'a> = &'a (dyn Fn(First) + Sync);
+
 /// Runs `task` to its end, in `group` where there is one; `said` gets what it writes, in the order of each stream, and is waited for.
 pub(super) fn run(
     program: &Path,
     task: &Task,
     group: Option<&Group>,
     said: &(dyn Fn(Stream, &[u8]) + Sync),
+    started: Option<Started<'_>>,
     stop: &Stop,
 ) -> anyhow::Result<Ended> {
     if stop.is_stopped() {
@@ -71,7 +75,7 @@ pub(super) fn run(
     supervisor.control.set_nonblocking(true)?;
 
     let mut reported = Vec::new();
-    let mut cut_short = None;
+    let (mut cut_short, mut started) = (None, started);
     let mut chunk = vec![0; CHUNK];
     loop {
         let is_ready = wait(
@@ -93,6 +97,10 @@ pub(super) fn run(
         if is_ready.control && read_on(&mut supervisor.control, &mut reported, &mut chunk)? {
             break;
         }
+        if let Some((tell, pid)) = started.zip(Report::started(&reported)) {
+            tell(First { pid, supervisor: supervisor.child.id() });
+            started = None;
+        }
     }
     // The supervisor is gone, and with it all that could write.
     while hand_on(&mut stdout, Stream::Stdout, &mut chunk, said)? {}
@@ -105,7 +113,7 @@ pub(super) fn run(
         (None, Some(Report::Signalled(signal))) => Ended::Signalled(signal),
         (None, Some(Report::NotStarted(why))) => Ended::NotStarted(why),
         (None, Some(Report::Trouble(why))) => anyhow::bail!("{why}"),
-        (None, None) => anyhow::bail!("the command's supervisor was killed"),
+        (None, Some(Report::Started(_)) | None) => anyhow::bail!("the command's supervisor was killed"),
     })
 }
 

@@ -24,15 +24,27 @@ pub(super) struct Task {
     pub(super) command: Command,
     /// Whether groups can be chosen: a user namespace with a single id forbids it.
     pub(super) may_set_groups: bool,
+    /// Whose namespaces it runs in, instead of some of its own.
+    pub(super) joins: Option<First>,
     /// What is in /etc/resolv.conf.
     pub(super) resolv_conf: Vec<u8>,
     /// What is in /etc/hosts.
     pub(super) hosts: Vec<u8>,
 }
 
+/// The first process of a command, which has executed its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct First {
+    pub(super) pid: i32,
+    /// Its parent. As long as nobody has waited for that one, the id is no other process's.
+    pub(super) supervisor: u32,
+}
+
 /// What came of it. The first of several counts.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Report {
+    /// The first process, of this id, has executed the program or ended. Nothing has come of it yet.
+    Started(i32),
     /// The namespaces, mounts or rights could not be made.
     Trouble(String),
     /// The program could not be executed.
@@ -66,8 +78,17 @@ impl Report {
         to.write_all(&line)
     }
 
-    /// The first of what was sent.
+    /// The first of what was sent that tells what came of it.
     pub(super) fn first(sent: &[u8]) -> Option<Self> {
-        serde_json::from_slice(sent.split(|byte| *byte == b'\n').next()?).ok()
+        Self::all(sent).find(|report| !matches!(report, Self::Started(_)))
+    }
+
+    /// The id of the first process, if it was sent.
+    pub(super) fn started(sent: &[u8]) -> Option<i32> {
+        Self::all(sent).find_map(|report| if let Self::Started(pid) = report { Some(pid) } else { None })
+    }
+
+    fn all(sent: &[u8]) -> impl Iterator<Item = Self> {
+        sent.split_inclusive(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok())
     }
 }

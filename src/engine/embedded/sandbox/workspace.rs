@@ -1,9 +1,11 @@
 //! A root file system that is being changed, step by step.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
@@ -15,8 +17,9 @@ use rustix::mount::{UnmountFlags, unmount};
 use super::cgroup::Group;
 use super::command::{Command, Ended, Network, Source};
 use super::copied::Copied;
+use super::run::Started;
 use super::stacked::{self, Stacked};
-use super::task::Task;
+use super::task::{First, Task};
 use super::{Mode, Sandbox, Stop, on_a_thread, own_mounts, place, run, tree};
 use crate::event::Stream;
 
@@ -43,6 +46,9 @@ enum Files {
 pub struct Beside<'a> {
     workspace: &'a Workspace,
     has_ended: &'a dyn Fn() -> bool,
+    /// Hears of the command's first process, or that it will have none any more.
+    told: Receiver<First>,
+    first: OnceCell<Option<First>>,
 }
 
 impl Beside<'_> {
@@ -51,12 +57,17 @@ impl Beside<'_> {
         (self.has_ended)()
     }
 
-    /// Runs one more command, whose mounts must be none; it sees the files of the first, not its processes.
+    /// Runs one more command, whose mounts must be none, once the first one has begun: among its processes, with its
+    /// mounts. In chroot mode, where there are none of these, it sees its files. What it leaves running ends with the
+    /// first command.
     ///
     /// # Errors
     /// When the sandbox can't be made, not when the command fails.
     pub fn run(&self, command: Command, said: &(dyn Fn(Stream, &[u8]) + Sync), stop: &Stop) -> anyhow::Result<Ended> {
-        self.workspace.run_now(command, said, stop)
+        match self.first.get_or_init(|| self.told.recv().ok()) {
+            Some(first) => self.workspace.run_now(command, Some(*first), said, None, stop),
+            None => Ok(Ended::NotStarted("what it belongs to has ended".to_owned())),
+        }
     }
 }
 
@@ -125,7 +136,7 @@ impl Workspace {
         said: &(dyn Fn(Stream, &[u8]) + Sync),
         stop: &Stop,
     ) -> anyhow::Result<Ended> {
-        self.prepared(command, |workspace, command| workspace.run_now(command, said, stop))
+        self.prepared(command, |workspace, command| workspace.run_now(command, None, said, None, stop))
     }
 
     /// Runs a command, and `beside` meanwhile, which may run more commands on the same files. When `beside` is done the
@@ -141,10 +152,17 @@ impl Workspace {
     ) -> anyhow::Result<(Ended, T)> {
         self.prepared(command, |workspace, command| {
             let stop = Stop::new()?;
+            let (tell, told) = mpsc::channel();
+            let stopped = &stop;
             std::thread::scope(|scope| {
-                let main = scope.spawn(|| workspace.run_now(command, said, &stop));
+                let main = scope.spawn(move || {
+                    let started = |first| {
+                        let _nobody_asks = tell.send(first);
+                    };
+                    workspace.run_now(command, None, said, Some(&started), stopped)
+                });
                 let has_ended = || main.is_finished();
-                let outcome = beside(&Beside { workspace, has_ended: &has_ended });
+                let outcome = beside(&Beside { workspace, has_ended: &has_ended, told, first: OnceCell::new() });
                 stop.stop();
                 let ended = main.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 Ok((ended?, outcome?))
@@ -176,7 +194,14 @@ impl Workspace {
         ended
     }
 
-    fn run_now(&self, command: Command, said: &(dyn Fn(Stream, &[u8]) + Sync), stop: &Stop) -> anyhow::Result<Ended> {
+    fn run_now(
+        &self,
+        command: Command,
+        joins: Option<First>,
+        said: &(dyn Fn(Stream, &[u8]) + Sync),
+        started: Option<Started<'_>>,
+        stop: &Stop,
+    ) -> anyhow::Result<Ended> {
         let host = command.network != Network::None;
         let has_namespaces = self.mounts.is_some();
         if !has_namespaces {
@@ -190,6 +215,7 @@ impl Workspace {
             has_namespaces,
             limit_each: group.is_err(),
             private: self.scratch.join("private"),
+            joins: joins.filter(|_| has_namespaces),
             may_set_groups: self.sandbox.0.may_set_groups,
             resolv_conf: if host { read_if_there("/etc/resolv.conf")? } else { Vec::new() },
             hosts: hosts(&command.hostname, host)?,
@@ -203,7 +229,7 @@ impl Workspace {
                 // What is mounted from here on is this run's alone.
                 unshare(CloneFlags::CLONE_NEWNS).context("taking mounts of our own")?;
             }
-            run::run(&self.sandbox.0.program, &task, group.ok().flatten().as_ref(), said, stop)
+            run::run(&self.sandbox.0.program, &task, group.ok().flatten().as_ref(), said, started, stop)
         })
     }
 

@@ -1,5 +1,5 @@
 //! The image's own HEALTHCHECK: the image is started as it is, on a network of its own, and its check must succeed in
-//! time. The check sees the files and the network of what runs, not its processes.
+//! time. The check is among the processes of what runs, with its files and its network.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
