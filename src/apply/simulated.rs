@@ -130,6 +130,7 @@ impl World {
             foreign: self.foreign.clone().into_iter().chain(others).collect(),
             networks: networks.collect(),
             subnets: BTreeMap::new(),
+            ports_at_start: false,
             volumes: self.volumes.clone(),
             volumes_of_others: BTreeSet::new(),
             images: self.images.intersection(&asked).cloned().collect(),

@@ -36,6 +36,9 @@ pub struct HostState {
     /// The addresses that networks of the host have, whosever they are, by the engine's names; where none is wanted with
     /// addresses of its own, not of all.
     pub subnets: BTreeMap<String, Vec<Cidr>>,
+    /// Whether the engine takes a container's ports when that starts, whatever networks it is on, and not when it comes onto one
+    /// that leads out: no other one can take them over then. It is asked where that matters.
+    pub ports_at_start: bool,
     /// The engine's names of the project's volumes that are there.
     pub volumes: BTreeSet<String>,
     /// Those of them that belong to another project: `a-b` of the project `shop` has the name of `b` of `shop-a`.

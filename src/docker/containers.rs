@@ -22,6 +22,13 @@ pub async fn data_folder(docker: &Docker) -> Result<Option<String>, Failure> {
     Ok(docker.info().await?.docker_root_dir)
 }
 
+/// Whether the engine takes the ports of a container when that starts, be it on no network that leads to the host: as Podman
+/// does, whose containers are watched by a process each that holds them.
+pub async fn takes_ports_at_start(docker: &Docker) -> Result<bool, Failure> {
+    let version = answer(docker, docker.version()).await?;
+    Ok(version.components.iter().flatten().any(|component| component.name == "Podman Engine"))
+}
+
 /// All containers of the engine, whatever they do.
 pub async fn list(docker: &Docker) -> Result<Vec<ContainerSummary>, Failure> {
     let options = ListContainersOptionsBuilder::new().all(true).build();

@@ -1059,6 +1059,43 @@ fn containers_of_old_are_still_known() {
     .assert_eq(&shown);
 }
 
+/// Podman takes a port when a container starts, so there is nothing to take over.
+#[test]
+fn where_ports_are_taken_at_the_start_the_old_one_stops_first() {
+    let wanted = desired(&read_manifest("web#2@80=swap dns#2=swap,lan:5"));
+    let host = HostState { ports_at_start: true, ..read_host("web#1@80 dns#1,lan:5") };
+    expect![[r#"
+        create network `shop.gate`, because it is not on the host
+        create `shop-dns.next`, because its image changed
+            else stop `shop-dns.next`, remove `shop-dns.next`
+        start `shop-dns.next`, because its image changed
+            else stop `shop-dns.next`, remove `shop-dns.next`
+        wait until `shop-dns.next` is good, 1m at most, because it was started
+            else stop `shop-dns.next`, remove `shop-dns.next`
+        take `shop-dns` off network `shop.gate`, because the new one takes over its address
+            else take `shop-dns.next` off network `shop.gate`, take `shop-dns.next` off network `shop-lan`, connect `shop-dns` to network `shop-lan`, stop `shop-dns.next`, remove `shop-dns.next`
+        take `shop-dns` off network `shop-lan`, because the new one takes over its address
+            else take `shop-dns.next` off network `shop.gate`, take `shop-dns.next` off network `shop-lan`, connect `shop-dns` to network `shop-lan`, stop `shop-dns.next`, remove `shop-dns.next`
+        connect `shop-dns.next` to network `shop-lan`, because the new one takes over its address
+            else take `shop-dns.next` off network `shop.gate`, take `shop-dns.next` off network `shop-lan`, connect `shop-dns` to network `shop-lan`, stop `shop-dns.next`, remove `shop-dns.next`
+        wait until `shop-dns.next` is good, 1m at most, because it was started
+            else take `shop-dns.next` off network `shop.gate`, take `shop-dns.next` off network `shop-lan`, connect `shop-dns` to network `shop-lan`, stop `shop-dns.next`, remove `shop-dns.next`
+        stop `shop-dns`, because the new one is good
+        remove `shop-dns`, because the new one is good
+        rename `shop-dns.next` to `shop-dns`, because it takes the place of the former one
+        create `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        stop `shop-web`, because the new one starts after it has stopped: both bind 127.0.0.1:80/tcp
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        start `shop-web.next`, because its image changed
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        wait until `shop-web.next` is good, 1m at most, because it was started
+            else stop `shop-web.next`, remove `shop-web.next`, start `shop-web`
+        remove `shop-web`, because the new one is good
+        rename `shop-web.next` to `shop-web`, because it takes the place of the former one
+    "#]].assert_eq(&show(diff(&wanted, &host, Emptying::Refused)));
+}
+
 #[test]
 fn files_that_it_is_told_of_change_while_it_runs() {
     check(

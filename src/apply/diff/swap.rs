@@ -7,17 +7,19 @@
 use super::container::{Case, Found, clear};
 use super::networks::clash;
 use super::{Plan, Refusal};
-use crate::apply::cause::Cause;
+use crate::apply::cause::{Cause, Claim};
 use crate::apply::state::{Endpoint, ObservedNetwork};
 use crate::apply::step::{Action, Step};
 use crate::manifest::{Condition, NetworkSpec, OnFailure, Order};
 
 impl<'a> Plan<'a> {
-    /// Whether a container that is started now takes over its ports: where it is asked to, and no other container than a
-    /// former one of its name has them.
+    /// Whether a container that is started now takes over its ports: where it is asked to, no other container than a
+    /// former one of its name has them, and the engine can do that.
     pub(super) fn swaps(&self, case: &Case<'a>) -> bool {
+        let mut claims = self.clashing(case).filter_map(|(_, observed)| clash(case.wanted, observed)).peekable();
         case.spec().update.order == Some(Order::Swap)
-            && self.clashing(case).next().is_some()
+            && claims.peek().is_some()
+            && !claims.any(|claim| self.observed.ports_at_start && matches!(claim, Claim::Port(_)))
             && !self.observed.containers.iter().any(|found| self.holds(case, found).is_some())
     }
 

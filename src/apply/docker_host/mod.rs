@@ -26,7 +26,7 @@ use super::step::{Action, Creation, NewFile};
 use crate::docker::archive::{self, Content};
 use crate::docker::events::{self, Whom};
 use crate::docker::{self, Failure, containers, files, networks};
-use crate::manifest::{FILES_NOTE, Network};
+use crate::manifest::{ContainerSpec, FILES_NOTE, Network, Order};
 use crate::model::{ContainerName, ImageId, ProjectName, Reference};
 use crate::registry::{Again, Credentials, Keychain, RetryPolicy};
 
@@ -254,12 +254,15 @@ impl Host for DockerHost {
             labels.get(LABEL_PROJECT).is_some_and(|project| project != desired.project.as_str())
         };
         let of_others = volumes.iter().filter(|(_, labels)| is_other(labels)).map(|(name, _)| name.clone()).collect();
+        let swaps = |spec: &ContainerSpec| spec.update.order == Some(Order::Swap) && !spec.ports.is_empty();
+        let swaps = desired.containers.values().any(|wanted| swaps(&wanted.spec));
         let room = if missing(desired, &containers).next().is_some() { self.room().await? } else { None };
         Ok(HostState {
             room,
             foreign,
             networks,
             subnets,
+            ports_at_start: swaps && containers::takes_ports_at_start(&self.docker).await?,
             volumes: volumes.into_keys().collect(),
             volumes_of_others: of_others,
             images: self.images(desired, &containers).await?,

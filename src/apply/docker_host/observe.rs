@@ -111,10 +111,16 @@ pub(super) fn is_made_for(wanted: &DesiredContainer, found: &ContainerInspectRes
 pub(super) fn is_made_as(wanted: &ContainerCreateBody, found: &ContainerInspectResponse) -> bool {
     let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
     let has = |(key, value): (&String, &String)| labels.is_some_and(|labels| labels.get(key) == Some(value));
-    let network = |host: &Option<HostConfig>| host.as_ref().and_then(|host| host.network_mode.clone());
+    let network = |host: &'_ Option<HostConfig>| host.as_ref().and_then(|host| host.network_mode.clone());
+    let wanted_network = network(&wanted.host_config);
+    // Podman tells of all networks that they are bridges.
+    let is_on = |name: &String| {
+        let networks = found.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+        networks.is_some_and(|networks| networks.contains_key(name))
+    };
     run_state(found) == RunState::Created
         && wanted.labels.iter().flatten().all(has)
-        && network(&wanted.host_config) == network(&found.host_config)
+        && (wanted_network == network(&found.host_config) || wanted_network.as_ref().is_some_and(is_on))
 }
 
 /// What a container does.
