@@ -82,7 +82,7 @@ fn what_is_slow_is_waited_for_and_what_is_bad_leaves_what_served() {
             trials.extend(images.map(|image| Trial { order, linked, changed, image }));
         }
     }
-    let trials: Vec<Trial> = trials.into_iter().step_by(if is_full() { 1 } else { 11 }).collect();
+    let trials: Vec<Trial> = trials.into_iter().step_by(if is_full() { 1 } else { 13 }).collect();
     side_by_side(
         &trials,
         |lane, trial| lane.ports.is_some() == (trial.order == Order::Swap) && lane.is_linked() == trial.linked,

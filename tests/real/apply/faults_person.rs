@@ -148,7 +148,7 @@ fn check(lane: &mut Lane, trial: &Trial) -> Result<(), String> {
 
 #[test]
 fn what_a_person_does_meanwhile_is_mended_in_the_same_run() {
-    let trials = all_trials().into_iter().step_by(if is_full() { 1 } else { 41 }).collect::<Vec<_>>();
+    let trials = all_trials().into_iter().step_by(if is_full() { 1 } else { 61 }).collect::<Vec<_>>();
     side_by_side(
         &trials,
         |lane, trial| lane.ports.is_some() == (trial.order == Order::Swap),
