@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::process::{Child, Command};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::lab::{Lab, Ran, ask, docker, free_port};
@@ -363,6 +363,9 @@ pub(super) fn side_by_side<T: fmt::Display + Sync>(
     new: impl Fn(usize, &T) -> Lane + Sync,
     check: impl Fn(&mut Lane, &T) -> Result<(), String> + Sync,
 ) {
+    // An engine has some thirty networks to give, and each lane may need two.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _others_wait = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -8,7 +8,6 @@ use std::fmt;
 use std::process::Command;
 
 use super::faults::{Lane, NAMES, Order, is_full, side_by_side};
-use super::lab::docker;
 use super::proxy::When;
 use crate::parts;
 
@@ -103,11 +102,11 @@ fn act(lane: &Lane, deed: Deed) {
             for id in run(&["ps", "--all", "--quiet", "--filter", &label]).lines() {
                 run(&["network", "disconnect", "--force", network, id]);
             }
-            docker(&["network", "rm", network]);
+            run(&["network", "rm", network]);
         }
         Deed::RemovesVolume => {
             run(&["rm", "--force", &old, new.trim()]);
-            docker(&["volume", "rm", "--force", &old]);
+            run(&["volume", "rm", "--force", &old]);
         }
     }
 }
