@@ -307,8 +307,8 @@ const HASH_VERSION: &str = "1";
 impl SpecHash {
     /// Hashes the image's identity and the entry as a manifest would carry it. Defaults are left away in that form,
     /// so that a key that is added later changes no hash. What can be changed on a running container is not hashed:
-    /// networks and names there, order, how it is updated, and files that it is told of by a signal. Addresses are, as ports are; and so are networks of others:
-    /// nothing else tells later that it was on one for the manifest's sake.
+    /// networks and names there, order, how it is updated, and files that it is told of by a signal. Addresses are, as
+    /// ports are; and so are networks of others: nothing else tells later that it was on one for the manifest's sake.
     pub fn new(image: &DesiredImage, spec: &ContainerSpec, networks: &BTreeMap<String, Network>) -> Self {
         let identity = match (image.id, &image.reference) {
             (Some(id), _) => id.to_string(),
