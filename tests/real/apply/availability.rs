@@ -67,8 +67,12 @@ fn longest_gap(lab: &Lab, update: &str, port: u16, n_updates: usize) -> Duration
         });
         let updates = scope.spawn(|| {
             for serial in 1..=n_updates {
-                lab.manifest(serial as u64 + 1, &service(["one", "two"][serial % 2], &update, ""));
+                let image = ["one", "two"][serial % 2];
+                lab.manifest(serial as u64 + 1, &service(image, &update, ""));
                 lab.apply();
+                // Docker opens a port before the container's network is up. Who asks in between has the host look for an
+                // address that nobody has yet, and look again a second later: each gap is one of its own.
+                while !ask(port).is_ok_and(|said| said == image) {}
             }
         });
         let updated = updates.join();
