@@ -80,9 +80,7 @@ impl DesiredImage {
     /// What engines may know the image by, the surest first.
     pub fn names(&self) -> impl Iterator<Item = String> {
         let by_digest = |reference: &Reference| {
-            reference
-                .digest()
-                .map_or_else(|| reference.to_string(), |d| reference.repository().with_digest(d).to_string())
+            reference.by_digest().map_or_else(|| reference.to_string(), |name| name.to_string())
         };
         self.id.iter().map(ToString::to_string).chain(self.reference.iter().map(by_digest))
     }

@@ -31,28 +31,16 @@ pub fn images(manifest: &Manifest) -> BTreeSet<String> {
         ImageSource::Own(_) => None,
         ImageSource::External(reference) => Some(reference),
     });
-    ids.chain(references.chain(external).filter_map(by_digest)).collect()
-}
-
-/// What an engine calls what it pulled by digest; nothing where there is no digest.
-pub fn by_digest(reference: &Reference) -> Option<String> {
-    reference.digest().map(|digest| reference.repository().with_digest(digest).to_string())
+    ids.chain(references.chain(external).filter_map(Reference::by_digest).map(|name| name.to_string())).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::undo::tests::read;
     use super::*;
 
-    /// Serials in the order in which they were applied; `!` behind one that failed.
     fn serials(text: &str, n_former: usize) -> Vec<u64> {
-        let read = |(place, word): (usize, &str)| Entry {
-            sequence: place as u64 + 1,
-            serial: word.trim_end_matches('!').parse().unwrap(),
-            at: 0,
-            outcome: if word.ends_with('!') { Outcome::Restored } else { Outcome::Done },
-        };
-        let entries: Vec<Entry> = text.split_whitespace().enumerate().map(read).collect();
-        let serials: BTreeSet<u64> = kept(&entries, n_former).into_iter().map(|entry| entry.serial).collect();
+        let serials: BTreeSet<u64> = kept(&read(text), n_former).into_iter().map(|entry| entry.serial).collect();
         serials.into_iter().collect()
     }
 

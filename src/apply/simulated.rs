@@ -177,7 +177,7 @@ impl World {
     fn change(&mut self, action: &Action) -> Result<(), HostError> {
         match action {
             Action::Pull { reference, id } => {
-                let by_digest = reference.digest().map(|d| reference.repository().with_digest(d).to_string());
+                let by_digest = reference.by_digest().map(|name| name.to_string());
                 self.images.extend(by_digest.into_iter().chain(id.map(|id| id.to_string())));
             }
             Action::CreateNetwork { name, project: _, spec: _ } => {

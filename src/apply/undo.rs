@@ -90,11 +90,11 @@ fn done(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Serials in the order in which they were applied; `!` behind one that failed.
-    fn read(text: &str) -> Vec<Entry> {
+    pub(in crate::apply) fn read(text: &str) -> Vec<Entry> {
         let read = |(place, word): (usize, &str)| Entry {
             sequence: place as u64 + 1,
             serial: word.trim_end_matches('!').parse().unwrap(),

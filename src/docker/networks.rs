@@ -13,7 +13,8 @@ use bollard::query_parameters::{ListNetworksOptionsBuilder, ListVolumesOptionsBu
 use super::Failure;
 use super::answer::{answer, unless_missing};
 
-/// The networks whose name contains one of some texts, or all where there are no texts, by name, with what the engine knows of them but for who is on them.
+/// The networks whose name contains one of some texts, or all where there are no texts, by name, with what the engine
+/// knows of them but for who is on them.
 pub async fn networks(docker: &Docker, containing: &[&str]) -> Result<BTreeMap<String, Network>, Failure> {
     let filters = (!containing.is_empty()).then(|| [("name", containing.to_vec())].into());
     let options = ListNetworksOptionsBuilder::new().filters(&filters.unwrap_or_default()).build();

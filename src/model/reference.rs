@@ -203,6 +203,11 @@ impl Reference {
     pub fn digest(&self) -> Option<ImageDigest> {
         self.digest
     }
+
+    /// The same without its tag, where a digest is written: what engines call an image that was pulled by it.
+    pub fn by_digest(&self) -> Option<Self> {
+        self.digest.map(|digest| self.repository.with_digest(digest))
+    }
 }
 
 impl FromStr for Reference {

@@ -115,7 +115,9 @@ impl<'a> Plan<'a> {
         if observed.run == RunState::Paused {
             mends.push(case.step(Action::Unpause { name: right.clone() }, Cause::NotRunning(observed.run)));
         }
-        mends.extend(case.changed_files((right, observed)));
+        let changed_files = case.changed_files((right, observed));
+        let is_told = changed_files.is_some();
+        mends.extend(changed_files);
         if let Some(dependency) = self.replaced_dependency(case, observed) {
             let action = Action::Restart { name: right.clone(), grace: case.spec().stop_grace };
             mends.push(case.step(action, Cause::DependencyReplaced(dependency)));
@@ -125,7 +127,6 @@ impl<'a> Plan<'a> {
         }
         mends.extend(case.note_told((right, observed)));
         let was_mended = !mends.is_empty();
-        let is_told = case.wanted.untold(observed).next().is_some();
         self.steps.extend(mends);
         if takes_over {
             return self.take_over(case, right);

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::DockerHost;
-use crate::apply::gc::by_digest;
 use crate::apply::host::HostError;
 use crate::docker::{self, containers};
 use crate::model::Reference;
@@ -20,15 +19,16 @@ impl DockerHost {
         needed: &BTreeSet<String>,
     ) -> Result<Removed, HostError> {
         let mut removed = Removed::default();
-        let by_name = pulled.iter().filter_map(|reference| Some((reference, by_digest(reference)?)));
-        let needless: Vec<(&Reference, String)> = by_name.filter(|(_, name)| !needed.contains(name)).collect();
+        let by_name = pulled.iter().filter_map(|reference| Some((reference, reference.by_digest()?)));
+        let needless: Vec<(&Reference, Reference)> =
+            by_name.filter(|(_, name)| !needed.contains(&name.to_string())).collect();
         if needless.is_empty() {
             return Ok(removed);
         }
         let used = containers::list(&self.docker).await?.into_iter().filter_map(|container| container.image_id);
         let used: BTreeSet<String> = used.collect();
         for (reference, name) in needless {
-            let Some(image) = self.image(&name).await? else {
+            let Some(image) = self.image(&name.to_string()).await? else {
                 removed.gone.insert(reference.clone());
                 continue;
             };
@@ -37,9 +37,7 @@ impl DockerHost {
             if is_tagged || needed.contains(&id) || used.contains(&id) {
                 continue;
             }
-            let reference_by_digest =
-                reference.repository().with_digest(reference.digest().expect("it has a name by it"));
-            self.within("removing an image", docker::untag(&self.docker, &reference_by_digest)).await?;
+            self.within("removing an image", docker::untag(&self.docker, &name)).await?;
             removed.gone.insert(reference.clone());
             removed.n_removed += 1;
         }

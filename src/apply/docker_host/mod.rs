@@ -175,7 +175,7 @@ impl DockerHost {
         self.retry.run("pull", again, |_| {}, pull).await?;
         let Some(id) = id else { return Ok(()) };
         let digest = reference.digest();
-        let name = digest.map_or_else(|| reference.to_string(), |d| reference.repository().with_digest(d).to_string());
+        let name = reference.by_digest().map_or_else(|| reference.to_string(), |name| name.to_string());
         let found = self.image_id(&name).await?;
         // Engines that keep images in containerd's store name them by their manifest.
         let expected = [Some(id.to_string()), digest.map(|digest| digest.to_string())];

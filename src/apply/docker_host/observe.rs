@@ -79,7 +79,7 @@ pub(super) fn observed(
         let wanted = wanted.and_then(|wanted| wanted.get(name)).map(|endpoint| &endpoint.aliases);
         Some((name.clone(), endpoint(found, name, network.id.as_deref(), wanted)?))
     });
-    let label = |key: &str| found.config.as_ref()?.labels.as_ref()?.get(key).cloned();
+    let label = |key: &str| label(found, key).cloned();
     let state = found.state.as_ref();
     let grace = found.config.as_ref().and_then(|config| config.stop_timeout);
     let grace = grace.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
@@ -101,17 +101,19 @@ pub(super) fn observed(
     }
 }
 
+fn label<'a>(found: &'a ContainerInspectResponse, key: &str) -> Option<&'a String> {
+    found.config.as_ref()?.labels.as_ref()?.get(key)
+}
+
 /// Whether what a container was made for is wanted still, as its label says.
 pub(super) fn is_made_for(wanted: &DesiredContainer, found: &ContainerInspectResponse) -> bool {
-    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
-    labels.and_then(|labels| labels.get(LABEL_SPEC)).is_some_and(|spec| *spec == wanted.hash.to_string())
+    label(found, LABEL_SPEC).is_some_and(|spec| *spec == wanted.hash.to_string())
 }
 
 /// Whether a container is what would be made now, and was never started.
 pub(super) fn is_made_as(wanted: &ContainerCreateBody, found: &ContainerInspectResponse) -> bool {
-    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
-    let has = |(key, value): (&String, &String)| labels.is_some_and(|labels| labels.get(key) == Some(value));
-    let network = |host: &'_ Option<HostConfig>| host.as_ref().and_then(|host| host.network_mode.clone());
+    let has = |(key, value): (&String, &String)| label(found, key) == Some(value);
+    let network = |host: &Option<HostConfig>| host.as_ref().and_then(|host| host.network_mode.clone());
     let wanted_network = network(&wanted.host_config);
     // Podman tells of all networks that they are bridges.
     let is_on = |name: &String| {

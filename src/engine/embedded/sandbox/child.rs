@@ -119,9 +119,7 @@ fn namespaces_of(first: First) -> anyhow::Result<Option<Vec<(File, CloneFlags)>>
     ];
     let opened: io::Result<Vec<_>> = kinds.into_iter().map(open).collect();
     // Whether they were its own: the id may be another process's by now.
-    let status = std::fs::read_to_string(process.join("status"));
-    let parent = status.as_deref().unwrap_or_default().lines().find_map(|line| line.strip_prefix("PPid:\t"));
-    let is_it = parent == Some(first.supervisor.to_string().as_str());
+    let is_it = descendants::parent_of(first.pid).and_then(|pid| pid.try_into().ok()) == Some(first.supervisor);
     match opened {
         Ok(namespaces) if is_it => Ok(Some(namespaces)),
         Err(error) if is_it && error.kind() != io::ErrorKind::NotFound => Err(error).context("looking at a process"),

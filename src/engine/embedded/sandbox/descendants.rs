@@ -44,9 +44,7 @@ fn below(ancestor: i32) -> anyhow::Result<BTreeSet<i32>> {
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        // It may have ended since.
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        if let Some(parent) = parent_in(&stat) {
+        if let Some(parent) = parent_of(pid) {
             children.entry(parent).or_default().push(pid);
         }
     }
@@ -60,6 +58,11 @@ fn below(ancestor: i32) -> anyhow::Result<BTreeSet<i32>> {
         }
     }
     Ok(below)
+}
+
+/// The parent of a process; none of one that has ended.
+pub(super) fn parent_of(pid: i32) -> Option<i32> {
+    parent_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// The parent in a line of /proc/PID/stat; the name before it may hold anything.
