@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use super::{lock_file, remote_files};
+use super::{lock_file, remote_files, remote_refs};
 use crate::config::{Lock, LockedBase};
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::{AnyEngine, Engine as _, StoredImage};
@@ -58,7 +58,7 @@ pub(super) async fn settle(
         Some(_) | None => None,
     };
     let containers = containers.keys().filter_map(digest).collect();
-    Ok(Settled { resolved: with_files(resolved, lock).with_bases(&known), containers })
+    Ok(Settled { resolved: locked(resolved, lock).with_bases(&known), containers })
 }
 
 /// The images of others, by the names that stand for them.
@@ -83,18 +83,19 @@ pub(super) fn with(mut bases: Bases, containers: &Bases) -> Bases {
     bases
 }
 
-fn with_files(resolved: Resolved, lock: Option<&Lock>) -> Resolved {
+/// The project with what the lock file says of what is fetched from elsewhere.
+fn locked(resolved: Resolved, lock: Option<&Lock>) -> Resolved {
     match lock {
-        Some(lock) => resolved.with_files(&lock.http),
+        Some(lock) => resolved.with_files(&lock.http).with_commits(&lock.git),
         None => resolved,
     }
 }
 
 /// The same by windlass.lock alone: nobody is asked.
 pub(super) fn by_lock(resolved: Resolved, lock: Option<&Lock>) -> Resolved {
-    let locked = lock.iter().flat_map(|lock| &lock.bases);
-    let known = locked.map(|(reference, base)| (reference.clone(), pinned(base.digest))).collect();
-    with_files(resolved, lock).with_bases(&known)
+    let bases = lock.iter().flat_map(|lock| &lock.bases);
+    let known = bases.map(|(reference, base)| (reference.clone(), pinned(base.digest))).collect();
+    locked(resolved, lock).with_bases(&known)
 }
 
 fn pinned(digest: ImageDigest) -> KnownBase {
@@ -118,7 +119,8 @@ pub(super) fn complete(resolved: &Resolved, containers: &Bases, lock: Option<&Lo
         };
         Some(at_places(Diagnostic::error(message), &base.places).hint("`windlass lock` adds what is missing"))
     });
-    let missing: Vec<Diagnostic> = missing.chain(remote_files::missing(&resolved.moving_files(), lock)).collect();
+    let missing = missing.chain(remote_files::missing(&resolved.moving_files(), lock));
+    let missing: Vec<Diagnostic> = missing.chain(remote_refs::missing(&resolved.moving_refs(), lock)).collect();
     if missing.is_empty() { Ok(()) } else { Err(Diagnostics(missing)) }
 }
 

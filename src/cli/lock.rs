@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::bases::{Bases, Now, all_now, at_places, now};
 use super::project::{self, Anew, Outlined};
 use super::remote_files::Files;
+use super::remote_refs::Refs;
 use super::{
-    Exit, Refusal, Settings, bases, block_on, connect, containers, lock_file, remote_files, until_interrupted,
+    Exit, Refusal, Settings, bases, block_on, connect, containers, lock_file, remote_files, remote_refs,
+    until_interrupted,
 };
 use crate::config::{Lock, LockedBase};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
@@ -45,18 +47,26 @@ pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> 
         project::outline(settings, &[], Choice::Words(&[]), refresh)?;
     ui::notes(&understood.notes, &settings.ui);
     ui::warn(&understood.warnings, &settings.ui);
-    let bases = bases::with(understood.moving_bases(), &containers::bases(&config, &images)?);
-    let files = understood.moving_files();
+    let moving = Moving {
+        bases: bases::with(understood.moving_bases(), &containers::bases(&config, &images)?),
+        files: understood.moving_files(),
+        refs: understood.moving_refs(),
+        commits,
+    };
     let update = match refresh {
         Anew::Nothing => Update::default(),
-        Anew::All => Update { bases: bases.keys().cloned().collect(), files: files.keys().cloned().collect() },
-        Anew::Named(names) => named(names, &images, &bases, &files, &commits)?,
+        Anew::All => Update {
+            bases: moving.bases.keys().cloned().collect(),
+            files: moving.files.keys().cloned().collect(),
+            refs: moving.refs.keys().filter(|pin| !moving.commits.contains_key(pin)).cloned().collect(),
+        },
+        Anew::Named(names) => named(names, &images, &moving)?,
     };
     let known = former.clone().unwrap_or_default();
     let reporter = Arc::new(Reporter::new(&settings.ui, 0));
-    let lock = block_on(until_interrupted(settings, anew(&known, &bases, &files, &update, settings, &reporter)));
+    let lock = block_on(until_interrupted(settings, anew(&known, &moving, &update, settings, &reporter)));
     reporter.end();
-    let lock = Lock { git: commits, ..lock? };
+    let lock = lock?;
     // A project that needs no file gets none.
     if former.as_ref() != Some(&lock) && (former.is_some() || lock != Lock::default()) {
         lock_file::write(&settings.root, &lock)?;
@@ -65,29 +75,36 @@ pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-/// What is looked up anew.
+/// What the project takes of others by names that may move.
+struct Moving {
+    bases: Bases,
+    files: Files,
+    /// What Dockerfiles name of git repositories.
+    refs: Refs,
+    /// What windlass.yaml names of them, looked up already.
+    commits: BTreeMap<GitPin, GitCommit>,
+}
+
+/// What is looked up anew, but for what windlass.yaml names.
 #[derive(Default)]
 struct Update {
     bases: BTreeSet<Reference>,
     files: BTreeSet<HttpUrl>,
+    refs: BTreeSet<GitPin>,
 }
 
 /// What names stand for: names of others' images themselves, or of the project's images made from them.
-fn named(
-    names: &[String],
-    images: &BTreeSet<ImageName>,
-    bases: &Bases,
-    files: &Files,
-    commits: &BTreeMap<GitPin, GitCommit>,
-) -> Result<Update, Refusal> {
+fn named(names: &[String], images: &BTreeSet<ImageName>, moving: &Moving) -> Result<Update, Refusal> {
+    let Moving { bases, files, refs, commits } = moving;
+    let pins: BTreeSet<&GitPin> = refs.keys().chain(commits.keys()).collect();
     let mut chosen = Update::default();
     for name in names {
         let reference = name.parse::<Reference>().ok().filter(|reference| bases.contains_key(reference));
         let image = images.iter().find(|image| image.as_str() == name);
-        let is_ref = commits.keys().any(|pin| pin.to_string() == *name);
+        let pin = pins.iter().find(|pin| pin.to_string() == *name);
         let file = files.keys().find(|url| url.as_str() == name);
-        if reference.is_none() && image.is_none() && file.is_none() && !is_ref {
-            let texts = bases.keys().map(ToString::to_string).chain(commits.keys().map(ToString::to_string));
+        if reference.is_none() && image.is_none() && file.is_none() && pin.is_none() {
+            let texts = bases.keys().map(ToString::to_string).chain(pins.iter().map(ToString::to_string));
             let texts: Vec<String> = texts.chain(files.keys().map(ToString::to_string)).collect();
             let images = images.iter().map(ImageName::as_str);
             let hint = match did_you_mean(name, texts.iter().map(String::as_str).chain(images)) {
@@ -101,6 +118,10 @@ fn named(
         chosen.files.extend(file.cloned());
         let fetched = files.iter().filter(|(_, file)| image.is_some_and(|image| file.images.contains(image)));
         chosen.files.extend(fetched.map(|(url, _)| url.clone()));
+        // What windlass.yaml names too was looked up anew to read the project.
+        chosen.refs.extend(pin.filter(|pin| !commits.contains_key(pin)).map(|pin| GitPin::clone(pin)));
+        let taken = refs.iter().filter(|(_, named)| image.is_some_and(|image| named.images.contains(image)));
+        chosen.refs.extend(taken.map(|(pin, _)| pin.clone()));
         let of_image = |base: &MovingBase| image.is_some_and(|image| base.images.contains(image));
         chosen.bases.extend(bases.iter().filter(|(_, base)| of_image(base)).map(|(reference, _)| reference.clone()));
     }
@@ -110,13 +131,13 @@ fn named(
 /// The lock as it should be: what is known of the bases, and looked up where it is not, or shall be anew.
 async fn anew(
     known: &Lock,
-    bases: &Bases,
-    files: &Files,
+    moving: &Moving,
     update: &Update,
     settings: &Settings,
     reporter: &Arc<Reporter>,
 ) -> anyhow::Result<Lock> {
-    let mut lock = Lock::default();
+    let Moving { bases, files, refs, commits } = moving;
+    let mut lock = Lock { git: commits.clone(), ..Lock::default() };
     let (mut missing, mut partial) = (Vec::new(), Vec::new());
     for (reference, base) in bases {
         let locked = known.bases.get(reference);
@@ -130,7 +151,12 @@ async fn anew(
     }
     let kept = |url: &HttpUrl| known.http.get(url).filter(|_| !update.files.contains(url)).copied();
     lock.http = files.keys().filter_map(|url| Some((url.clone(), kept(url)?))).collect();
-    if missing.is_empty() && partial.is_empty() && lock.http.len() == files.len() {
+    for pin in refs.keys().filter(|pin| !commits.contains_key(pin)) {
+        lock.git.extend(known.git.get(pin).map(|commit| (pin.clone(), commit.clone())));
+    }
+    let asked = refs.keys().filter(|pin| update.refs.contains(pin) || !lock.git.contains_key(pin));
+    let asked: Vec<&GitPin> = asked.collect();
+    if missing.is_empty() && partial.is_empty() && lock.http.len() == files.len() && asked.is_empty() {
         return Ok(lock);
     }
     if settings.offline {
@@ -149,6 +175,12 @@ async fn anew(
         match digest {
             Some(digest) => drop(lock.http.insert(url, digest)),
             None => errors.push(remote_files::gone(&url, &files[&url], known)),
+        }
+    }
+    for (pin, now) in remote_refs::all_now(asked.into_iter(), settings).await? {
+        match now {
+            Ok(commit) => drop(lock.git.insert(pin.clone(), commit)),
+            Err(problem) => errors.push(remote_refs::gone(pin, &problem, &refs[pin], known)),
         }
     }
     for (reference, now) in found {

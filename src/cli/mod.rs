@@ -38,6 +38,7 @@ mod plan;
 mod policy;
 mod project;
 mod remote_files;
+mod remote_refs;
 mod rollback;
 mod schema;
 mod secrets;

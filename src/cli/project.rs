@@ -10,7 +10,7 @@ mod templates;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub(super) use self::remotes::{Anew, cache};
+pub(super) use self::remotes::{Anew, cache, each};
 pub(super) use self::seen_from::context_paths;
 
 use self::find::Sources;

@@ -12,9 +12,8 @@ use super::{
 use crate::config::{Config, Lock};
 use crate::event::Sink;
 use crate::model::{GitCommit, GitPin, GitRemote, ImageName};
-use crate::plan::{Choice, MovingBase, Understood};
+use crate::plan::{Choice, MovingBase, MovingRef, Understood};
 use crate::registry::RetryPolicy;
-use crate::source::RemoteRefs;
 use crate::ui::{self, Reporter, stale};
 
 pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings) -> anyhow::Result<Exit> {
@@ -75,7 +74,7 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     let moved = refs.into_iter().filter_map(|(pin, (now, images))| {
         let locked = lock.git.get(&pin);
         // What is not locked was looked up to read the project.
-        let now = locked.map_or_else(|| commits.get(&pin).cloned(), |_| now);
+        let now = now.or_else(|| commits.get(&pin).filter(|_| locked.is_none()).cloned());
         let is_same = locked.is_some() && locked == now.as_ref();
         let (name, containers) = (pin.to_string(), BTreeSet::new());
         (!is_same).then(|| stale::Stale { name, locked: text(locked), now: text(now), images, containers })
@@ -89,21 +88,34 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     Ok(if names.is_empty() { Exit::Done } else { Exit::Changes })
 }
 
-/// What the refs that the lock file has mean now, none where they mean nothing, and the images that they are for.
+/// What refs mean now, none where they mean nothing or where nobody was asked, and the images that they are for.
 type Refs = BTreeMap<GitPin, (Option<GitCommit>, BTreeSet<ImageName>)>;
 
 async fn refs(config: &Config, understood: &Understood, lock: &Lock, settings: &Settings) -> anyhow::Result<Refs> {
     let mut refs = Refs::new();
-    let mut remotes: BTreeMap<&GitRemote, RemoteRefs> = BTreeMap::new();
+    // Of one repository, windlass.yaml may know the credentials.
+    let mut addresses: BTreeMap<GitPin, &GitRemote> = BTreeMap::new();
     for image in understood.outlines() {
         let git = config.images.get(image.name).and_then(|image| image.git.as_ref());
         let Some((git, pin)) = git.and_then(|git| Some((git, git.pin()?))) else { continue };
-        let remote = &git.remote.value;
-        if lock.git.contains_key(&pin) && !remotes.contains_key(remote) {
-            remotes.insert(remote, project::cache(settings)?.refs(remote).await?);
+        if lock.git.contains_key(&pin) {
+            addresses.insert(pin.clone(), &git.remote.value);
         }
-        let now = remotes.get(remote).and_then(|refs| refs.find(&git.reference.value).ok());
-        refs.entry(pin).or_insert_with(|| (now, BTreeSet::new())).1.insert(image.name.clone());
+        refs.entry(pin).or_default().1.insert(image.name.clone());
+    }
+    let added = understood.moving_refs();
+    for (pin, MovingRef { images, places: _ }) in &added {
+        addresses.entry(pin.clone()).or_insert(pin.remote());
+        refs.entry(pin.clone()).or_default().1.extend(images.iter().cloned());
+    }
+    if !addresses.is_empty() {
+        let cache = project::cache(settings)?;
+        let remotes: BTreeSet<&GitRemote> = addresses.values().copied().collect();
+        let found = project::each(remotes, async |remote| cache.refs(remote).await).await?;
+        for (pin, remote) in addresses {
+            let now = found[remote].find(pin.reference()).ok();
+            refs.entry(pin).or_default().0 = now;
+        }
     }
     Ok(refs)
 }

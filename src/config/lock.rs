@@ -26,7 +26,7 @@ pub struct Lock {
     pub bases: BTreeMap<Reference, LockedBase>,
     /// The sha256 of files on web servers, by the addresses that `ADD` fetches them from.
     pub http: BTreeMap<HttpUrl, Digest>,
-    /// The commits of git repositories, by the refs that windlass.yaml names.
+    /// The commits of git repositories, by the refs that windlass.yaml and Dockerfiles name.
     pub git: BTreeMap<GitPin, GitCommit>,
 }
 

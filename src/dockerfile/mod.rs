@@ -51,8 +51,8 @@ pub use parse::{Parsed, parse};
 pub use pin::{only_stages, pin};
 pub use resolve::resolve;
 pub use resolved::{
-    Base, ContextSource, Edge, EdgeKind, NeededId, Reader, RemoteFile, ResolveInputs, Resolved, ResolvedInstruction,
-    ResolvedStage, SourceKind,
+    Base, ContextSource, Edge, EdgeKind, NeededId, Reader, RemoteFile, Repository, ResolveInputs, Resolved,
+    ResolvedInstruction, ResolvedStage, SourceKind, WordForm,
 };
 pub use state::DEFAULT_PATH;
 pub use step::{CommandText, MountStep, RunStep, Sharing, Step, StepError, TransferOf, TransferStep};

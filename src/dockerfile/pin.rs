@@ -15,10 +15,10 @@ pub fn pin(text: &str, replacements: &[(Span, String)]) -> String {
     let mut sorted: Vec<&(Span, String)> = replacements.iter().collect();
     sorted.sort_by_key(|(span, _)| *span);
     let mut pinned = String::with_capacity(text.len());
-    let mut done = 0;
+    let (mut done, mut last) = (0, None);
     for (span, replacement) in sorted {
         let lies_in_text = text.get(span.range()).is_some() && span.start >= done;
-        if lies_in_text {
+        if lies_in_text && last.replace(span) != Some(span) {
             pinned.push_str(&text[done..span.start]);
             pinned.push_str(replacement);
             done = span.end;

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use super::ast::{Add, Copy, Mount, MountKey, MountType, Transfer, TransferSource, Word};
 use super::canonical::{Text, quoted};
-use super::expand::{Quotes, Reading};
+use super::expand::{Expansion, Quotes, Reading};
 use super::heredoc;
 use super::mount;
-use super::resolved::{ContextSource, Edge, EdgeKind, NeededId, Reader, RemoteFile, SourceKind};
+use super::resolved::{ContextSource, Edge, EdgeKind, NeededId, Reader, RemoteFile, Repository, SourceKind, WordForm};
 use super::run::go_bool;
 use super::walk::{Walk, as_written};
 use crate::diag::{Diagnostic, Span};
-use crate::model::HttpUrl;
+use crate::model::{GitAddress, HttpUrl};
 
 impl Walk<'_, '_, '_> {
     /// `ADD`.
     pub(super) fn add(&mut self, add: &Add, span: Span, text: &mut Text) -> Option<()> {
         let Add { transfer, keep_git_dir, checksum, unpack } = add;
-        let n_before = self.resolver.out.remote_files.len();
+        let (n_before, n_repositories) = (self.resolver.out.remote_files.len(), self.resolver.out.repositories.len());
         if let Some(checksum) = checksum {
             let checksum = self.expand(checksum)?;
             text.flag_expanded("checksum", &checksum);
@@ -28,10 +28,12 @@ impl Walk<'_, '_, '_> {
             }
         }
         self.transfer(transfer, Some((Reader::Add, None)), false, text)?;
+        let is_shared = self.is_shared(span);
         if checksum.is_some() {
             self.resolver.out.remote_files.truncate(n_before);
+            self.resolver.out.repositories.truncate(n_repositories);
         } else if let ([_], [file]) = (&transfer.sources[..], &mut self.resolver.out.remote_files[n_before..]) {
-            file.checksum_at = Some(span.start + "ADD".len());
+            file.checksum_at = (!is_shared || file.variables.is_empty()).then_some(span.start + "ADD".len());
         }
         Some(())
     }
@@ -109,7 +111,7 @@ impl Walk<'_, '_, '_> {
         parents: bool,
         text: &mut Text,
     ) -> Option<()> {
-        let Transfer { sources, destination, json: _, chown, chmod, link, excludes } = transfer;
+        let Transfer { sources, destination, json, chown, chmod, link, excludes } = transfer;
         let mut mode = None;
         for (name, value) in [("chown", chown), ("chmod", chmod)] {
             if let Some(value) = value {
@@ -125,7 +127,7 @@ impl Walk<'_, '_, '_> {
             text.flag("exclude", &quoted(&exclude.text));
         }
         for source in sources {
-            let (what, span) = self.source(source, reader.map(|(reader, _)| reader), text)?;
+            let (what, span) = self.source(source, reader.map(|(reader, _)| reader), *json, text)?;
             let Some((reader, context)) = reader else { continue };
             if self.is_trigger {
                 self.resolver.out.triggers_read |= matches!(what, SourceKind::Path(_) | SourceKind::UnknownPath(_));
@@ -150,6 +152,7 @@ impl Walk<'_, '_, '_> {
         &mut self,
         source: &TransferSource,
         reader: Option<Reader>,
+        is_json: bool,
         text: &mut Text,
     ) -> Option<(SourceKind, Span)> {
         let word = match source {
@@ -171,9 +174,8 @@ impl Walk<'_, '_, '_> {
         text.expanded(&path);
         let what = match reader {
             Some(Reader::Add) if is_remote(&path.text) => {
-                if let (true, false, Ok(url)) = (path.known, self.is_trigger, path.text.parse::<HttpUrl>()) {
-                    let file = RemoteFile { url, variables: path.used, span: word.span, checksum_at: None };
-                    self.resolver.out.remote_files.push(file);
+                if path.known && !self.is_trigger {
+                    self.note_remote(word, &path, is_json);
                 }
                 SourceKind::Remote(path.text)
             }
@@ -186,6 +188,27 @@ impl Walk<'_, '_, '_> {
             _ => SourceKind::Path(path.text),
         };
         Some((what, word.span))
+    }
+
+    /// Notes what is fetched from elsewhere.
+    fn note_remote(&mut self, word: &Word, path: &Expansion, is_json: bool) {
+        let (variables, span) = (path.used.clone(), word.span);
+        if let Ok(url) = path.text.parse::<HttpUrl>() {
+            self.resolver.out.remote_files.push(RemoteFile { url, variables, span, checksum_at: None });
+            return;
+        }
+        let address = path.text.parse::<GitAddress>().ok().filter(|_| is_repository(&path.text));
+        let address = address.filter(|address| !address.remote.has_credentials());
+        let Some((address, pin)) = address.and_then(|address| Some((address.clone(), address.pin()?))) else { return };
+        let escape = self.resolver.dockerfile.directives.escape;
+        let form = if is_json { WordForm::Json(escape) } else { WordForm::Plain(escape) };
+        let form = (!self.is_shared(span) || path.text == word.text).then_some(form);
+        self.resolver.out.repositories.push(Repository { address, pin, variables, span, form });
+    }
+
+    /// Whether what stands at a place is a trigger of an earlier stage, which counts once for each stage on that.
+    fn is_shared(&self, span: Span) -> bool {
+        self.resolver.dockerfile.stages.get(self.state.index).is_some_and(|stage| span.start < stage.span.start)
     }
 
     /// One mount of `RUN`.
@@ -263,6 +286,13 @@ impl Walk<'_, '_, '_> {
 pub(super) fn is_remote(source: &str) -> bool {
     let has_scheme = ["http://", "https://", "git://", "ssh://"].iter().any(|scheme| source.starts_with(scheme));
     has_scheme || is_short_ssh(source)
+}
+
+/// Whether what `ADD` fetches is a git repository (BuildKit, `dfgitutil.ParseGitRef`): over HTTP, one whose path says so.
+pub(super) fn is_repository(source: &str) -> bool {
+    let is_http = source.starts_with("http://") || source.starts_with("https://");
+    let plain = source.split(['#', '?']).next().unwrap_or_default();
+    is_remote(source) && (!is_http || plain.ends_with(".git"))
 }
 
 /// `git@host:path` (BuildKit, `gitutil`).

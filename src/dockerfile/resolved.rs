@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ast::Escape;
 use crate::diag::{Diagnostic, Span};
-use crate::model::{HttpUrl, Platform};
+use crate::model::{GitAddress, GitCommit, GitPin, HttpUrl, Platform};
 
 /// What a Dockerfile is resolved with.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,9 @@ pub struct Resolved {
     /// The files that the reached `ADD`s fetch from web servers without saying their checksum, as far as the address is
     /// known before the build and holds no credentials.
     pub remote_files: Vec<RemoteFile>,
+    /// The git repositories that the reached `ADD`s take files of by a name that may move, without saying a checksum, as
+    /// far as the address is known before the build and holds no credentials.
+    pub repositories: Vec<Repository>,
     /// The secrets that reached instructions mount.
     pub secrets: Vec<NeededId>,
     /// The SSH agents or keys that reached instructions mount.
@@ -96,8 +100,59 @@ pub struct RemoteFile {
     /// Where the address is written.
     pub span: Span,
     /// Where in the text a `--checksum` can be added; nowhere where the instruction has more than this source
-    /// (BuildKit, `dispatchCopy`: "checksum can't be specified for multiple sources").
+    /// (BuildKit, `dispatchCopy`: "checksum can't be specified for multiple sources"), or stands for several addresses.
     pub checksum_at: Option<usize>,
+}
+
+/// A git repository that an `ADD` takes files of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// The repository, and what of it.
+    pub address: GitAddress,
+    /// The name that may come to mean another commit.
+    pub pin: GitPin,
+    /// The variables whose values are in the address.
+    pub variables: BTreeSet<String>,
+    /// Where the address is written.
+    pub span: Span,
+    /// How another can be written there; none where what is written there stands for several addresses, as with a variable
+    /// in an `ONBUILD` that several stages trigger.
+    pub form: Option<WordForm>,
+}
+
+/// How a word of an instruction is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WordForm {
+    /// Between white space.
+    Plain(Escape),
+    /// As a string of a JSON array.
+    Json(Escape),
+}
+
+impl WordForm {
+    /// A word that says a text; none where it can't be said so.
+    fn word(self, text: &str) -> Option<String> {
+        let (Self::Plain(escape) | Self::Json(escape)) = self;
+        let mut word = String::with_capacity(text.len());
+        for character in text.chars() {
+            if matches!(character, '$' | '"' | '\'') || character == escape.char() {
+                word.push(escape.char());
+            }
+            word.push(character);
+        }
+        match self {
+            Self::Plain(_) if word.contains(|c: char| c.is_whitespace() || c.is_control()) => None,
+            Self::Plain(_) => Some(word),
+            Self::Json(_) => serde_json::to_string(&word).ok(),
+        }
+    }
+}
+
+impl Repository {
+    /// What names a commit in the place of the address; none where nothing can be written there.
+    pub fn pinned(&self, commit: &GitCommit) -> Option<String> {
+        self.form?.word(&self.address.at(commit))
+    }
 }
 
 /// An instruction as it counts for the content hash.

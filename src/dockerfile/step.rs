@@ -157,6 +157,11 @@ impl TransferOf {
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Path(path) if super::reads::is_remote(path))
     }
+
+    /// Whether what `ADD` fetches is a git repository.
+    pub fn is_repository(&self) -> bool {
+        matches!(self, Self::Path(path) if super::reads::is_repository(path))
+    }
 }
 
 /// Why an instruction can't be carried out: where and what.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::model::{ContentHash, Digest, HttpUrl, ImageName, Platform, Reference, TreePath};
+use crate::model::{ContentHash, Digest, GitCommit, GitPin, HttpUrl, ImageName, Platform, Reference, TreePath};
 
 use super::base::BaseId;
 use super::feed::Feed;
@@ -51,6 +51,8 @@ pub struct Fingerprint {
     pub bases: BTreeMap<Reference, Option<BaseId>>,
     /// The files that it fetches from web servers, with the sha256 of each that is locked.
     pub remote_files: BTreeMap<HttpUrl, Digest>,
+    /// The refs of git repositories that its `ADD`s name, with the commit of each that is locked.
+    pub repositories: BTreeMap<GitPin, GitCommit>,
     /// The project's own images that it is made from.
     pub parents: BTreeMap<ImageName, ContentHash>,
     /// The ids of its secrets; their values never count.
@@ -73,6 +75,7 @@ impl Fingerprint {
             platform,
             bases,
             remote_files,
+            repositories,
             parents,
             secrets,
             files,
@@ -127,6 +130,14 @@ impl Fingerprint {
             for (url, digest) in remote_files {
                 feed.text(url.as_str());
                 feed.bytes(digest.as_bytes());
+            }
+        }
+        if !repositories.is_empty() {
+            feed.text("repositories");
+            feed.count(repositories.len());
+            for (pin, commit) in repositories {
+                feed.text(&pin.to_string());
+                feed.text(commit.as_str());
             }
         }
         ContentHash::new(Digest::from_bytes(feed.finish()))

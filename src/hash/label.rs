@@ -23,6 +23,7 @@ impl Fingerprint {
             platform,
             bases,
             remote_files,
+            repositories,
             parents,
             secrets,
             files,
@@ -42,6 +43,7 @@ impl Fingerprint {
             label.entry("base", &reference.to_string(), id.as_deref().unwrap_or_default());
         }
         remote_files.iter().for_each(|(url, digest)| label.entry("http", url.as_str(), &digest.to_string()));
+        repositories.iter().for_each(|(pin, commit)| label.entry("git", &pin.to_string(), commit.as_str()));
         parents.iter().for_each(|(parent, hash)| label.entry("parent", parent.as_str(), &hash.to_string()));
         secrets.iter().for_each(|id| label.entry("secret", id, ""));
         files.iter().for_each(|(path, file)| label.entry("file", path.as_str(), &hex(file)));
@@ -58,6 +60,7 @@ impl Fingerprint {
         let (mut dockerfile, mut written, mut context, mut platform) = (None, None, None, None);
         let (mut named_contexts, mut args) = (BTreeMap::new(), BTreeMap::new());
         let (mut bases, mut remote_files, mut parents) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut repositories = BTreeMap::new();
         let (mut secrets, mut files, mut labels) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         for field in fields {
             let (key, value) = field.split_once('=')?;
@@ -73,6 +76,7 @@ impl Fingerprint {
                 "base" if value.is_empty() => drop(bases.insert(parse(&name)?, None)),
                 "base" => drop(bases.insert(parse(&name)?, Some(parse(&value)?))),
                 "http" => drop(remote_files.insert(parse(&name)?, parse(&value)?)),
+                "git" => drop(repositories.insert(parse(&name)?, parse(&value)?)),
                 "parent" => drop(parents.insert(parse(&name)?, parse(&value)?)),
                 "secret" => drop(secrets.insert(name)),
                 "file" => drop(files.insert(parse(&name)?, unhex(&value)?)),
@@ -90,6 +94,7 @@ impl Fingerprint {
             platform,
             bases,
             remote_files,
+            repositories,
             parents,
             secrets,
             files,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{ContentHash, Digest, HttpUrl, ImageName, Platform, Reference, TreePath};
+use crate::model::{ContentHash, Digest, GitCommit, GitPin, HttpUrl, ImageName, Platform, Reference, TreePath};
 
 use super::{BaseId, Fingerprint};
 
@@ -69,6 +69,16 @@ pub enum Reason {
         /// The sha256 that is locked.
         new: Option<Digest>,
     },
+    /// A ref of a git repository that it takes files of is locked as another commit than it was; none where it was or is
+    /// not locked.
+    RepositoryChanged {
+        /// The ref.
+        pin: GitPin,
+        /// The commit that was locked at the last build.
+        old: Option<GitCommit>,
+        /// The commit that is locked.
+        new: Option<GitCommit>,
+    },
     /// It is made from one more of the project's images.
     ParentAdded {
         /// The parent.
@@ -119,6 +129,7 @@ impl Fingerprint {
             platform,
             bases,
             remote_files,
+            repositories,
             parents,
             secrets,
             files,
@@ -154,6 +165,9 @@ impl Fingerprint {
         }));
         reasons.extend(changes(&last.remote_files, remote_files).map(|Change { key, old, new }| {
             Reason::RemoteFileChanged { url: key.clone(), old: old.copied(), new: new.copied() }
+        }));
+        reasons.extend(changes(&last.repositories, repositories).map(|Change { key, old, new }| {
+            Reason::RepositoryChanged { pin: key.clone(), old: old.cloned(), new: new.cloned() }
         }));
         reasons.extend(changes(&last.parents, parents).map(|Change { key, old, new }| {
             let parent = key.clone();

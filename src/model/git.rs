@@ -49,6 +49,11 @@ impl GitRemote {
         authority.rsplit_once('@').map(|(credentials, _)| credentials)
     }
 
+    /// Whether something in the address may be secret.
+    pub fn has_credentials(&self) -> bool {
+        self.without_credentials() != *self
+    }
+
     /// Whether the repository is on this machine.
     pub fn is_file(&self) -> bool {
         self.0.starts_with("file://")
@@ -171,6 +176,19 @@ pub struct GitAddress {
     pub path: Option<TreePath>,
 }
 
+impl GitAddress {
+    /// The name that may come to mean another commit; none for a commit itself.
+    pub fn pin(&self) -> Option<GitPin> {
+        self.reference.commit().is_none().then(|| GitPin::new(&self.remote, &self.reference))
+    }
+
+    /// The same folder of the same repository at a commit, as `ADD` takes it; with the credentials that are in it.
+    pub fn at(&self, commit: &GitCommit) -> String {
+        let path = self.path.as_ref().map(|path| format!(":{path}")).unwrap_or_default();
+        format!("{}#{commit}{path}", self.remote.url())
+    }
+}
+
 impl FromStr for GitAddress {
     type Err = GitNameError;
 
@@ -239,6 +257,16 @@ impl GitPin {
     pub fn new(remote: &GitRemote, reference: &GitRef) -> Self {
         Self { remote: remote.without_credentials(), reference: reference.clone() }
     }
+
+    /// The repository.
+    pub fn remote(&self) -> &GitRemote {
+        &self.remote
+    }
+
+    /// The name in it.
+    pub fn reference(&self) -> &GitRef {
+        &self.reference
+    }
 }
 
 impl fmt::Display for GitPin {
@@ -283,6 +311,7 @@ mod tests {
             assert_eq!((remote.to_string().as_str(), remote.url(), remote.name()), (shown, text, name));
             assert_eq!(format!("{remote:?}"), shown);
             assert_eq!(remote.without_credentials().without_credentials(), remote.without_credentials());
+            assert_eq!(remote.has_credentials(), text != shown);
         }
     }
 

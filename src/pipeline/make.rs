@@ -125,6 +125,10 @@ pub async fn build<E: Engine>(run: &Run<'_, E>, image: &Image, name: &Reference)
         );
         run.events.send(Event::Warning(message));
     }
+    for pin in image.unpinned() {
+        let message = format!("`{pin}` of the image `{}` is taken as it is now, whatever is locked", image.name);
+        run.events.send(Event::Warning(message));
+    }
     let labels = run.labels.clone().into_iter().chain(image.all_labels()).collect();
     let nothing: Vec<Secret> = Vec::new();
     let named = image.named_contexts.iter();

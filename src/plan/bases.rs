@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Location;
-use crate::dockerfile::RemoteFile;
+use crate::dockerfile::{self, RemoteFile};
 use crate::hash::BaseId;
-use crate::model::{ContainerName, Digest, HttpUrl, ImageName, Platform, Reference};
+use crate::model::{ContainerName, Digest, GitCommit, GitPin, HttpUrl, ImageName, Platform, Reference};
 
 use super::facts::is_secretive;
 use super::fingerprint::{chain, name};
@@ -29,6 +29,15 @@ pub struct MovingBase {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MovingFile {
     /// The images that fetch it.
+    pub images: BTreeSet<ImageName>,
+    /// Where it is named, as for a base.
+    pub places: Vec<Location>,
+}
+
+/// A ref of a git repository that an image takes files of: it could mean another commit tomorrow.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MovingRef {
+    /// The images that take files of it.
     pub images: BTreeSet<ImageName>,
     /// Where it is named, as for a base.
     pub places: Vec<Location>,
@@ -84,7 +93,28 @@ fn moving_files<'a>(images: impl IntoIterator<Item = Outline<'a>>) -> BTreeMap<H
     files
 }
 
+/// The refs of git repositories that are named in Dockerfiles.
+fn moving_refs<'a>(images: impl IntoIterator<Item = Outline<'a>>) -> BTreeMap<GitPin, MovingRef> {
+    let mut refs: BTreeMap<GitPin, MovingRef> = BTreeMap::new();
+    for image in images {
+        for repository in image.repositories {
+            let found = refs.entry(repository.pin.clone()).or_default();
+            found.images.insert(image.name.clone());
+            let place = Location::new(image.dockerfile, repository.span);
+            if !found.places.contains(&place) {
+                found.places.push(place);
+            }
+        }
+    }
+    refs
+}
+
 impl Understood {
+    /// The refs of git repositories that `ADD`s take files of.
+    pub fn moving_refs(&self) -> BTreeMap<GitPin, MovingRef> {
+        moving_refs(self.outlines())
+    }
+
     /// The files on web servers that are fetched without a checksum.
     pub fn moving_files(&self) -> BTreeMap<HttpUrl, MovingFile> {
         moving_files(self.outlines())
@@ -105,6 +135,30 @@ impl Resolved {
     /// The files on web servers that are fetched without a checksum.
     pub fn moving_files(&self) -> BTreeMap<HttpUrl, MovingFile> {
         moving_files(self.images.iter().map(|image| image.outline()))
+    }
+
+    /// The refs of git repositories that `ADD`s take files of.
+    pub fn moving_refs(&self) -> BTreeMap<GitPin, MovingRef> {
+        moving_refs(self.images.iter().map(|image| image.outline()))
+    }
+
+    /// The same with the commits of the refs that are locked: they count, and builds take them.
+    #[must_use]
+    pub fn with_commits(mut self, locked: &BTreeMap<GitPin, GitCommit>) -> Self {
+        let mut any_is_new = false;
+        for image in &mut self.images {
+            let known = |named: &dockerfile::Repository| Some((named.pin.clone(), locked.get(&named.pin)?.clone()));
+            let known: BTreeMap<GitPin, GitCommit> = image.repositories.iter().filter_map(known).collect();
+            if !known.is_empty() {
+                image.fingerprint.repositories = known;
+                name(image);
+                any_is_new = true;
+            }
+        }
+        if any_is_new {
+            chain(&mut self.images);
+        }
+        self
     }
 
     /// The same with the sha256 of the files that are locked: it counts, and builds check it where their builder can.

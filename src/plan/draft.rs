@@ -12,6 +12,8 @@ use crate::dockerfile::{self, NeededId, ResolveInputs, ResolvedInstruction, is_p
 use crate::hash::{self, InputHash};
 use crate::model::{GitCommit, ImageName, InjectedFile, ProjectName, Reference, ReferenceError, TestSpec};
 
+use super::facts::is_secretive;
+
 /// Everything that a plan is made from.
 #[derive(Debug)]
 pub struct Inputs<'a> {
@@ -149,6 +151,8 @@ fn draft(
             contexts: &contexts,
         },
     );
+    // Where the value of what may be a secret is in an address, that is nothing to be written down.
+    resolved.repositories.retain(|repository| !repository.variables.iter().any(|name| is_secretive(name)));
     let against_config = config_against_dockerfile(&inputs, config, &resolved, &declared);
     inputs.problems.extend(missing_secrets(&inputs, &resolved));
     let syntax = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.text.clone());

@@ -43,6 +43,7 @@ pub(super) fn own(
         platform: inputs.config.platform.clone(),
         bases: bases.iter().map(|base| (base.clone(), base.digest().map(BaseId::Registry))).collect(),
         remote_files: BTreeMap::new(),
+        repositories: BTreeMap::new(),
         parents: BTreeMap::new(),
         secrets: inputs.config.secrets.iter().map(|secret| &secret.id.value).filter(mounted).cloned().collect(),
         files: injected.iter().map(|file| (file.path.clone(), hash::injected(file))).collect(),

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, Location, SourceText, Span};
-use crate::dockerfile::{RemoteFile, pin};
+use crate::dockerfile::{self, RemoteFile, pin};
 use crate::hash::Fingerprint;
 use crate::model::{
-    ContentHash, GitCommit, GitRef, GitRemote, HttpUrl, ImageDigest, ImageName, InjectedFile, LABEL_CONTENT_HASH,
-    LABEL_FINGERPRINT, LABEL_IMAGE, Node, Platform, ProjectName, Reference, Repository, Tag, TestSpec, Tree,
+    ContentHash, GitCommit, GitPin, GitRef, GitRemote, HttpUrl, ImageDigest, ImageName, InjectedFile,
+    LABEL_CONTENT_HASH, LABEL_FINGERPRINT, LABEL_IMAGE, Node, Platform, ProjectName, Reference, Repository, Tag,
+    TestSpec, Tree,
 };
 
 use super::wanted::WhyWhole;
@@ -155,6 +156,9 @@ pub struct Image {
     pub references: Vec<PinnedReference>,
     /// The files that it fetches from web servers; which of them are locked is in the fingerprint.
     pub remote_files: Vec<RemoteFile>,
+    /// The git repositories that its `ADD`s take files of by a name that may move, but for those whose address may hold a
+    /// secret; which of them are locked is in the fingerprint.
+    pub repositories: Vec<dockerfile::Repository>,
     /// The frontend that BuildKit reads the Dockerfile with, where it names one.
     pub frontend: Option<String>,
     /// Where its files are kept, if not in the project.
@@ -216,6 +220,8 @@ pub struct Outline<'a> {
     pub references: &'a [PinnedReference],
     /// The files that it fetches from web servers.
     pub remote_files: &'a [RemoteFile],
+    /// The git repositories that its `ADD`s take files of by a name that may move.
+    pub repositories: &'a [dockerfile::Repository],
     /// The images of the project that it is made from, and where that is written.
     pub edges: &'a [Edge],
 }
@@ -233,8 +239,8 @@ impl<'a> Outline<'a> {
 impl Image {
     /// What it is made from.
     pub fn outline(&self) -> Outline<'_> {
-        let Self { name, layer, dockerfile, references, remote_files, edges, .. } = self;
-        Outline { name, layer: *layer, dockerfile, references, remote_files, edges }
+        let Self { name, layer, dockerfile, references, remote_files, repositories, edges, .. } = self;
+        Outline { name, layer: *layer, dockerfile, references, remote_files, repositories, edges }
     }
 
     /// All labels that it gets: besides the configuration's its name, its content hash and its fingerprint.
@@ -268,8 +274,9 @@ impl Image {
         sizes.chain(injected).fold((0, 0), |(files, bytes), size| (files + 1, bytes + size))
     }
 
-    /// The text of the Dockerfile with every reference to a parent, and to an image from elsewhere whose digest is
-    /// known, in the place of what is written there. Parents that are not given stay as they are written.
+    /// The text of the Dockerfile with every reference to a parent, to an image from elsewhere whose digest is known, and
+    /// to a repository whose commit is locked, in the place of what is written there. Parents that are not given stay as
+    /// they are written.
     pub fn pinned_dockerfile(&self, parents: &BTreeMap<ImageName, Reference>) -> String {
         pin(self.dockerfile.text(), &self.pinned(parents))
     }
@@ -292,6 +299,16 @@ impl Image {
         self.remote_files.iter().filter(is_unchecked).filter(is_locked).map(|file| &file.url)
     }
 
+    /// The refs that are locked, and that a builder takes as they are now: the lock's commit can't be written in their
+    /// place.
+    pub fn unpinned(&self) -> BTreeSet<&GitPin> {
+        let locked = |repository: &dockerfile::Repository| self.fingerprint.repositories.get(&repository.pin);
+        let is_left = |repository: &&dockerfile::Repository| {
+            locked(repository).is_some_and(|commit| repository.pinned(commit).is_none())
+        };
+        self.repositories.iter().filter(is_left).map(|repository| &repository.pin).collect()
+    }
+
     fn pinned(&self, parents: &BTreeMap<ImageName, Reference>) -> Vec<(Span, String)> {
         let pinned = self.references.iter().filter_map(|reference| match &reference.to {
             PinTo::Parent(parent) => Some((reference.span, parents.get(parent)?.to_string())),
@@ -300,6 +317,10 @@ impl Image {
             }
             PinTo::External { name, digest: None } => Some((reference.span, name.to_string())),
         });
-        pinned.collect()
+        let repositories = self.repositories.iter().filter_map(|repository| {
+            let commit = self.fingerprint.repositories.get(&repository.pin)?;
+            Some((repository.span, repository.pinned(commit)?))
+        });
+        pinned.chain(repositories).collect()
     }
 }

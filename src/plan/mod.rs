@@ -24,7 +24,7 @@ mod wanted;
 mod why;
 
 pub use crate::hash::{BaseId, Reason};
-pub use bases::{KnownBase, MovingBase, MovingFile};
+pub use bases::{KnownBase, MovingBase, MovingFile, MovingRef};
 pub use decide::{Known, KnownImage, Labelled, Lookup, Plan, PlannedImage, Verdict, decide};
 pub use draft::{Folder, ImageInputs, Inputs};
 pub use facts::{Details, Facts, InstructionFact, Listing, is_secretive};

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::config::SecretFrom;
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceText};
+use crate::dockerfile;
 use crate::graph::{self, Cycle, Dependencies};
 use crate::hash::{Fingerprint, Trees};
 use crate::model::{ImageName, Nodes, ProjectName, Repository, RepositoryPrefix};
@@ -121,8 +122,9 @@ impl Understood {
         names.filter_map(|(layer, name)| {
             let UnderstoodImage { draft, meaning: Meaning { references, edges, bases: _ }, wants: _ } =
                 self.images.get(name)?;
-            let remote_files = &draft.resolved.remote_files;
-            Some(Outline { name, layer, dockerfile: &draft.inputs.dockerfile, references, remote_files, edges })
+            let dockerfile::Resolved { remote_files, repositories, .. } = &draft.resolved;
+            let dockerfile = &draft.inputs.dockerfile;
+            Some(Outline { name, layer, dockerfile, references, remote_files, repositories, edges })
         })
     }
 
@@ -311,6 +313,7 @@ fn hashed_image(
             .collect(),
         references,
         remote_files: resolved.remote_files,
+        repositories: resolved.repositories,
         frontend: syntax,
         git: config.git.as_ref().zip(inputs.commit).map(|(git, commit)| GitOrigin {
             remote: git.remote.value.clone(),

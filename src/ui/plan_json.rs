@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::plan_why::WhyJson;
 use super::reason_json::{ReasonJson, reason};
 use crate::diag::{Diagnostic, Location, Severity};
-use crate::dockerfile::RemoteFile;
+use crate::dockerfile::{self, RemoteFile};
 use crate::plan::{BaseId, Edge, EdgeKind, GitOrigin, Plan, PlannedImage, Verdict};
 use crate::source::Commit;
 
@@ -83,6 +83,8 @@ pub struct ImageJson {
     pub context: ContextJson,
     /// The files that it fetches from web servers without saying their checksum.
     pub http: Vec<HttpJson>,
+    /// The git repositories that it takes files of without saying a commit.
+    pub repositories: Vec<RepositoryJson>,
     /// Where its files are kept; null where that is in the project.
     pub git: Option<GitJson>,
 }
@@ -94,6 +96,18 @@ pub struct HttpJson {
     pub url: String,
     /// What windlass.lock says that it is: `sha256:` and 64 hex digits; null where it says nothing.
     pub digest: Option<String>,
+}
+
+/// A git repository that an `ADD` takes files of.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RepositoryJson {
+    /// The repository's address.
+    pub remote: String,
+    /// What the Dockerfile names of it; `HEAD` where it names nothing.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The commit that windlass.lock says that this is; null where it says nothing.
+    pub commit: Option<String>,
 }
 
 /// What of a git repository an image is made of.
@@ -237,6 +251,11 @@ fn image(planned: &PlannedImage) -> ImageJson {
         url: file.url.without_query().to_owned(),
         digest: image.fingerprint.remote_files.get(&file.url).map(ToString::to_string),
     };
+    let repository = |repository: &dockerfile::Repository| RepositoryJson {
+        remote: repository.pin.remote().to_string(),
+        reference: repository.pin.reference().to_string(),
+        commit: image.fingerprint.repositories.get(&repository.pin).map(ToString::to_string),
+    };
     let (files, bytes) = image.files_and_bytes();
     ImageJson {
         name: image.name.to_string(),
@@ -260,6 +279,7 @@ fn image(planned: &PlannedImage) -> ImageJson {
         bases: image.fingerprint.bases.iter().map(base).collect(),
         secrets: image.secrets.iter().map(|secret| secret.id.clone()).collect(),
         http: image.remote_files.iter().map(http).collect(),
+        repositories: image.repositories.iter().map(repository).collect(),
         git: image.git.as_ref().map(|GitOrigin { remote, reference, commit }| GitJson {
             remote: remote.to_string(),
             reference: reference.to_string(),

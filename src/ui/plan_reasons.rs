@@ -27,6 +27,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::BaseRemoved { reference } => format!("no longer made from {reference}"),
         Reason::BaseChanged { reference, .. } => format!("{reference} is another image"),
         Reason::RemoteFileChanged { url, .. } => format!("{} is another file", url.without_query()),
+        Reason::RepositoryChanged { pin, .. } => format!("{pin} is another commit"),
         Reason::ParentAdded { parent } => format!("now made from {parent}"),
         Reason::ParentRemoved { parent } => format!("no longer made from {parent}"),
         Reason::ParentChanged { parent, .. } => format!("{parent} changed"),

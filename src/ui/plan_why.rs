@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::plan_reasons::reason;
 use super::reason_json::{self, ReasonJson};
 use super::{Color, Paint, paint};
-use crate::model::{Digest, ImageName};
+use crate::model::{Digest, GitCommit, ImageName};
 use crate::plan::{ArgValue, BaseId, Change, Explained, How, InstructionFact, Reason};
 
 /// More entries of one image are counted, not told: in the JSON all are. Arbitrary.
@@ -106,6 +106,11 @@ fn lines(change: &Change, dockerfile: &str) -> Vec<String> {
         Change::Other(Reason::RemoteFileChanged { url, old, new }) => {
             let shown = |digest: &Option<Digest>| digest.map_or("not locked".to_owned(), |digest| digest.to_string());
             vec![format!("{}: {} -> {}", plain(url.without_query()), shown(old), shown(new))]
+        }
+        Change::Other(Reason::RepositoryChanged { pin, old, new }) => {
+            let shown =
+                |commit: &Option<GitCommit>| commit.as_ref().map_or("not locked".to_owned(), ToString::to_string);
+            vec![format!("{}: {} -> {}", plain(&pin.to_string()), shown(old), shown(new))]
         }
         // Of what it was before, nothing is known.
         Change::Other(Reason::NeverBuilt) => vec!["new".to_owned()],

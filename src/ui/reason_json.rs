@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan_reasons;
-use crate::model::Digest;
+use crate::model::{Digest, GitCommit};
 use crate::plan::{BaseId, Reason};
 
 /// One reason for building an image.
@@ -57,6 +57,9 @@ pub enum ReasonKind {
     BaseChanged,
     /// The file at the address `subject` was locked as `old` and is locked as `new`; left away where it is not locked.
     RemoteFileChanged,
+    /// The ref `subject` of a git repository was locked as the commit `old` and is locked as `new`; left away where it is
+    /// not locked.
+    RepositoryChanged,
     /// It is now made from the image `subject` of the project.
     ParentAdded,
     /// It is not made from the image `subject` of the project any more.
@@ -105,6 +108,10 @@ pub(super) fn reason(reason: &Reason) -> Vec<ReasonJson> {
         Reason::RemoteFileChanged { url, old, new } => {
             let text = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
             about(Kind::RemoteFileChanged, Some(url.without_query().to_owned()), text(old), text(new))
+        }
+        Reason::RepositoryChanged { pin, old, new } => {
+            let text = |commit: &Option<GitCommit>| commit.as_ref().map(ToString::to_string);
+            about(Kind::RepositoryChanged, Some(pin.to_string()), text(old), text(new))
         }
         Reason::ParentAdded { parent } => of(Kind::ParentAdded, parent),
         Reason::ParentRemoved { parent } => of(Kind::ParentRemoved, parent),

@@ -53,6 +53,7 @@ fn check(text: &str, with: &With<'_>, expected: &Expect) {
         unused_args,
         sources,
         remote_files,
+        repositories,
         secrets,
         ssh,
         triggers,
@@ -87,6 +88,10 @@ fn check(text: &str, with: &With<'_>, expected: &Expect) {
         let place = file.checksum_at.map(|at| &text[..at]).and_then(|before| before.lines().last());
         let variables = Vec::from_iter(&file.variables);
         writeln!(shown, "fetches {} ({variables:?}), checksum behind {place:?}", file.url).unwrap();
+    }
+    for repository in &repositories {
+        let (variables, written) = (Vec::from_iter(&repository.variables), &text[repository.span.range()]);
+        writeln!(shown, "takes {} ({variables:?}), {:?}: {written}", repository.pin, repository.form).unwrap();
     }
     for (what, needed) in [("secret", &secrets), ("ssh", &ssh)] {
         for needed in needed {
@@ -520,6 +525,8 @@ COPY --from=0 not-context /
             Mount Path("sub") in 0: type=bind,source=sub,target=/sub,rw
             Mount Path("maybe") in 0: type=$KIND,source=maybe,target=/x
             fetches https://example.org/x ([]), checksum behind None
+            takes git@github.com:acme/x.git#HEAD ([]), Some(Plain(Backslash)): git@github.com:acme/x.git
+            takes ssh://git@host/x.git#HEAD ([]), Some(Plain(Backslash)): ssh://git@host/x.git
         "#]],
     );
     check(

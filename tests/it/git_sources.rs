@@ -12,12 +12,12 @@ use expect_test::{Expect, expect};
 use tempfile::TempDir;
 
 /// A folder with a cache, repositories and a project, and windlass run in it.
-struct World {
+pub(crate) struct World {
     folder: TempDir,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // Always as long: places are told by columns.
         let world = Self { folder: TempDir::new_in("/tmp").unwrap() };
         fs::create_dir_all(world.path("project")).unwrap();
@@ -25,18 +25,18 @@ impl World {
         world
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join(below)
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text.replace("WORLD", self.folder.path().to_str().unwrap())).unwrap();
     }
 
     /// Runs git in one of the repositories; returns what it prints.
-    fn git(&self, repository: &str, args: &[&str]) -> String {
+    pub(crate) fn git(&self, repository: &str, args: &[&str]) -> String {
         let mut git = Command::new("git");
         git.current_dir(self.path(repository)).args(["-c", "protocol.file.allow=always"]).args(args);
         git.env_clear().env("PATH", PATH).env("HOME", self.path("home"));
@@ -50,13 +50,13 @@ impl World {
     }
 
     /// A repository with these files on `main`; returns the commit.
-    fn repository(&self, name: &str, files: &[(&str, &str)]) -> String {
+    pub(crate) fn repository(&self, name: &str, files: &[(&str, &str)]) -> String {
         fs::create_dir_all(self.path(name)).unwrap();
         self.git(name, &["init", "--quiet", "--initial-branch=main"]);
         self.commit(name, files)
     }
 
-    fn commit(&self, name: &str, files: &[(&str, &str)]) -> String {
+    pub(crate) fn commit(&self, name: &str, files: &[(&str, &str)]) -> String {
         for (path, text) in files {
             self.write(&format!("{name}/{path}"), text);
         }
@@ -77,7 +77,7 @@ impl World {
         command
     }
 
-    fn run(&self, args: &[&str]) -> String {
+    pub(crate) fn run(&self, args: &[&str]) -> String {
         self.said(&mut self.windlass(args))
     }
 
@@ -103,7 +103,7 @@ impl World {
         image["content_hash"].as_str().unwrap().to_owned()
     }
 
-    fn plan(&self, args: &[&str]) -> serde_json::Value {
+    pub(crate) fn plan(&self, args: &[&str]) -> serde_json::Value {
         let output = self.windlass(&["plan", "--quiet", "--format", "json"]).args(args).output().unwrap();
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
@@ -448,14 +448,14 @@ fn submodules_come_along_where_they_are_asked_for() {
 }
 
 /// git's own server over HTTP, behind as much of CGI as it needs. Tells who asked for what.
-struct HttpRemote {
-    address: String,
+pub(crate) struct HttpRemote {
+    pub(crate) address: String,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl HttpRemote {
     /// Serves the repositories below a folder; with a password, only to `me:secret`.
-    fn serve(root: PathBuf, locked: bool) -> Self {
+    pub(crate) fn serve(root: PathBuf, locked: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -470,7 +470,7 @@ impl HttpRemote {
     }
 
     /// The services that were asked for since the last time.
-    fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         std::mem::take(&mut self.log.lock().unwrap())
     }
 }

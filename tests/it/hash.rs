@@ -267,6 +267,7 @@ fn fingerprint() -> Fingerprint {
         platform: Platform::linux_amd64(),
         bases: BTreeMap::new(),
         remote_files: BTreeMap::new(),
+        repositories: BTreeMap::new(),
         parents: BTreeMap::new(),
         secrets: BTreeSet::new(),
         files: BTreeMap::new(),
@@ -289,6 +290,11 @@ prop_compose! {
         bases in prop::collection::btree_map(
             prop::sample::select(vec!["debian:12", "ghcr.io/a/b", "localhost:5000/x:y", "debian"]),
             prop::option::of(any::<(bool, [u8; 32])>()), 0..3),
+        files_elsewhere in prop::collection::btree_map(
+            prop::sample::select(vec!["https://host/a?b=%20#c", "http://host/x"]), any::<[u8; 32]>(), 0..3),
+        refs in prop::collection::btree_map(
+            prop::sample::select(vec!["https://host/a.git#HEAD", "git@host:a#x/y=%", "git@host:a#x"]),
+            prop::sample::select(vec!["1", "2"]), 0..3),
         parents in prop::collection::btree_map(prop::sample::select(vec!["a", "b/c"]), any::<[u8; 32]>(), 0..3),
         secrets in prop::collection::btree_set(".*", 0..3),
         files in prop::collection::btree_map("[^/\0]{1,9}x", any::<[u8; 32]>(), 0..3),
@@ -303,6 +309,14 @@ prop_compose! {
             bases: bases.into_iter().map(|(k, v)| {
                 (k.parse().unwrap(), v.map(|(is_local, bytes)| base_id(is_local, bytes)))
             }).collect(),
+            remote_files: files_elsewhere
+                .into_iter()
+                .map(|(k, v)| (k.parse().unwrap(), Digest::from_bytes(v)))
+                .collect(),
+            repositories: refs
+                .into_iter()
+                .map(|(k, v)| (k.parse().unwrap(), v.repeat(40).parse().unwrap()))
+                .collect(),
             parents: parents.into_iter().map(|(k, v)| {
                 (k.parse().unwrap(), ContentHash::new(Digest::from_bytes(v)))
             }).collect(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use tempfile::TempDir;
-use windlass::model::{HttpUrl, ImageName};
+use windlass::model::{Digest, HttpUrl, ImageName};
 use windlass::plan::{Facts, Resolved, why};
 use windlass::registry::{Keychain, Options, Registry, RetryPolicy};
 use windlass::ui::Color;
@@ -35,7 +35,7 @@ impl World {
         world.web.put("/there", Page::Body(b"there".to_vec()));
         world.write("windlass.yaml", "version: 1\nproject: shop\n");
         world.write("a/Dockerfile", DOCKERFILE);
-        let others = "FROM scratch\nADD http://WEB/moved /\nADD http://WEB/a.git /\nADD http://me:pass@WEB/secret /\n\
+        let others = "FROM scratch\nADD http://WEB/moved /\nADD http://me:pass@WEB/secret /\n\
             ARG API_TOKEN=x\nADD http://WEB/?t=$API_TOKEN /\nADD --checksum=sha256:00 http://WEB/checked /\n";
         world.write("b/Dockerfile", others);
         world
@@ -303,8 +303,9 @@ fn builds_check_what_is_locked_where_an_instruction_has_a_place_for_it() {
         ADD https://files.test/three https://files.test/four /x/\nADD --checksum=sha256:00 https://files.test/one /y\n";
     let resolved = project(&[Sketch::new("a", text)]).unwrap();
     let files = ["one", "two", "three"].map(|name| format!("https://files.test/{name}").parse::<HttpUrl>().unwrap());
-    let digest = format!("sha256:{}", "1".repeat(64)).parse().unwrap();
-    let resolved = resolved.with_files(&files.into_iter().map(|url| (url, digest)).collect());
+    let digest: Digest = format!("sha256:{}", "1".repeat(64)).parse().unwrap();
+    let locked = files.into_iter().map(|url| (url, digest)).collect();
+    let resolved = resolved.with_files(&locked);
     let image = &resolved.images[0];
     assert_eq!(image.pinned_dockerfile(&BTreeMap::new()), text, "for a builder that takes none");
     let pinned = image.pinned_dockerfile_with_checksums(&BTreeMap::new()).replace(&"1".repeat(64), "…");
@@ -317,6 +318,11 @@ fn builds_check_what_is_locked_where_an_instruction_has_a_place_for_it() {
         ADD --checksum=sha256:00 https://files.test/one /y
     "#]]
     .assert_eq(&pinned);
+    let shared =
+        "FROM scratch AS base\nONBUILD ADD https://files.test/one /\nFROM base AS a\nFROM base\nCOPY --from=a / /\n";
+    let triggered = project(&[Sketch::new("a", shared)]).unwrap().with_files(&locked);
+    let pinned = triggered.images[0].pinned_dockerfile_with_checksums(&BTreeMap::new());
+    assert_eq!(pinned, shared.replace("ADD ", &format!("ADD --checksum={digest} ")), "two stages, one place");
     let unchecked = |takes| image.unchecked(takes).map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(unchecked(true), ["https://files.test/three"]);
     assert_eq!(unchecked(false), ["one", "two", "three"].map(|name| format!("https://files.test/{name}")));

@@ -29,6 +29,7 @@ mod git_sources;
 mod hash;
 mod init;
 mod lock;
+mod lock_git;
 mod lock_http;
 mod manifest;
 #[expect(dead_code, reason = "what it was asked is looked at beside a real engine")]

@@ -75,6 +75,12 @@ fn embedded(project: &Project, store: &str, args: &[&str]) -> Said {
     said(&command.output().unwrap())
 }
 
+/// What commands of the image `app` printed.
+fn listed(said: &str) -> String {
+    let lines = said.lines().filter_map(|line| line.strip_prefix("app |   "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn add_takes_the_files_of_a_repository() {
     let project = Project::with_base("gitadd");
@@ -111,10 +117,6 @@ fn add_takes_the_files_of_a_repository() {
     project.write("app/Dockerfile", &text(""));
     let built = embedded(&project, "store", &[]);
     assert_eq!(built.code, Some(0), "{built:?}");
-    let listed = |said: &str| {
-        let lines = said.lines().filter_map(|line| line.strip_prefix("app |   "));
-        lines.map(|line| format!("{line}\n")).collect::<String>()
-    };
     expect![[r#"
         drwxr-xr-x 0:0 1000000000 /d
         lrwxrwxrwx 0:0 1000000000 /d/link
@@ -167,4 +169,48 @@ fn add_takes_the_files_of_a_repository() {
     project.write("app/Dockerfile", &format!("{base}ADD {server}/remote /d\n"));
     let refused = embedded(&project, "store", &["--offline"]);
     assert!(refused.stderr.contains("is not asked with `--offline`"), "{refused:?}");
+}
+
+#[test]
+fn a_locked_commit_is_built_whatever_became_of_its_branch() {
+    let project = Project::with_base("gitlocked");
+    let server = serve(&project.path(""));
+    project.write("remote/docs/plain", "1\n").write("remote/top", "1\n");
+    git(&project, &["init", "--quiet", "--initial-branch=main"]);
+    git(&project, &["add", "--all"]);
+    git(&project, &["commit", "--quiet", "--message", "x"]);
+    let text = format!(
+        "FROM {}/base\nARG REF=main\nADD {server}/remote#${{REF}}:docs /d\nADD [\"{server}/remote\", \"/e/\"]\n\
+         RUN cat /d/plain /e/top && ls -A / /d /e | grep -v busybox\n",
+        project.registry()
+    );
+    project.write("app/Dockerfile", &text);
+    let build = |what: &str| {
+        let built = embedded(&project, "store", &[]);
+        assert_eq!(built.code, Some(0), "{what}: {built:?}");
+        listed(&built.stderr)
+    };
+    let first = build("nothing is locked");
+    assert!(first.starts_with("1\n1\n"), "{first}");
+    project.ok(&["lock"]);
+    project.write("remote/docs/plain", "2\n").write("remote/top", "2\n");
+    git(&project, &["commit", "--quiet", "--all", "--message", "x"]);
+    // The step is known; in another store it is made anew.
+    assert_eq!(build("locked"), "");
+    let built = embedded(&project, "other", &["--locked"]);
+    assert_eq!((built.code, listed(&built.stderr)), (Some(0), first.clone()), "{built:?}");
+    assert_eq!(project.read("app/Dockerfile"), text);
+    let plan = |args: &[&str]| {
+        let mut command = project.command(&["plan", "--engine", "embedded", "--offline"]);
+        let output = command.args(args).arg("--store").arg(project.state().join("store")).output().unwrap();
+        said(&output).stdout
+    };
+    assert!(plan(&[]).contains("nothing to build"), "{}", plan(&[]));
+    project.ok(&["lock", "--update", "app"]);
+    assert!(plan(&[]).contains("remote#HEAD is another commit, "), "{}", plan(&[]));
+    assert_eq!(build("moved"), first.replacen("1\n1\n", "2\n2\n", 1));
+    std::fs::remove_file(project.path("windlass.lock")).unwrap();
+    project.write("remote/docs/plain", "3\n");
+    git(&project, &["commit", "--quiet", "--all", "--message", "x"]);
+    assert_eq!(build("not locked any more"), first.replacen("1\n1\n", "3\n2\n", 1));
 }

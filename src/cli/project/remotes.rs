@@ -198,7 +198,7 @@ fn files(image: &Image<'_>, commit: GitCommit) -> Wanted {
 }
 
 /// Asks each repository, several at a time.
-async fn each<'a, T>(
+pub(in crate::cli) async fn each<'a, T>(
     remotes: impl IntoIterator<Item = &'a GitRemote>,
     ask: impl AsyncFn(&'a GitRemote) -> Result<T, RemoteError>,
 ) -> Result<BTreeMap<&'a GitRemote, T>, RemoteError> {

@@ -41,7 +41,7 @@ impl RefProblem {
                 is_short.then(|| "a commit is written with all of its digits".to_owned())
             }
             Self::Ambiguous { name } => Some(format!("write `refs/tags/{name}` or `refs/heads/{name}`")),
-            Self::NoHead => Some("name a branch or tag under `ref`".to_owned()),
+            Self::NoHead => Some("name a branch or tag of it".to_owned()),
         }
     }
 }

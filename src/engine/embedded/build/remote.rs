@@ -53,7 +53,7 @@ impl Work<'_> {
 
     fn fetch_one(&self, source: &TransferOf, step: &TransferStep, place: &Place) -> Result<Fetched, Fault> {
         let TransferOf::Path(address) = source else { return Err(Fault::Elsewhere) };
-        if is_git(address) {
+        if source.is_repository() {
             return self.fetch_git(address, step, place);
         }
         let url: HttpUrl = match address.parse() {
@@ -129,12 +129,6 @@ impl Work<'_> {
             }
         }
     }
-}
-
-/// Whether an address is of a git repository (BuildKit, `gitutil.ParseGitRef`).
-fn is_git(address: &str) -> bool {
-    let plain = address.split(['#', '?']).next().unwrap_or_default();
-    !address.starts_with("http") || plain.ends_with(".git")
 }
 
 impl Fetched {
