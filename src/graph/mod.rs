@@ -41,33 +41,31 @@ impl<N: fmt::Display> fmt::Display for Cycle<N> {
 /// # Errors
 /// When nodes depend on one another in a circle.
 pub fn layers<N: Ord + Clone>(dependencies: &Dependencies<N>) -> Result<Vec<Vec<N>>, Cycle<N>> {
-    let mut missing: BTreeMap<&N, usize> = BTreeMap::new();
-    let mut dependants: BTreeMap<&N, Vec<&N>> = BTreeMap::new();
-    for (node, needs) in dependencies {
-        let inside = needs.iter().filter(|need| dependencies.contains_key(need));
-        missing.insert(node, inside.clone().count());
-        for need in inside {
-            dependants.entry(need).or_default().push(node);
+    // Nodes are numbered in their order.
+    let nodes: Vec<&N> = dependencies.keys().collect();
+    let (mut missing, mut dependants) = (vec![0_usize; nodes.len()], vec![Vec::new(); nodes.len()]);
+    for (node, needs) in dependencies.values().enumerate() {
+        for need in needs.iter().filter_map(|need| nodes.binary_search(&need).ok()) {
+            missing[node] += 1;
+            dependants[need].push(node);
         }
     }
     let mut layers = Vec::new();
-    let mut layer: Vec<&N> = missing.iter().filter(|(_, n)| **n == 0).map(|(node, _)| *node).collect();
+    let mut layer: Vec<usize> = (0..nodes.len()).filter(|node| missing[*node] == 0).collect();
     while !layer.is_empty() {
-        let mut next = BTreeSet::new();
-        for node in &layer {
-            missing.remove(*node);
-            for dependant in dependants.get(*node).into_iter().flatten() {
-                let left = missing.get_mut(*dependant).expect("a node leaves only after all that it depends on");
-                *left -= 1;
-                if *left == 0 {
-                    next.insert(*dependant);
-                }
+        let mut next = Vec::new();
+        for dependant in layer.iter().flat_map(|node| &dependants[*node]) {
+            missing[*dependant] -= 1;
+            if missing[*dependant] == 0 {
+                next.push(*dependant);
             }
         }
-        layers.push(layer.into_iter().cloned().collect());
-        layer = next.into_iter().collect();
+        next.sort_unstable();
+        layers.push(layer.iter().map(|node| nodes[*node].clone()).collect());
+        layer = next;
     }
-    match missing.keys().find_map(|node| circle_through(dependencies, node)) {
+    let left = nodes.iter().zip(&missing).filter(|(_, missing)| **missing > 0);
+    match left.into_iter().find_map(|(node, _)| circle_through(dependencies, node)) {
         Some(cycle) => Err(cycle),
         None => Ok(layers),
     }

@@ -34,6 +34,9 @@ pub async fn look_up<E: Engine>(
         Some(engine) if engine.has_no_names().await? => None,
         engine => engine,
     };
+    if engine.is_none() && registry.is_none() {
+        return Ok(Known::new());
+    }
     let look_up = async |lookup: Lookup| {
         let known = one(&lookup, engine, registry).await?;
         Ok((lookup.image, known))

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use crate::diag::Diagnostic;
 use crate::hash::{Fingerprint, Reason};
 use crate::model::{
@@ -152,7 +154,7 @@ pub fn decide(resolved: Resolved, known: &Known, forced: &BTreeSet<ImageName>) -
         };
         PlannedImage { image, verdict, existing }
     };
-    let mut images: Vec<PlannedImage> = images.into_iter().map(plan).collect();
+    let mut images: Vec<PlannedImage> = images.into_par_iter().map(plan).collect();
     let needed = needed(&images, &chosen);
     images.retain(|planned| planned.verdict == Verdict::Fresh || needed.contains(&planned.image.name));
     Plan { project, images, notes, warnings }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use crate::config::{Config, NamedContext};
 use crate::diag::{Diagnostic, Location, did_you_mean};
 use crate::dockerfile;
@@ -13,6 +15,9 @@ use super::names::Names;
 
 /// So many images are told by name in one note, and the others counted; arbitrary.
 const NAMED_AT_MOST: usize = 10;
+
+/// So many images are understood by one thread at least: there is little to each.
+const BLOCK: usize = 64;
 
 /// What the references of one image stand for.
 #[derive(Debug, Default)]
@@ -31,18 +36,57 @@ pub(super) struct Reader<'a> {
     /// Whether the configuration or references say the prefix: then it stands before every name that means an image of
     /// the project.
     pub(super) has_registry: bool,
+    pub(super) heard: Heard,
+}
+
+/// What is to be said of references.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
     /// The bare names that were taken for images of the project, each with its places.
-    pub(super) bare: BTreeMap<String, Vec<Location>>,
+    bare: BTreeMap<String, Vec<Location>>,
     /// The bare names that images of the project have and that were taken for Docker Hub's, each with its places.
-    pub(super) others: BTreeMap<Reference, Vec<Location>>,
+    others: BTreeMap<Reference, Vec<Location>>,
     /// What stands below the project's registry and is no image of it, with the name there and its places.
-    pub(super) unknown: BTreeMap<Reference, (ImageName, Vec<Location>)>,
-    pub(super) diagnostics: &'a mut Vec<Diagnostic>,
+    unknown: BTreeMap<Reference, (ImageName, Vec<Location>)>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl Heard {
+    /// Adds what was heard of images after these.
+    fn append(&mut self, Self { bare, others, unknown, diagnostics }: Self) {
+        for (name, places) in bare {
+            self.bare.entry(name).or_default().extend(places);
+        }
+        for (reference, places) in others {
+            self.others.entry(reference).or_default().extend(places);
+        }
+        for (reference, (name, places)) in unknown {
+            self.unknown.entry(reference).or_insert_with(|| (name, Vec::new())).1.extend(places);
+        }
+        self.diagnostics.extend(diagnostics);
+    }
 }
 
 impl Reader<'_> {
+    /// Understands all references of images, several images at a time.
+    pub(super) fn read_all(&mut self, drafts: &[Box<Draft>]) -> Vec<Meaning> {
+        let &mut Self { config, names, prefix, has_registry, heard: _ } = self;
+        let read = |drafts: &[Box<Draft>]| {
+            let mut reader = Reader { config, names, prefix, has_registry, heard: Heard::default() };
+            let meanings: Vec<Meaning> = drafts.iter().map(|draft| reader.read(draft)).collect();
+            (meanings, reader.heard)
+        };
+        let read: Vec<_> = drafts.par_chunks(BLOCK).map(read).collect();
+        let mut all = Vec::with_capacity(drafts.len());
+        for (meanings, heard) in read {
+            all.extend(meanings);
+            self.heard.append(heard);
+        }
+        all
+    }
+
     /// Understands all references of an image.
-    pub(super) fn read(&mut self, draft: &Draft) -> Meaning {
+    fn read(&mut self, draft: &Draft) -> Meaning {
         let n_edges = draft.resolved.edges.len();
         let mut meaning = Meaning {
             references: Vec::with_capacity(n_edges),
@@ -118,7 +162,12 @@ impl Reader<'_> {
             // What is only like its name is another image, which this one takes after.
             let meant = meant.filter(|name| **name != draft.inputs.name || **name == path);
             if meant.is_none() && !self.names.has(&path) {
-                self.unknown.entry(reference.clone()).or_insert_with(|| (path, Vec::new())).1.push(location.clone());
+                self.heard
+                    .unknown
+                    .entry(reference.clone())
+                    .or_insert_with(|| (path, Vec::new()))
+                    .1
+                    .push(location.clone());
             }
             return meant.cloned();
         }
@@ -139,11 +188,11 @@ impl Reader<'_> {
         if self.has_registry || !is_ours {
             // Below a registry of its own the project's image is not called so, and a tag of others says it twice.
             if !self.has_registry || is_ours {
-                self.others.entry(reference.clone()).or_default().push(location.clone());
+                self.heard.others.entry(reference.clone()).or_default().push(location.clone());
             }
             return None;
         }
-        self.bare.entry(text).or_default().push(location.clone());
+        self.heard.bare.entry(text).or_default().push(location.clone());
         Some(name)
     }
 
@@ -152,7 +201,7 @@ impl Reader<'_> {
         if !exists {
             let message = format!("{by} names the image `{name}`, which the project does not have");
             let error = Diagnostic::error(message).at(&location.source, location.span, "");
-            self.diagnostics.push(match self.names.nearest(name.as_str()) {
+            self.heard.diagnostics.push(match self.names.nearest(name.as_str()) {
                 Some(meant) => error.hint(format!("did you mean `{meant}`?")),
                 None => error,
             });
@@ -164,7 +213,7 @@ impl Reader<'_> {
         let error = Diagnostic::error(why).at(&location.source, location.span, "");
         let stages = draft.stages.iter().map(String::as_str);
         let meant = did_you_mean(reference, stages.chain(draft.inputs.config.contexts.keys().map(String::as_str)));
-        self.diagnostics.push(match meant {
+        self.heard.diagnostics.push(match meant {
             Some(meant) => error.hint(format!("did you mean `{meant}`?")),
             None => error,
         });
@@ -173,7 +222,7 @@ impl Reader<'_> {
     /// What was assumed, in words.
     pub(super) fn notes(&mut self) -> Vec<String> {
         let mut notes = Vec::new();
-        let names: Vec<String> = self.bare.keys().map(|name| format!("`{name}`")).collect();
+        let names: Vec<String> = self.heard.bare.keys().map(|name| format!("`{name}`")).collect();
         let what = match names.split_last() {
             None => None,
             Some((name, [])) => Some(format!("{name} is taken for the project's image")),
@@ -185,9 +234,9 @@ impl Reader<'_> {
                 Some(format!("{} and {last} are taken for the project's images", others.join(", ")))
             }
         };
-        let places: Vec<&Location> = self.bare.values().flatten().collect();
+        let places: Vec<&Location> = self.heard.bare.values().flatten().collect();
         notes.extend(what.map(|what| format!("{what}, not for Docker Hub's: {}", first_of(&places))));
-        for (reference, places) in &self.others {
+        for (reference, places) in &self.heard.others {
             let places = first_of(&places.iter().collect::<Vec<_>>());
             let name = format!("{}/{}", self.prefix, reference.repository());
             notes.push(format!("`{reference}` is taken for Docker Hub's, not for the project's `{name}`: {places}"));
@@ -197,7 +246,7 @@ impl Reader<'_> {
 
     /// Warns of names below the project's own registry that are almost the name of an image.
     pub(super) fn warn_of_unknown(&mut self) {
-        for (reference, (name, places)) in std::mem::take(&mut self.unknown) {
+        for (reference, (name, places)) in std::mem::take(&mut self.heard.unknown) {
             let Some(meant) = self.names.nearest(name.as_str()).filter(|_| !self.names.has_tags_of(&name)) else {
                 continue;
             };
@@ -207,14 +256,14 @@ impl Reader<'_> {
             );
             let place = places.first().expect("what was named has a place");
             let warning = Diagnostic::warning(message).at(&place.source, place.span, "");
-            self.diagnostics.push(warning.hint(format!("did you mean `{}/{meant}`?", self.prefix)));
+            self.heard.diagnostics.push(warning.hint(format!("did you mean `{}/{meant}`?", self.prefix)));
         }
     }
 
     /// Warns where names without the registry that the configuration gives mean images of others.
     pub(super) fn warn_of_others(&mut self) {
         let Some(registry) = &self.config.registry else { return };
-        for (reference, places) in std::mem::take(&mut self.others) {
+        for (reference, places) in std::mem::take(&mut self.heard.others) {
             let ours = format!("{}/{}", registry.value, reference.repository());
             let message = format!(
                 "`{reference}` is Docker Hub's: the project's image `{}` is `{ours}`{}",
@@ -223,7 +272,7 @@ impl Reader<'_> {
             );
             let place = places.first().expect("what was taken for something has a place");
             let warning = Diagnostic::warning(message).at(&place.source, place.span, "");
-            self.diagnostics.push(warning.hint(format!("write `{ours}` to build on the project's image")));
+            self.heard.diagnostics.push(warning.hint(format!("write `{ours}` to build on the project's image")));
         }
     }
 }

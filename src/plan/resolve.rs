@@ -15,7 +15,7 @@ use crate::model::{ImageName, Nodes, ProjectName, Repository, RepositoryPrefix};
 use super::draft::{Draft, Folder, Inputs, declare, drafts};
 use super::fingerprint::{BLOCK, Hashes, names, own};
 use super::image::{GitOrigin, Image, NamedFolder, Outline, Resolved, SecretSource, SecretValue};
-use super::meaning::{Meaning, Reader};
+use super::meaning::{Heard, Meaning, Reader};
 use super::names::Names;
 use super::prefix;
 use super::visible::{ImageTrees, Visible};
@@ -83,22 +83,14 @@ pub fn understand(inputs: Inputs<'_>) -> Result<Understood, Diagnostics> {
             (inferred.prefix, inferred.is_named)
         }
     };
-    let mut reader = Reader {
-        config,
-        names: &names,
-        prefix: &prefix,
-        has_registry,
-        bare: BTreeMap::new(),
-        others: BTreeMap::new(),
-        unknown: BTreeMap::new(),
-        diagnostics: &mut diagnostics,
-    };
-    let meanings: Vec<Meaning> = drafts.iter().map(|draft| reader.read(draft)).collect();
+    let mut reader = Reader { config, names: &names, prefix: &prefix, has_registry, heard: Heard::default() };
+    let meanings = reader.read_all(&drafts);
     reader.warn_of_unknown();
     reader.warn_of_others();
     notes.extend(reader.notes());
+    diagnostics.append(&mut reader.heard.diagnostics);
     let layers = match graph::layers(&dependencies(&drafts, &meanings)) {
-        Ok(layers) => layers,
+        Ok(layers) => layers.into_iter().map(|layer| layer.into_iter().cloned().collect()).collect(),
         Err(cycle) => {
             diagnostics.push(circle(&cycle, &drafts, &meanings));
             Vec::new()
@@ -190,12 +182,13 @@ impl Visible {
         let mut broken: BTreeSet<ImageName> = self.broken().keys().cloned().collect();
         let Understood { project, config: _, build_args: _, images, layers, mut chosen, prefix, notes, mut warnings } =
             self.understood;
-        let mut images: BTreeMap<ImageName, _> =
-            images.into_iter().zip(trees).map(|((name, image), trees)| (name, (image, trees))).collect();
-        let (mut whole, mut errors) = (Vec::with_capacity(images.len()), Vec::new());
+        let (of, mut images): (Vec<ImageName>, Vec<Option<_>>) =
+            images.into_iter().zip(trees).map(|((name, image), trees)| (name, Some((image, trees)))).unzip();
+        let mut take = |name: &ImageName| images[of.binary_search(name).ok()?].take();
+        let (mut whole, mut errors) = (Vec::with_capacity(of.len()), Vec::new());
         for (layer, names) in layers.iter().enumerate() {
             for name in names {
-                let Some((understood, trees)) = images.remove(name) else { continue };
+                let Some((understood, trees)) = take(name) else { continue };
                 if understood.meaning.edges.iter().any(|edge| broken.contains(&edge.parent)) {
                     broken.insert(name.clone());
                 }
@@ -217,17 +210,17 @@ impl Visible {
     }
 }
 
-fn dependencies(drafts: &[Box<Draft>], meanings: &[Meaning]) -> Dependencies<ImageName> {
-    let parents = |meaning: &Meaning| meaning.edges.iter().map(|edge| edge.parent.clone()).collect();
-    drafts.iter().zip(meanings).map(|(draft, meaning)| (draft.inputs.name.clone(), parents(meaning))).collect()
+fn dependencies<'a>(drafts: &'a [Box<Draft>], meanings: &'a [Meaning]) -> Dependencies<&'a ImageName> {
+    let parents = |meaning: &'a Meaning| meaning.edges.iter().map(|edge| &edge.parent).collect();
+    drafts.iter().zip(meanings).map(|(draft, meaning)| (&draft.inputs.name, parents(meaning))).collect()
 }
 
 /// A circle with the line that makes each of its steps.
-fn circle(cycle: &Cycle<ImageName>, drafts: &[Box<Draft>], meanings: &[Meaning]) -> Diagnostic {
+fn circle(cycle: &Cycle<&ImageName>, drafts: &[Box<Draft>], meanings: &[Meaning]) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(format!("images are made from one another in a circle: {cycle}"));
     for (image, parent) in cycle.edges() {
-        let of_image = drafts.iter().zip(meanings).find(|(draft, _)| draft.inputs.name == *image);
-        let edge = of_image.and_then(|(_, meaning)| meaning.edges.iter().find(|edge| edge.parent == *parent));
+        let of_image = drafts.iter().zip(meanings).find(|(draft, _)| draft.inputs.name == **image);
+        let edge = of_image.and_then(|(_, meaning)| meaning.edges.iter().find(|edge| edge.parent == **parent));
         let edge = edge.expect("an edge of the graph stands somewhere");
         let (source, span) = (&edge.location.source, edge.location.span);
         let label = format!("`{image}` is made from `{parent}` here");

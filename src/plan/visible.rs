@@ -262,6 +262,7 @@ impl Visible {
             let injected = inputs.injected.iter().filter(|file| own.injected.contains(&file.path)).cloned().collect();
             ImageTrees { context: tree(&inputs.context, own), named, injected }
         };
-        self.understood.images.values().zip(&self.picks).map(trees).collect()
+        let images: Vec<&UnderstoodImage> = self.understood.images.values().collect();
+        images.into_par_iter().zip(&self.picks).map(trees).collect()
     }
 }

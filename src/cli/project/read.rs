@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -27,14 +27,42 @@ pub(super) struct ReadImages {
     pub(super) contexts: Contexts,
 }
 
-/// Reads all Dockerfiles, by what they are called.
-fn dockerfiles(sources: &[ImageSource]) -> BTreeMap<String, Result<Arc<SourceText>, Diagnostics>> {
-    let read = |ImageSource { home, dockerfile, .. }: &ImageSource| {
+/// What is found out of an image beside all others.
+struct Ahead {
+    /// What its Dockerfile is called.
+    shown: String,
+    dockerfile: Result<Arc<SourceText>, Diagnostics>,
+    context: Located,
+}
+
+impl Ahead {
+    fn of(ImageSource { home, dockerfile, context, .. }: &ImageSource, folders: &Folders) -> Self {
         let shown = home.shown(dockerfile.as_str());
         let text = read_text(&home.root.join(dockerfile.as_str()), &shown);
-        (shown, text)
-    };
-    sources.par_iter().map(read).collect::<Vec<_>>().into_iter().collect()
+        let context = Located::of(home, context, Some(dockerfile.as_str()), folders);
+        Self { shown, dockerfile: text, context }
+    }
+}
+
+/// A folder that is a context, and the file that says what is ignored in it.
+struct Located {
+    /// Absolute, without symbolic links.
+    root: PathBuf,
+    shown: String,
+    /// Below the root of its home.
+    ignore: Option<String>,
+}
+
+impl Located {
+    /// The `.dockerignore` beside its Dockerfile comes before the folder's own.
+    fn of(home: &Home, context: &ProjectPath, dockerfile: Option<&str>, folders: &Folders) -> Self {
+        let beside = dockerfile.map(|dockerfile| format!("{dockerfile}.dockerignore"));
+        let own = context.join(".dockerignore").map(|path| path.to_string()).ok();
+        let ignore = [beside, own].into_iter().flatten().find(|path| folders.is_file(&home.root.join(path)));
+        let below = context.below_root().map_or("", |path| path.as_str());
+        // Loading the context says it, if the folder is gone by now.
+        Self { root: folders.real_path(home.root.join(below)), shown: home.shown(below), ignore }
+    }
 }
 
 /// The contexts of images, and the folders that they are in.
@@ -61,6 +89,7 @@ pub(super) fn images(
     settings: &Settings,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> ReadImages {
+    let ahead: Vec<Ahead> = sources.par_iter().map(|source| Ahead::of(source, &folders)).collect();
     let mut reader = Reader {
         here: Home::project(&settings.root),
         folders: &folders,
@@ -68,14 +97,13 @@ pub(super) fn images(
         commits,
         settings,
         texts: BTreeMap::new(),
-        ahead: dockerfiles(&sources),
         contexts: Vec::with_capacity(sources.len()),
         known: BTreeMap::new(),
         diagnostics,
     };
     let (mut images, mut unreadable) = (Vec::with_capacity(sources.len()), BTreeSet::new());
-    for source in sources {
-        match reader.image(source) {
+    for (source, ahead) in sources.into_iter().zip(ahead) {
+        match reader.image(source, ahead) {
             Ok(image) => images.push(image),
             Err(name) => drop(unreadable.insert(name)),
         }
@@ -164,8 +192,6 @@ struct Reader<'a> {
     settings: &'a Settings,
     /// The texts that were read, so that a file that several images share is read, and complained about, once.
     texts: BTreeMap<String, Option<Arc<SourceText>>>,
-    /// The Dockerfiles that nobody asked for yet.
-    ahead: BTreeMap<String, Result<Arc<SourceText>, Diagnostics>>,
     contexts: Vec<ContextRequest>,
     /// Where in `contexts` that of a folder with an ignore file is.
     known: BTreeMap<(OsString, Option<String>), usize>,
@@ -173,15 +199,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn image(&mut self, source: ImageSource) -> Result<ImageInputs, ImageName> {
-        let dockerfile = self.text(&source.home, source.dockerfile.as_str());
-        let context = self.folder(&source.home, &source.context, Some(source.dockerfile.as_str()));
+    fn image(&mut self, source: ImageSource, ahead: Ahead) -> Result<ImageInputs, ImageName> {
+        let dockerfile = self.text(ahead.shown, |_| ahead.dockerfile);
+        let context = self.folder(&source.home, ahead.context);
         let (mut named_contexts, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, context) in &source.config.contexts {
             match &context.value {
                 NamedContext::Image(_) => {}
                 NamedContext::Folder(path) if self.root().join(path.as_str()).is_dir() => {
-                    named_contexts.insert(name.clone(), self.folder(&self.here.clone(), path, None));
+                    let located = Located::of(&self.here, path, None, self.folders);
+                    named_contexts.insert(name.clone(), self.folder(&self.here.clone(), located));
                 }
                 NamedContext::Folder(path) => {
                     let message = format!("the context `{path}` is no folder of the project");
@@ -207,16 +234,10 @@ impl Reader<'_> {
         &self.settings.root
     }
 
-    /// Notes a folder as a context; the `.dockerignore` beside its Dockerfile comes before the folder's own.
-    fn folder(&mut self, home: &Home, context: &ProjectPath, dockerfile: Option<&str>) -> Folder {
-        let beside = dockerfile.map(|dockerfile| format!("{dockerfile}.dockerignore"));
-        let own = context.join(".dockerignore").map(|path| path.to_string()).ok();
-        let ignore = [beside, own].into_iter().flatten().find(|path| self.folders.is_file(&home.root.join(path)));
-        let ignore = ignore.and_then(|path| self.text(home, &path));
-        let root = home.root.join(context.below_root().map_or("", |path| path.as_str()));
-        let shown = home.shown(context.below_root().map_or("", |path| path.as_str()));
-        // Loading the context says it, if the folder is gone by now.
-        let root = self.folders.real_path(root);
+    /// Notes a folder as a context.
+    fn folder(&mut self, home: &Home, Located { root, shown, ignore }: Located) -> Folder {
+        let ignore =
+            ignore.and_then(|path| self.text(home.shown(&path), |shown| read_text(&home.root.join(&path), shown)));
         let key = (root.clone().into_os_string(), ignore.as_ref().map(|ignore| ignore.text().to_owned()));
         let contexts = &mut self.contexts;
         let listing = *self.known.entry(key).or_insert_with(|| {
@@ -226,14 +247,18 @@ impl Reader<'_> {
         Folder { root, listing }
     }
 
-    fn text(&mut self, home: &Home, path: &str) -> Option<Arc<SourceText>> {
-        let shown = home.shown(path);
-        if !self.texts.contains_key(&shown) {
-            let read = self.ahead.remove(&shown).unwrap_or_else(|| read_text(&home.root.join(path), &shown));
-            let text = told(read, self.diagnostics);
-            self.texts.insert(shown.clone(), text);
+    /// The text of what is called so; what is wrong with it is said once.
+    fn text(
+        &mut self,
+        shown: String,
+        read: impl FnOnce(&str) -> Result<Arc<SourceText>, Diagnostics>,
+    ) -> Option<Arc<SourceText>> {
+        if let Some(text) = self.texts.get(&shown) {
+            return text.clone();
         }
-        self.texts[&shown].clone()
+        let text = told(read(&shown), self.diagnostics);
+        self.texts.insert(shown, text.clone());
+        text
     }
 
     /// A file that the configuration adds; an empty one in the place of one that can't be read.
