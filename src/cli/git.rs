@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Settings, project};
 use crate::engine::Error;
-use crate::engine::embedded::{GitClient, GitFiles};
-use crate::model::{GitRef, GitRemote};
+use crate::engine::embedded::{GitClient, GitFiles, GitWanted};
 use crate::source::{Cache, RemoteError, Wanted};
 
 /// Fetches as images are fetched whose files are in git elsewhere. What stands in the way is said once something is
@@ -13,16 +12,17 @@ use crate::source::{Cache, RemoteError, Wanted};
 pub(super) fn client(settings: &Settings) -> GitClient {
     let cache = project::cache(settings).map_err(|refusal| refusal.to_string());
     let offline = settings.offline;
-    GitClient::new(move |remote, reference| {
+    GitClient::new(move |wanted| {
         let cache = cache.clone();
         async move {
             let cache = cache.map_err(|why| Error::Refused(anyhow::anyhow!(why)))?;
-            fetch(&cache, offline, &remote, &reference).await
+            fetch(&cache, offline, &wanted).await
         }
     })
 }
 
-async fn fetch(cache: &Cache, offline: bool, remote: &GitRemote, reference: &GitRef) -> Result<GitFiles, Error> {
+async fn fetch(cache: &Cache, offline: bool, wanted: &GitWanted) -> Result<GitFiles, Error> {
+    let GitWanted { remote, reference, git_dir } = wanted;
     let commit = match reference.commit() {
         Some(commit) => commit,
         None if offline => {
@@ -35,7 +35,7 @@ async fn fetch(cache: &Cache, offline: bool, remote: &GitRemote, reference: &Git
             hint: problem.hint(),
         })?,
     };
-    let wanted = Wanted { commit: commit.clone(), path: None, submodules: true };
+    let wanted = Wanted { commit: commit.clone(), path: None, submodules: true, git_dir: *git_dir };
     let folders = cache.check_out(remote, &BTreeSet::from([wanted])).await.map_err(explain)?;
     let folder = folders.into_values().next().expect("what was wanted is there, or an error was");
     Ok(GitFiles { commit, folder })

@@ -92,7 +92,7 @@ impl Embedded {
             store: path.clone(),
             program,
             registry,
-            git: GitClient::new(async |_, _| unreachable!("no case adds a repository")),
+            git: GitClient::new(async |_| unreachable!("no case adds a repository")),
             offline: false,
             remembers: true,
             allow_insecure: false,

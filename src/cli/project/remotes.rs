@@ -194,7 +194,7 @@ fn files(image: &Image<'_>, commit: GitCommit) -> Wanted {
     let is_inside = |file: &ProjectPath| !file.seen_from(&path.value).starts_with("..");
     let alone = !submodules && image.config.dockerfile.as_ref().is_none_or(|file| is_inside(&file.value));
     let path = path.value.below_root().filter(|_| alone).cloned();
-    Wanted { commit, path, submodules: *submodules }
+    Wanted { commit, path, submodules: *submodules, git_dir: false }
 }
 
 /// Asks each repository, several at a time.

@@ -19,4 +19,4 @@ mod view;
 pub use carried::Written;
 pub use compare::{Change, Difference, compare};
 pub use engine::{EmbeddedEngine, Options, open_store};
-pub use git::{GitClient, GitFiles};
+pub use git::{GitClient, GitFiles, GitWanted};

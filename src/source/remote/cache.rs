@@ -40,14 +40,17 @@ pub struct Wanted {
     pub path: Option<TreePath>,
     /// Whether the files of submodules belong to it; then `path` is none.
     pub submodules: bool,
+    /// Whether `.git` belongs to it, as in a shallow clone; then `path` is none.
+    pub git_dir: bool,
 }
 
 impl Wanted {
     /// What the folder with the files is called.
     fn key(&self) -> String {
-        let Self { commit, path, submodules } = self;
+        let Self { commit, path, submodules, git_dir } = self;
         let path = path.as_ref().map(|path| format!("-{}", short_hash(path.as_str()))).unwrap_or_default();
-        format!("{commit}{path}{}", if *submodules { "-submodules" } else { "" })
+        let and = |is_meant: bool, what: &'static str| if is_meant { what } else { "" };
+        format!("{commit}{path}{}{}", and(*submodules, "-submodules"), and(*git_dir, "-git"))
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use super::RemoteError;
 use super::cache::{FETCH_WITHIN, Repository, Wanted, cache_error};
+use super::git_dir;
 use super::program::{output_of_input, run, said};
-use crate::model::TreePath;
+use crate::model::{GitCommit, TreePath};
 
 /// Writes the files to a folder that is not there yet; it is there once all of them are in it.
 pub(super) async fn export(repository: &Repository<'_>, wanted: &Wanted, to: &Path) -> Result<(), RemoteError> {
@@ -17,6 +18,9 @@ pub(super) async fn export(repository: &Repository<'_>, wanted: &Wanted, to: &Pa
     match (&wanted.path, wanted.submodules) {
         (_, true) => with_submodules(repository, wanted, &tree).await?,
         (path, false) => alone(repository, wanted, path.as_ref(), staging.path(), &tree).await?,
+    }
+    if wanted.git_dir {
+        git_dir::write(repository, &wanted.commit, staging.path(), &tree.join(".git")).await?;
     }
     fs::rename(&tree, to).map_err(|error| cache_error(to, &error))
 }
@@ -30,7 +34,7 @@ async fn alone(
     tree: &Path,
 ) -> Result<(), RemoteError> {
     if let Some(path) = path {
-        bring(repository, wanted, path).await?;
+        bring_folder(repository, wanted, path).await?;
     }
     let git = || {
         let mut git = repository.git();
@@ -50,20 +54,26 @@ async fn alone(
     run(write, repository.remote, FETCH_WITHIN, failed).await.map(drop)
 }
 
-/// Makes sure that a folder is one, and that its files are here: where only it was fetched, git would fetch one file
-/// after another.
-async fn bring(repository: &Repository<'_>, wanted: &Wanted, path: &TreePath) -> Result<(), RemoteError> {
+/// Makes sure that a folder is one, and that its files are here.
+async fn bring_folder(repository: &Repository<'_>, wanted: &Wanted, path: &TreePath) -> Result<(), RemoteError> {
     let Wanted { commit, .. } = wanted;
-    let remote = || repository.remote.to_string();
     let mut find = repository.git();
     find.args(["ls-tree", "-d", "--full-tree", commit.as_str(), path.as_str()]).env("GIT_LITERAL_PATHSPECS", "1");
     let found = repository.local(find).await?;
     let mut words = found.split_whitespace().skip_while(|word| *word != "tree");
     let Some(folder) = words.nth(1) else {
-        return Err(RemoteError::NoFolder { remote: remote(), commit: commit.clone(), path: path.clone() });
+        let remote = repository.remote.to_string();
+        return Err(RemoteError::NoFolder { remote, commit: commit.clone(), path: path.clone() });
     };
+    bring(repository, commit, folder).await
+}
+
+/// Makes sure that the files of a tree are here: where only those of a folder were fetched, git would fetch one file after
+/// another, or find none.
+async fn bring(repository: &Repository<'_>, commit: &GitCommit, tree: &str) -> Result<(), RemoteError> {
+    let remote = || repository.remote.to_string();
     let mut list = repository.git();
-    list.args(["rev-list", "--objects", "--missing=print", folder]);
+    list.args(["rev-list", "--objects", "--missing=print", tree]);
     let listed = repository.local(list).await?;
     let missing = listed.lines().filter_map(|line| line.strip_prefix('?'));
     let ids: String = missing.map(|id| format!("{id}\n")).collect();
@@ -86,6 +96,7 @@ async fn bring(repository: &Repository<'_>, wanted: &Wanted, path: &TreePath) ->
 
 /// The files with those of submodules: from a clone that lasts as long as this.
 async fn with_submodules(repository: &Repository<'_>, wanted: &Wanted, tree: &Path) -> Result<(), RemoteError> {
+    bring(repository, &wanted.commit, &format!("{}^{{tree}}", wanted.commit)).await?;
     let git = || repository.cache.settings.git(tree, repository.remote);
     let mut init = git();
     let format = if wanted.commit.as_str().len() == 64 { "sha256" } else { "sha1" };

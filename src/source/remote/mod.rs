@@ -3,6 +3,7 @@
 
 mod cache;
 mod export;
+mod git_dir;
 mod program;
 mod refs;
 

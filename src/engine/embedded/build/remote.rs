@@ -13,7 +13,7 @@ use super::{Work, archive};
 use crate::dockerfile::{TransferOf, TransferStep};
 use crate::engine::Error;
 use crate::engine::embedded::canvas::Canvas;
-use crate::engine::embedded::git::GitFiles;
+use crate::engine::embedded::git::{GitFiles, GitWanted};
 use crate::engine::embedded::view::View;
 use crate::model::{Digest, GitAddress, GitNameError, HttpUrl};
 use crate::registry::DownloadError;
@@ -26,6 +26,8 @@ pub(super) enum Fetched {
         files: GitFiles,
         /// Which folder of them.
         path: String,
+        /// Whether `.git` is one of them.
+        git_dir: bool,
     },
 }
 
@@ -98,14 +100,11 @@ impl Work<'_> {
     fn fetch_git(&self, address: &str, step: &TransferStep, place: &Place) -> Result<Fetched, Fault> {
         let address: GitAddress =
             address.parse().map_err(|error: GitNameError| Fault::image(error.to_string(), place.line))?;
-        if step.keep_git_dir {
-            return Err(Fault::Unsupported {
-                message: format!("line {}: what git keeps for itself is no two times the same", place.line),
-                hint: "leave `--keep-git-dir` away, or clone the repository in a `RUN`".to_owned(),
-            });
-        }
         let remote = address.remote.clone();
-        let files = self.runtime.block_on(self.git.fetch(address.remote, address.reference));
+        // Of a folder, BuildKit keeps none either (its git source, `checkout`).
+        let git_dir = step.keep_git_dir && address.path.is_none();
+        let wanted = GitWanted { remote: address.remote, reference: address.reference, git_dir };
+        let files = self.runtime.block_on(self.git.fetch(wanted));
         let files = files.map_err(|error| match error {
             Error::Image { message, line: _, hint } => Fault::Image { message, line: place.line, hint },
             Error::Unsupported { message, hint } => Fault::Unsupported { message, hint },
@@ -125,7 +124,7 @@ impl Work<'_> {
             }
             Some(_) | None => {
                 let path = address.path.map_or_else(|| "/".to_owned(), |path| path.to_string());
-                Ok(Fetched::Folder { files, path })
+                Ok(Fetched::Folder { files, path, git_dir })
             }
         }
     }
@@ -136,9 +135,12 @@ impl Fetched {
     pub(super) fn feed(&self, key: &mut Key) {
         match self {
             Self::File(file) => key.bytes(file.digest.as_bytes()),
-            Self::Folder { files, path } => {
+            Self::Folder { files, path, git_dir } => {
                 key.text(files.commit.as_str());
                 key.text(path);
+                if *git_dir {
+                    key.text(".git");
+                }
             }
         }
     }
@@ -152,7 +154,7 @@ impl Fetched {
     ) -> anyhow::Result<()> {
         let (files, path) = match self {
             Self::File(file) => return file.put(canvas, target),
-            Self::Folder { files, path } => (files, path),
+            Self::Folder { files, path, git_dir: _ } => (files, path),
         };
         let view = View::new(std::slice::from_ref(&files.folder), canvas.view().overlay());
         let origin = Origin::Folder(&view, epoch);
