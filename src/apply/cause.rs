@@ -76,6 +76,8 @@ pub enum StopsFirst {
     Both(Claim),
     /// Both write to what is mounted there.
     Writes(String),
+    /// Others wait for its end, and it runs once at a time.
+    Job,
     /// The manifest asks for it.
     Asked,
 }
@@ -86,6 +88,7 @@ impl fmt::Display for StopsFirst {
             Self::Both(Claim::Port(port)) => write!(f, "both bind {port}"),
             Self::Both(Claim::Address(address)) => write!(f, "both have the address {address}"),
             Self::Writes(path) => write!(f, "both write to `{path}`"),
+            Self::Job => f.write_str("others wait for its end"),
             Self::Asked => f.write_str("`stop-first`"),
         }
     }

@@ -133,7 +133,7 @@ pub async fn converge<H: Host>(
         is_all_done = match execute(host, &steps, events, stop.as_mut()).await {
             Ok(()) => true,
             Err(Error::Step(failure))
-                if matches!(failure.error, HostError::Gone(_))
+                if matches!(failure.error, HostError::Gone(_) | HostError::Halted { .. })
                     && n_before + 1 < PLANS_AT_MOST
                     && !stop.is_terminated() =>
             {

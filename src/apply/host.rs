@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::desired::Desired;
-use super::state::HostState;
+use super::state::{HostState, RunState};
 use super::step::Action;
 
 /// Why a host did not do what it was asked.
@@ -29,6 +29,14 @@ pub enum HostError {
     /// Somebody removed what was worked with, which says nothing of what is wanted: it helps to look again.
     #[error("{0}; somebody removed it meanwhile")]
     Gone(String),
+    /// Somebody stopped or froze a container that was waited for, which says as little.
+    #[error("somebody {} `{name}` meanwhile", deed(*run))]
+    Halted {
+        /// The container.
+        name: String,
+        /// What it does since.
+        run: RunState,
+    },
     /// No answer came in time.
     #[error("{what} took longer than {}s", limit.as_secs_f32())]
     TimedOut {
@@ -37,6 +45,14 @@ pub enum HostError {
         /// How long it may take.
         limit: Duration,
     },
+}
+
+fn deed(run: RunState) -> &'static str {
+    match run {
+        RunState::Paused => "froze",
+        RunState::Dead => "removed",
+        RunState::Created | RunState::Running | RunState::Restarting | RunState::Exited(_) => "stopped",
+    }
 }
 
 fn log_below(log: &[String]) -> String {

@@ -328,6 +328,10 @@ impl World {
         match (observed.run, wait.goal) {
             (RunState::Exited(0), Goal::Completed | Goal::Ready { may_end: true, .. }) => return Ok(()),
             (RunState::Running, Goal::Ready { .. }) => {}
+            // Nothing here ends so by itself.
+            (run @ (RunState::Paused | RunState::Exited(137 | 143)), _) => {
+                return Err(HostError::Halted { name: wait.name.clone(), run });
+            }
             (run, _) => return not_ready(&format!("is {run}")),
         }
         let is_good = self.behaviour(&container) != Behaviour::Unhealthy;

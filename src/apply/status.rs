@@ -43,6 +43,9 @@ pub enum Verdict {
     NotReady,
     /// It runs, but others can't reach it by its names.
     OffNetwork,
+    /// It is a newer version that has not taken the place of what has its name: a run that is underway, was cut off or failed
+    /// made it, and the next one lets it take that place or removes it.
+    NotInPlace,
     /// It is there and not wanted.
     NotWanted,
     /// It is there and not wanted, and stays.
@@ -58,6 +61,7 @@ impl fmt::Display for Verdict {
             Self::NotRunning => "not running",
             Self::NotReady => "not ready",
             Self::OffNetwork => "off network",
+            Self::NotInPlace => "not in place",
             Self::NotWanted => "not wanted",
             Self::Kept => "kept",
         })
@@ -69,9 +73,13 @@ impl Verdict {
     pub fn is_fine(self) -> bool {
         match self {
             Self::AsWanted | Self::Kept => true,
-            Self::Missing | Self::Differs | Self::NotRunning | Self::NotReady | Self::OffNetwork | Self::NotWanted => {
-                false
-            }
+            Self::Missing
+            | Self::Differs
+            | Self::NotRunning
+            | Self::NotReady
+            | Self::OffNetwork
+            | Self::NotInPlace
+            | Self::NotWanted => false,
         }
     }
 }
@@ -112,7 +120,11 @@ pub fn status(desired: &Desired, observed: &HostState) -> Vec<ContainerStatus> {
                 run: Some((found.run, found.health)),
                 since: since(found),
                 serial: found.serial,
-                verdict: if found.keep { Verdict::Kept } else { Verdict::NotWanted },
+                verdict: match () {
+                    () if found.keep && !desired.containers.contains_key(&found.container) => Verdict::Kept,
+                    () if *name != desired.engine_name(&found.container) => Verdict::NotInPlace,
+                    () => Verdict::NotWanted,
+                },
             });
         }
     }

@@ -18,6 +18,7 @@ use super::{Environment, Exit, Refusal, Settings, block_on, connect, until_inter
 use crate::apply::undo::{self, Entry, Outcome};
 use crate::apply::{
     self, Desired, DesiredError, Emptying, History, Host as _, HostError, Lock, LockError, Noting, Pulled, Step,
+    StepFailure,
 };
 use crate::diag::{Diagnostic, SourceText};
 use crate::manifest::{self, Manifest};
@@ -243,6 +244,11 @@ pub(super) fn deploy(
     }
     let steps = match (outcome, stopped) {
         (Err(apply::Error::Stopped { .. }), Some(why)) => return Err(why),
+        (Err(apply::Error::Step(failure)), _)
+            if !failure.is_undone() && undo::current(&history.entries()?).is_none() =>
+        {
+            return Err(FirstFailure(failure).into());
+        }
         (outcome, _) => outcome?,
     };
     let has_changed = steps.iter().any(|step| step.action.is_change());
@@ -307,6 +313,11 @@ pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// A step failed, and nothing that was ever done is known to go back to.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct FirstFailure(Box<StepFailure>);
+
 /// The exit code of an error of `apply`, and how to mend it, where it is one.
 pub(super) fn meaning(error: &(dyn std::error::Error + 'static)) -> Option<(Exit, Option<String>)> {
     if let Some(lock) = error.downcast_ref::<LockError>() {
@@ -314,6 +325,9 @@ pub(super) fn meaning(error: &(dyn std::error::Error + 'static)) -> Option<(Exit
             LockError::Held { .. } => (Exit::Locked, Some("wait for it, and try again".to_owned())),
             LockError::File { .. } => (Exit::Failed, Some("choose another folder with `--state-dir`".to_owned())),
         });
+    }
+    if let Some(FirstFailure(failure)) = error.downcast_ref() {
+        return Some((exit_of(&failure.error), Some(of_first(&failure.error))));
     }
     Some(match error.downcast_ref::<apply::Error>()? {
         apply::Error::Refused(refusal) => of_refusal(refusal),
@@ -330,6 +344,19 @@ pub(super) fn meaning(error: &(dyn std::error::Error + 'static)) -> Option<(Exit
         apply::Error::Stopped { .. } => (Exit::Interrupted, None),
         apply::Error::NotConverged(_) => (Exit::Failed, Some("somebody else may work on the host".to_owned())),
     })
+}
+
+fn of_first(error: &HostError) -> String {
+    let again = "apply again: there is nothing yet to go back to";
+    match error {
+        HostError::NotReady { name, .. } => {
+            format!("`docker logs {name}` shows all that it wrote; mend what is wrong, and {again}")
+        }
+        HostError::Refused(_) => format!("mend what is wrong, and {again}"),
+        HostError::Unreachable(_) | HostError::Gone(_) | HostError::Halted { .. } | HostError::TimedOut { .. } => {
+            again.to_owned()
+        }
+    }
 }
 
 fn of_refusal(refusal: &apply::Refusal) -> (Exit, Option<String>) {
@@ -354,7 +381,9 @@ fn of_refusal(refusal: &apply::Refusal) -> (Exit, Option<String>) {
 
 fn exit_of(error: &HostError) -> Exit {
     match error {
-        HostError::Unreachable(_) | HostError::Gone(_) | HostError::TimedOut { .. } => Exit::Unreachable,
+        HostError::Unreachable(_) | HostError::Gone(_) | HostError::Halted { .. } | HostError::TimedOut { .. } => {
+            Exit::Unreachable
+        }
         HostError::Refused(_) | HostError::NotReady { .. } => Exit::Failed,
     }
 }

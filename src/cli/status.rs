@@ -5,7 +5,7 @@ use std::path::Path;
 use super::deploy::{self, Format, HostArgs, StateArgs};
 use super::sources::{self, Fetched};
 use super::{Exit, Refusal, Settings, block_on, connect, until_interrupted};
-use crate::apply::{self, History, Host as _, undo};
+use crate::apply::{self, ContainerStatus, History, Host as _, Verdict, undo};
 use crate::manifest::Manifest;
 use crate::model::ProjectName;
 use crate::ui::{self, apply_report};
@@ -49,6 +49,13 @@ pub(super) fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Result<Exit
         Format::Json => apply_report::status_json(&desired.project, desired.serial, &containers),
     };
     ui::print(answer.as_bytes())?;
+    let not_in_place = containers.iter().filter(|container| container.verdict == Verdict::NotInPlace);
+    let notes = not_in_place.map(|ContainerStatus { name, .. }| {
+        format!(
+            "a run that failed, was cut off or is underway made `{name}`; the next lets it take its place or removes it"
+        )
+    });
+    ui::notes(&notes.collect::<Vec<_>>(), &settings.ui);
     let as_wanted = containers.iter().all(|container| container.verdict.is_fine());
     Ok(if args.exit_code && !as_wanted { Exit::Changes } else { Exit::Done })
 }

@@ -442,7 +442,7 @@ fn is_mended(from: &str, to: &str, n: usize, deed: &(dyn Fn(&mut World) + Sync))
 }
 
 #[test]
-fn what_somebody_removes_meanwhile_is_mended_in_the_same_run() {
+fn what_somebody_does_meanwhile_is_mended_in_the_same_run() {
     for (from, to) in [
         ("", "a#1 b#1&a c#1&b"),
         ("a#1 b#1&a c#1&b", "a#2 b#2&a c#2&b"),
@@ -465,7 +465,18 @@ fn what_somebody_removes_meanwhile_is_mended_in_the_same_run() {
                 world.networks.remove("shop");
                 world.containers.values_mut().for_each(|found| found.observed.networks.clear());
             };
-            let deeds: [&(dyn Fn(&mut World) + Sync); 3] = [&removes, &disconnects, &removes_network];
+            let becomes = |run: RunState| {
+                move |world: &mut World| {
+                    if let Some(name) = nth(world)
+                        && let Some(found) = world.containers.get_mut(&name)
+                        && found.observed.run == RunState::Running
+                    {
+                        found.observed.run = run;
+                    }
+                }
+            };
+            let (stops, freezes) = (becomes(RunState::Exited(137)), becomes(RunState::Paused));
+            let deeds: [&(dyn Fn(&mut World) + Sync); 5] = [&removes, &disconnects, &removes_network, &stops, &freezes];
             for deed in deeds {
                 let n = (0..).find(|n| !is_mended(from, to, *n, deed)).unwrap();
                 assert!(n > 4, "it was meddled with in the middle: {n}");

@@ -163,6 +163,85 @@ fn a_host_that_is_as_wanted_is_left_alone() {
     );
 }
 
+/// What timed out goes on running, and others wait for the end of its next version; whom nobody waits for is no job.
+#[test]
+fn a_job_runs_once_at_a_time() {
+    check(
+        "job#2? web#2<c:job",
+        "job#1? web#2<c:job",
+        expect![[r#"
+        create `shop-job.next`, because its image changed
+        stop `shop-job`, because the new one starts after it has stopped: others wait for its end
+        start `shop-job.next`, because its image changed
+        wait until `shop-job.next` has completed, 1m at most, because it was started
+        remove `shop-job`, because the new one is good
+        rename `shop-job.next` to `shop-job`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "job#3? web#2<c:job",
+        "job#1?~done job#2?~next web#2<c:job",
+        expect![[r#"
+        create `shop-job.next`, because its image changed
+        stop `shop-job.next`, because the new one starts after it has stopped: others wait for its end
+        start `shop-job.next`, because its image changed
+        wait until `shop-job.next` has completed, 1m at most, because it was started
+        remove `shop-job`, because the new one is good
+        remove `shop-job.next`, because an interrupted run left it
+        rename `shop-job.next` to `shop-job`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "job#2?=start-first web#2<c:job",
+        "job#1? web#2<c:job",
+        expect![[r#"
+            create `shop-job.next`, because its image changed
+                else stop `shop-job.next`, remove `shop-job.next`
+            start `shop-job.next`, because its image changed
+                else stop `shop-job.next`, remove `shop-job.next`
+            wait until `shop-job.next` has completed, 1m at most, because it was started
+                else stop `shop-job.next`, remove `shop-job.next`
+            stop `shop-job`, because the new one is good
+            remove `shop-job`, because the new one is good
+            rename `shop-job.next` to `shop-job`, because it takes the place of the former one
+        "#]],
+    );
+    check(
+        "job#2? web#2",
+        "job#1? web#2",
+        expect![[r#"
+        create `shop-job.next`, because its image changed
+            else stop `shop-job.next`, remove `shop-job.next`
+        start `shop-job.next`, because its image changed
+            else stop `shop-job.next`, remove `shop-job.next`
+        wait until `shop-job.next` is good, 1m at most, because it was started
+            else stop `shop-job.next`, remove `shop-job.next`
+        stop `shop-job`, because the new one is good
+        remove `shop-job`, because the new one is good
+        rename `shop-job.next` to `shop-job`, because it takes the place of the former one
+    "#]],
+    );
+    check(
+        "job#2?@80 web#2<c:job",
+        "job#1? web#2<c:job other#1@80",
+        expect![[r#"
+        create `shop-job.next`, because its image changed
+            else stop `shop-job.next`, remove `shop-job.next`, start `shop-other`
+        stop `shop-job`, because the new one starts after it has stopped: others wait for its end
+            else stop `shop-job.next`, remove `shop-job.next`, start `shop-other`
+        stop `shop-other`, because `job` needs its port
+            else stop `shop-job.next`, remove `shop-job.next`, start `shop-other`
+        start `shop-job.next`, because its image changed
+            else stop `shop-job.next`, remove `shop-job.next`, start `shop-other`
+        wait until `shop-job.next` has completed, 1m at most, because it was started
+            else stop `shop-job.next`, remove `shop-job.next`, start `shop-other`
+        remove `shop-job`, because the new one is good
+        rename `shop-job.next` to `shop-job`, because it takes the place of the former one
+        remove `shop-other`, because the manifest does not have it any more
+    "#]],
+    );
+}
+
 #[test]
 fn the_new_one_is_started_first_where_it_can() {
     check(

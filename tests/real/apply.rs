@@ -12,6 +12,7 @@ mod faults;
 mod faults_at_once;
 mod faults_images;
 mod faults_person;
+mod halted;
 mod image_gc;
 mod itself;
 mod keys;
@@ -430,6 +431,64 @@ fn a_job_runs_once_and_before_those_who_wait_for_it() {
     assert_eq!(lab.run(&["apply"]).stdout, "nothing to do: the host runs serial 1 of `PROJECT`\n");
     lab.manifest(2, &containers("two"));
     lab.apply();
+    assert_eq!(lab.containers(), "PROJECT-job exited\nPROJECT-web running");
+}
+
+#[test]
+fn a_job_that_was_too_slow_ends_before_its_next_version() {
+    let lab = Lab::new("slow-job");
+    let containers = |command: &str| {
+        format!(
+            r#""job": {{"image": "one", "command": ["/bin/sh", "-c", "{command}"], "restart": "no", "stop_grace": "1s",
+  "update": {{"timeout": "300ms"}}}},
+"web": {{"image": "one", "depends_on": {{"job": {{"condition": "completed"}}}}, "stop_grace": "1s",
+  "update": {{"healthy_for": "0s"}}}}"#
+        )
+    };
+    lab.manifest(1, &containers("sleep 1000"));
+    lab.run(&["apply"]).is(expect![[r#"
+        note: create network `PROJECT`: it is not on the host
+        job | create `PROJECT-job` (it is not on the host)
+        job | start `PROJECT-job` (it is not on the host)
+        job | wait until `PROJECT-job` has completed, 300ms at most (it was started)
+        error: `job` is not good
+          caused by: `PROJECT-job` has not completed within 0.3s
+        hint: `docker logs PROJECT-job` shows all that it wrote; mend what is wrong, and apply again: there is nothing yet to go back to
+        exit 1
+    "#]]);
+    lab.manifest(2, &containers("exit 3"));
+    lab.run(&["apply"]).is(expect![[r#"
+        job | create `PROJECT-job.next` (its configuration changed)
+        job | stop `PROJECT-job` (the new one starts after it has stopped: others wait for its end)
+        job | start `PROJECT-job.next` (its configuration changed)
+        job | wait until `PROJECT-job.next` has completed, 300ms at most (it was started)
+        error: `job` is not good
+          caused by: `PROJECT-job.next` ended with exit code 3
+        hint: `docker logs PROJECT-job.next` shows all that it wrote; mend what is wrong, and apply again: there is nothing yet to go back to
+        exit 1
+    "#]]);
+    let status = lab.run(&["status"]);
+    expect![[r#"
+        CONTAINER                                     IMAGE  STATE         HEALTH  SINCE  SERIAL  VERDICT
+        PROJECT-job                    one    exited (137)  -       -      1       differs
+        PROJECT-job.next  -      exited (3)    -       -      2       not in place
+        PROJECT-web                    one    -             -       -      -       missing
+        note: a run that failed, was cut off or is underway made `PROJECT-job.next`; the next lets it take its place or removes it
+    "#]].assert_eq(&format!("{}{}", status.stdout, status.stderr));
+    lab.manifest(3, &containers("exit 0"));
+    lab.run(&["apply"]).is(expect![[r#"
+        job | create `PROJECT-job.next` (its configuration changed)
+        job | start `PROJECT-job.next` (its configuration changed)
+        job | wait until `PROJECT-job.next` has completed, 300ms at most (it was started)
+        job | remove `PROJECT-job` (the new one is good)
+        job | remove `PROJECT-job.next` (an interrupted run left it)
+        job | rename `PROJECT-job.next` to `PROJECT-job` (it takes the place of the former one)
+        web | create `PROJECT-web` (it is not on the host)
+        web | start `PROJECT-web` (it is not on the host)
+        web | wait until `PROJECT-web` is good, 1m at most (it was started)
+        done in 7 changes: the host runs serial 3 of `PROJECT`
+        exit 0
+    "#]]);
     assert_eq!(lab.containers(), "PROJECT-job exited\nPROJECT-web running");
 }
 

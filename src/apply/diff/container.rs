@@ -144,7 +144,7 @@ impl<'a> Plan<'a> {
         }
         let is_ready =
             observed.run == RunState::Running && matches!(observed.health, Health::Unchecked | Health::Healthy);
-        let is_ready = is_ready && self.awaited.get(case.name) != Some(&Awaited::Completed);
+        let is_ready = is_ready && !self.is_job(case);
         if was_mended {
             self.wait_somewhere(case, right, if is_told { Cause::FilesChanged } else { Cause::Started });
         } else if !is_ready {
@@ -218,7 +218,8 @@ impl<'a> Plan<'a> {
     /// replaces goes when it is good.
     fn bring_up(&mut self, case: &Case<'a>, new: &String, mut steps: Vec<Step>) -> Result<(), Refusal> {
         let former: Vec<Found<'a>> = case.others.iter().copied().filter(|found| self.is_active(*found)).collect();
-        let mut in_the_way: Vec<(Found<'a>, Cause)> = match stops_first(case.wanted, &former) {
+        let job = (self.is_job(case) && case.spec().update.order.is_none()).then_some(StopsFirst::Job);
+        let mut in_the_way: Vec<(Found<'a>, Cause)> = match stops_first(case.wanted, &former).or(job) {
             None => Vec::new(),
             Some(why) => former.iter().map(|found| (*found, Cause::MakesRoom(why.clone()))).collect(),
         };
@@ -250,6 +251,11 @@ impl<'a> Plan<'a> {
         self.succeed(case, new)
     }
 
+    /// Whether others wait for its end.
+    fn is_job(&self, case: &Case<'a>) -> bool {
+        self.awaited.get(case.name) == Some(&Awaited::Completed)
+    }
+
     /// What another container has that this one needs.
     pub(super) fn holds(&self, case: &Case<'a>, found: Found<'a>) -> Option<Claim> {
         let may_hold = found.1.container != *case.name && self.is_active(found);
@@ -260,13 +266,17 @@ impl<'a> Plan<'a> {
     /// stopped before, by an interrupted run or for another's port; from there it may not come back, which the run then
     /// tells. Nothing where nothing served.
     fn undo(&self, case: &Case<'a>, new: &str, stopped: &[&String]) -> Vec<Action> {
-        let serves = case.others.iter().any(|found| self.is_active(*found));
+        // A job that is stopped has done a part, and is not begun again.
+        let is_ended = |name: &String| self.is_job(case) && stopped.contains(&name);
+        let serves = case.others.iter().any(|found| self.is_active(*found) && !is_ended(found.0));
         let was_stopped = |(name, observed): &&Found<'a>| {
             let has_ended = matches!(observed.run, RunState::Exited(_)) && !case.may_end();
             **name == case.base && (has_ended || self.stopped.contains(*name))
         };
         let stopped_before = case.others.iter().find(was_stopped).filter(|_| !serves).map(|(name, _)| *name);
-        let revived: Vec<&String> = stopped.iter().copied().chain(stopped_before).collect();
+        let is_other = |name: &&String| !(self.is_job(case) && case.others.iter().any(|(other, _)| other == name));
+        let stopped = stopped.iter().copied().filter(is_other);
+        let revived: Vec<&String> = stopped.chain(stopped_before).collect();
         if case.spec().update.on_failure == OnFailure::Stop || (revived.is_empty() && !serves) {
             return Vec::new();
         }

@@ -80,7 +80,6 @@ pub(super) fn observed(
         Some((name.clone(), endpoint(found, name, network.id.as_deref(), wanted)?))
     });
     let label = |key: &str| label(found, key).cloned();
-    let state = found.state.as_ref();
     let grace = found.config.as_ref().and_then(|config| config.stop_timeout);
     let grace = grace.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
     ObservedContainer {
@@ -91,7 +90,7 @@ pub(super) fn observed(
         run: run_state(found),
         health: health(found),
         created: time(found.created.as_deref()).unwrap_or(Timestamp::UNIX_EPOCH),
-        started: time(state.and_then(|state| state.started_at.as_deref())),
+        started: started_at(found),
         networks: on.collect(),
         is_elsewhere,
         ports: found.host_config.as_ref().map(ports).unwrap_or_default(),
@@ -150,6 +149,11 @@ pub(super) fn health(found: &ContainerInspectResponse) -> Health {
         Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
         Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
     }
+}
+
+/// When a container was last started.
+pub(super) fn started_at(found: &ContainerInspectResponse) -> Option<Timestamp> {
+    time(found.state.as_ref().and_then(|state| state.started_at.as_deref()))
 }
 
 /// A time of the engine; its zero, the first day of the year 1, is none.

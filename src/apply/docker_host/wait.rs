@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::checks::Checks;
-use super::observe::{health, run_state};
+use super::observe::{health, run_state, started_at};
 use super::probe;
 use crate::apply::host::HostError;
 use crate::apply::state::{Health, RunState};
 use crate::apply::step::{Goal, Wait};
-use crate::docker::{self, containers};
+use crate::docker::{self, containers, events};
 
 /// How long is waited between two looks, at first and at most. Arbitrary: a look takes the engine some milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -37,6 +38,7 @@ pub(super) async fn wait(docker: &Docker, here: Option<&str>, wait: &Wait) -> Re
     let Wait { name, goal, probe, timeout } = wait;
     let started = Instant::now();
     let mut restarts_before = None;
+    let mut since = None;
     let mut good_since = None;
     let mut pause = FIRST_PAUSE;
     let mut checks = Checks::new(here);
@@ -45,6 +47,7 @@ pub(super) async fn wait(docker: &Docker, here: Option<&str>, wait: &Wait) -> Re
         let found = found.ok_or_else(|| HostError::Gone(format!("there is no container `{name}`")))?;
         let restarts = found.restart_count.unwrap_or(0);
         let before = *restarts_before.get_or_insert(restarts);
+        let since = *since.get_or_insert_with(|| started_at(&found));
         let mut look = look(&found, *goal, restarts > before);
         if let (Look::Good, Some(probe)) = (&look, probe)
             && let Err(why) = probe::succeeds(docker, name, &found, probe).await?
@@ -66,7 +69,12 @@ pub(super) async fn wait(docker: &Docker, here: Option<&str>, wait: &Wait) -> Re
                 good_since = None;
                 why
             }
-            (Look::Bad(why), _) => return Err(not_ready(docker, name, &found, why).await),
+            (Look::Bad(why), _) => {
+                if let Some(run) = halted(docker, &found, since).await? {
+                    return Err(HostError::Halted { name: name.clone(), run });
+                }
+                return Err(not_ready(docker, name, &found, why).await);
+            }
         };
         if started.elapsed() >= *timeout {
             let why = format!("{why} within {}s", timeout.as_secs_f32());
@@ -96,6 +104,23 @@ fn look(found: &ContainerInspectResponse, goal: Goal, was_restarted: bool) -> Lo
         }
         (RunState::Created | RunState::Paused | RunState::Dead, _) => Look::Bad(format!("is {run}")),
     }
+}
+
+/// What a container does that somebody stopped, froze or is removing since it was started; nothing where it is not good by itself.
+async fn halted(
+    docker: &Docker,
+    found: &ContainerInspectResponse,
+    since: Option<Timestamp>,
+) -> Result<Option<RunState>, HostError> {
+    let run = run_state(found);
+    let (Some(id), Some(since)) = (&found.id, since) else { return Ok(None) };
+    let stop_signal = found.config.as_ref().and_then(|config| config.stop_signal.as_deref());
+    let is_halted = match run {
+        RunState::Paused | RunState::Dead => true,
+        RunState::Exited(_) => events::was_stopped(docker, id, since, stop_signal).await?,
+        RunState::Created | RunState::Running | RunState::Restarting => false,
+    };
+    Ok(is_halted.then_some(run))
 }
 
 /// That a container is unhealthy, and what its check said last.

@@ -160,6 +160,7 @@ fn a_first_version_that_is_bad_is_left_to_be_looked_at() {
         web | wait until `PROJECT-web` is good, 1m at most (it was started)
         error: `web` is not good
           caused by: `PROJECT-web` is unhealthy: not well
+        hint: `docker logs PROJECT-web` shows all that it wrote; mend what is wrong, and apply again: there is nothing yet to go back to
         exit 1
     "#]]);
     assert_eq!(lab.containers(), "PROJECT-web running");
@@ -167,6 +168,7 @@ fn a_first_version_that_is_bad_is_left_to_be_looked_at() {
         web | wait until `PROJECT-web` is good, 1m at most (its health is unhealthy)
         error: `web` is not good
           caused by: `PROJECT-web` is unhealthy: not well
+        hint: `docker logs PROJECT-web` shows all that it wrote; mend what is wrong, and apply again: there is nothing yet to go back to
         exit 1
     "#]]);
     let status = lab.run(&["status"]);
