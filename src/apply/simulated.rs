@@ -267,6 +267,7 @@ impl World {
             is_elsewhere,
             ports: creation.spec.ports.clone(),
             keep: creation.spec.keep,
+            may_end: matches!(creation.spec.restart, RestartPolicy::No | RestartPolicy::OnFailure(_)),
             stop_grace: creation.spec.stop_grace,
             known: Known::default(),
         };

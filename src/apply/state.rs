@@ -106,6 +106,8 @@ pub struct ObservedContainer {
     pub ports: BTreeSet<PortBinding>,
     /// Whether it stays when it leaves its manifest.
     pub keep: bool,
+    /// Whether the engine leaves it alone once it has ended well.
+    pub may_end: bool,
     /// How long it may take to stop.
     pub stop_grace: Duration,
     /// Which of the files it knows that it is told of by a signal. Nothing where it was made for something else.

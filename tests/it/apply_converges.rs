@@ -326,6 +326,7 @@ fn a_version_that_is_bad_ends_where_it_began() {
         ("web#1%data", "web#5%data"),
         ("web#1@80", "other#3@80"),
         ("db#1 web#1&db", "db#3 web#1&db"),
+        ("a#1", "a#3?=stop-first b#1<c:a"),
     ] {
         let host = host();
         apply(&host, good, None).unwrap();

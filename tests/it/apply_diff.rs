@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use windlass::apply::{
     Action, Emptying, Health, HostState, ObservedContainer, ObservedNetwork, Refusal, RunState, diff,
 };
-use windlass::manifest::{EnvValue, FileContent, Network, NetworkSpec, Subnet};
+use windlass::manifest::{EnvValue, FileContent, Network, NetworkSpec, RestartPolicy, Subnet};
 
 use crate::apply_world::{desired, image_id, manifest, port, read_container, read_manifest};
 
@@ -51,6 +51,7 @@ fn read_host(text: &str) -> HostState {
             is_elsewhere: false,
             ports: spec.ports.clone(),
             keep: false,
+            may_end: spec.restart == RestartPolicy::No,
             stop_grace: spec.stop_grace,
             known: wanted.known(),
         };
@@ -196,15 +197,27 @@ fn a_job_runs_once_at_a_time() {
         "job#1? web#2<c:job",
         expect![[r#"
             create `shop-job.next`, because its image changed
-                else stop `shop-job.next`, remove `shop-job.next`
             start `shop-job.next`, because its image changed
-                else stop `shop-job.next`, remove `shop-job.next`
             wait until `shop-job.next` has completed, 1m at most, because it was started
-                else stop `shop-job.next`, remove `shop-job.next`
             stop `shop-job`, because the new one is good
             remove `shop-job`, because the new one is good
             rename `shop-job.next` to `shop-job`, because it takes the place of the former one
         "#]],
+    );
+    check(
+        "job#2? web#2<c:job",
+        "job#1 web#2<c:job",
+        expect![[r#"
+        create `shop-job.next`, because its image changed
+            else stop `shop-job.next`, remove `shop-job.next`
+        start `shop-job.next`, because its image changed
+            else stop `shop-job.next`, remove `shop-job.next`
+        wait until `shop-job.next` has completed, 1m at most, because it was started
+            else stop `shop-job.next`, remove `shop-job.next`
+        stop `shop-job`, because the new one is good
+        remove `shop-job`, because the new one is good
+        rename `shop-job.next` to `shop-job`, because it takes the place of the former one
+    "#]],
     );
     check(
         "job#2? web#2",

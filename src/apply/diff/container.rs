@@ -218,9 +218,9 @@ impl<'a> Plan<'a> {
     /// replaces goes when it is good.
     fn bring_up(&mut self, case: &Case<'a>, new: &String, mut steps: Vec<Step>) -> Result<(), Refusal> {
         let former: Vec<Found<'a>> = case.others.iter().copied().filter(|found| self.is_active(*found)).collect();
-        let job = (self.is_job(case) && case.spec().update.order.is_none()).then_some(StopsFirst::Job);
-        let mut in_the_way: Vec<(Found<'a>, Cause)> = match stops_first(case.wanted, &former).or(job) {
-            None => Vec::new(),
+        let jobs = former.iter().filter(|found| case.spec().update.order.is_none() && self.was_job(case, **found));
+        let mut in_the_way: Vec<(Found<'a>, Cause)> = match stops_first(case.wanted, &former) {
+            None => jobs.map(|found| (*found, Cause::MakesRoom(StopsFirst::Job))).collect(),
             Some(why) => former.iter().map(|found| (*found, Cause::MakesRoom(why.clone()))).collect(),
         };
         let holders = self.observed.containers.iter();
@@ -229,7 +229,9 @@ impl<'a> Plan<'a> {
 
         let gates = self.gates(case);
         self.restarted.insert(case.name.clone());
-        let stopped: Vec<&String> = in_the_way.iter().map(|((name, _), _)| *name).collect();
+        // A job that is stopped has done a part, and is not begun again.
+        let stopped = in_the_way.iter().filter(|(found, _)| !self.was_job(case, *found));
+        let stopped: Vec<&String> = stopped.map(|((name, _), _)| *name).collect();
         let undo = self.undo(case, new, &stopped);
         let start = steps.pop();
         for ((name, observed), cause) in in_the_way {
@@ -256,6 +258,11 @@ impl<'a> Plan<'a> {
         self.awaited.get(case.name) == Some(&Awaited::Completed)
     }
 
+    /// Whether another container is a former version of it that had an end as well.
+    fn was_job(&self, case: &Case<'a>, (_, other): Found<'a>) -> bool {
+        self.is_job(case) && other.container == *case.name && other.may_end
+    }
+
     /// What another container has that this one needs.
     pub(super) fn holds(&self, case: &Case<'a>, found: Found<'a>) -> Option<Claim> {
         let may_hold = found.1.container != *case.name && self.is_active(found);
@@ -266,17 +273,14 @@ impl<'a> Plan<'a> {
     /// stopped before, by an interrupted run or for another's port; from there it may not come back, which the run then
     /// tells. Nothing where nothing served.
     fn undo(&self, case: &Case<'a>, new: &str, stopped: &[&String]) -> Vec<Action> {
-        // A job that is stopped has done a part, and is not begun again.
-        let is_ended = |name: &String| self.is_job(case) && stopped.contains(&name);
-        let serves = case.others.iter().any(|found| self.is_active(*found) && !is_ended(found.0));
+        let mut former = case.others.iter().filter(|found| !self.was_job(case, **found));
+        let serves = former.clone().any(|found| self.is_active(*found));
         let was_stopped = |(name, observed): &&Found<'a>| {
             let has_ended = matches!(observed.run, RunState::Exited(_)) && !case.may_end();
             **name == case.base && (has_ended || self.stopped.contains(*name))
         };
-        let stopped_before = case.others.iter().find(was_stopped).filter(|_| !serves).map(|(name, _)| *name);
-        let is_other = |name: &&String| !(self.is_job(case) && case.others.iter().any(|(other, _)| other == name));
-        let stopped = stopped.iter().copied().filter(is_other);
-        let revived: Vec<&String> = stopped.chain(stopped_before).collect();
+        let stopped_before = former.find(was_stopped).filter(|_| !serves).map(|(name, _)| *name);
+        let revived: Vec<&String> = stopped.iter().copied().chain(stopped_before).collect();
         if case.spec().update.on_failure == OnFailure::Stop || (revived.is_empty() && !serves) {
             return Vec::new();
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, HealthStatusEnum,
-    HostConfig, Network, PortSummaryTypeEnum,
+    HostConfig, Network, PortSummaryTypeEnum, RestartPolicyNameEnum,
 };
 use jiff::Timestamp;
 
@@ -95,6 +95,7 @@ pub(super) fn observed(
         is_elsewhere,
         ports: found.host_config.as_ref().map(ports).unwrap_or_default(),
         keep: label(LABEL_KEEP).is_some(),
+        may_end: found.host_config.as_ref().is_none_or(may_end),
         stop_grace: grace.unwrap_or(DEFAULT_STOP_GRACE),
         known,
     }
@@ -213,6 +214,15 @@ pub(super) fn held_ports(summary: &ContainerSummary) -> BTreeSet<PortBinding> {
         Some(PortBinding { container: port.private_port, protocol, address, host: Some(port.public_port?) })
     });
     held.collect()
+}
+
+fn may_end(config: &HostConfig) -> bool {
+    match config.restart_policy.as_ref().and_then(|policy| policy.name) {
+        Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED) => false,
+        Some(RestartPolicyNameEnum::NO | RestartPolicyNameEnum::ON_FAILURE | RestartPolicyNameEnum::EMPTY) | None => {
+            true
+        }
+    }
 }
 
 /// The ports that a container claims when it runs.
