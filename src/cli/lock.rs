@@ -15,9 +15,10 @@ use crate::config::{Lock, LockedBase};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::engine::Engine as _;
 use crate::event::{Event, Sink};
-use crate::model::{GitCommit, GitPin, HttpUrl, ImageName, Reference};
+use crate::model::{GitCommit, GitPin, GitRemote, HttpUrl, ImageName, Reference};
 use crate::plan::{Choice, MovingBase};
 use crate::registry::{self, Registry, RemoteManifests, RetryPolicy};
+use crate::source::RemoteRefs;
 use crate::ui::{self, Reporter, lock_report};
 
 const EXAMPLES: &str = "\
@@ -43,7 +44,7 @@ pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> 
         Some([]) => Anew::All,
         Some(names) => Anew::Named(names),
     };
-    let Outlined { config, understood, lock: former, names: images, commits, .. } =
+    let Outlined { config, understood, lock: former, names: images, commits, asked, .. } =
         project::outline(settings, &[], Choice::Words(&[]), refresh)?;
     ui::notes(&understood.notes, &settings.ui);
     ui::warn(&understood.warnings, &settings.ui);
@@ -52,6 +53,7 @@ pub(super) fn run(args: &LockArgs, settings: &Settings) -> anyhow::Result<Exit> 
         files: understood.moving_files(),
         refs: understood.moving_refs(),
         commits,
+        asked,
     };
     let update = match refresh {
         Anew::Nothing => Update::default(),
@@ -83,6 +85,8 @@ struct Moving {
     refs: Refs,
     /// What windlass.yaml names of them, looked up already.
     commits: BTreeMap<GitPin, GitCommit>,
+    /// What repositories said that were asked for that.
+    asked: BTreeMap<GitRemote, RemoteRefs>,
 }
 
 /// What is looked up anew, but for what windlass.yaml names.
@@ -95,7 +99,7 @@ struct Update {
 
 /// What names stand for: names of others' images themselves, or of the project's images made from them.
 fn named(names: &[String], images: &BTreeSet<ImageName>, moving: &Moving) -> Result<Update, Refusal> {
-    let Moving { bases, files, refs, commits } = moving;
+    let Moving { bases, files, refs, commits, asked: _ } = moving;
     let pins: BTreeSet<&GitPin> = refs.keys().chain(commits.keys()).collect();
     let mut chosen = Update::default();
     for name in names {
@@ -136,7 +140,7 @@ async fn anew(
     settings: &Settings,
     reporter: &Arc<Reporter>,
 ) -> anyhow::Result<Lock> {
-    let Moving { bases, files, refs, commits } = moving;
+    let Moving { bases, files, refs, commits, asked } = moving;
     let mut lock = Lock { git: commits.clone(), ..Lock::default() };
     let (mut missing, mut partial) = (Vec::new(), Vec::new());
     for (reference, base) in bases {
@@ -154,9 +158,9 @@ async fn anew(
     for pin in refs.keys().filter(|pin| !commits.contains_key(pin)) {
         lock.git.extend(known.git.get(pin).map(|commit| (pin.clone(), commit.clone())));
     }
-    let asked = refs.keys().filter(|pin| update.refs.contains(pin) || !lock.git.contains_key(pin));
-    let asked: Vec<&GitPin> = asked.collect();
-    if missing.is_empty() && partial.is_empty() && lock.http.len() == files.len() && asked.is_empty() {
+    let open = refs.keys().filter(|pin| update.refs.contains(pin) || !lock.git.contains_key(pin));
+    let open: Vec<&GitPin> = open.collect();
+    if missing.is_empty() && partial.is_empty() && lock.http.len() == files.len() && open.is_empty() {
         return Ok(lock);
     }
     if settings.offline {
@@ -177,7 +181,7 @@ async fn anew(
             None => errors.push(remote_files::gone(&url, &files[&url], known)),
         }
     }
-    for (pin, now) in remote_refs::all_now(asked.into_iter(), settings).await? {
+    for (pin, now) in remote_refs::all_now(open.into_iter(), asked, settings).await? {
         match now {
             Ok(commit) => drop(lock.git.insert(pin.clone(), commit)),
             Err(problem) => errors.push(remote_refs::gone(pin, &problem, &refs[pin], known)),

@@ -15,12 +15,13 @@ pub(super) use self::seen_from::context_paths;
 
 use self::find::Sources;
 pub(super) use self::find::declared_paths;
+use self::remotes::Brought;
 use super::{Refusal, Settings, lock_file, threads};
 use crate::config::{Config, Lock};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
-use crate::model::{GitCommit, GitPin, ImageName};
+use crate::model::{GitCommit, GitPin, GitRemote, ImageName};
 use crate::plan::{self, Choice, Inputs, Resolved, Understood};
-use crate::source::{self, Folders, Revision};
+use crate::source::{self, Folders, RemoteRefs, Revision};
 
 /// Where a build writes the deploy manifest when nobody says otherwise. The file belongs to no context: an image that
 /// held it would change with every build of itself.
@@ -58,6 +59,8 @@ pub(super) struct Outlined {
     pub(super) understood: Understood,
     /// What each ref of a git repository means, those of images that are not selected too.
     pub(super) commits: BTreeMap<GitPin, GitCommit>,
+    /// What the repositories said that were asked for that, by their addresses without credentials.
+    pub(super) asked: BTreeMap<GitRemote, RemoteRefs>,
     /// The contexts of all images.
     contexts: read::Contexts,
 }
@@ -101,7 +104,7 @@ pub(super) fn load_rest(
     build_args: &[(String, String)],
     manifest: Option<&Path>,
 ) -> anyhow::Result<(Project, BTreeMap<ImageName, Diagnostic>)> {
-    let Outlined { config, names, lock, understood, commits: _, contexts } = read_as_far_as(
+    let Outlined { config, names, lock, understood, commits: _, asked: _, contexts } = read_as_far_as(
         Look { depth: Depth::Files, folders },
         settings,
         build_args,
@@ -225,13 +228,14 @@ fn outline_with(
     }
     let mut understood = understood.choose(choice)?;
     understood.warn_of_unused_args();
-    Ok(Outlined { config, names, lock, understood, commits: brought.commits, contexts: read.contexts })
+    let Brought { commits, asked, folders: _ } = brought;
+    Ok(Outlined { config, names, lock, understood, commits, asked, contexts: read.contexts })
 }
 
 impl Outlined {
     /// Looks at what the chosen images take.
     fn load(self, settings: &Settings, manifest: Option<&Path>) -> Result<Project, Diagnostics> {
-        let Self { config, names, lock, understood, commits: _, contexts } = self;
+        let Self { config, names, lock, understood, commits: _, asked: _, contexts } = self;
         let resolved = read::contexts(understood, contexts, &manifest_path(settings, manifest))?;
         Ok(Project { config, names, lock, resolved })
     }

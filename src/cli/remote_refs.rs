@@ -8,25 +8,44 @@ use crate::config::Lock;
 use crate::diag::Diagnostic;
 use crate::model::{GitCommit, GitPin, GitRemote};
 use crate::plan::MovingRef;
-use crate::source::RefProblem;
+use crate::source::{RefProblem, RemoteRefs};
 
 /// The refs that may come to mean another commit.
 pub(super) type Refs = BTreeMap<GitPin, MovingRef>;
 
-/// What each ref means now, or why it means nothing: every repository is asked once.
+/// What repositories say now: those that were asked already are not asked again.
 ///
 /// # Errors
 /// When git can't be run, or does not get through.
+pub(super) async fn of_remotes<'a>(
+    remotes: BTreeSet<&'a GitRemote>,
+    asked: &BTreeMap<GitRemote, RemoteRefs>,
+    settings: &Settings,
+) -> anyhow::Result<BTreeMap<&'a GitRemote, RemoteRefs>> {
+    let (mut known, mut open) = (BTreeMap::new(), BTreeSet::new());
+    for remote in remotes {
+        match asked.get(&remote.without_credentials()) {
+            Some(refs) => drop(known.insert(remote, refs.clone())),
+            None => drop(open.insert(remote)),
+        }
+    }
+    if !open.is_empty() {
+        let cache = project::cache(settings)?;
+        known.extend(project::each(open, async |remote| cache.refs(remote).await).await?);
+    }
+    Ok(known)
+}
+
+/// What each ref means now, or why it means nothing.
+///
+/// # Errors
+/// As [`of_remotes`].
 pub(super) async fn all_now<'a>(
     pins: impl Iterator<Item = &'a GitPin> + Clone,
+    asked: &BTreeMap<GitRemote, RemoteRefs>,
     settings: &Settings,
 ) -> anyhow::Result<BTreeMap<&'a GitPin, Result<GitCommit, RefProblem>>> {
-    let remotes: BTreeSet<&GitRemote> = pins.clone().map(GitPin::remote).collect();
-    if remotes.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let cache = project::cache(settings)?;
-    let refs = project::each(remotes, async |remote| cache.refs(remote).await).await?;
+    let refs = of_remotes(pins.clone().map(GitPin::remote).collect(), asked, settings).await?;
     Ok(pins.map(|pin| (pin, refs[pin.remote()].find(pin.reference()))).collect())
 }
 

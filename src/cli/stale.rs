@@ -7,13 +7,15 @@ use super::bases::{Now, all_now};
 use super::plan::Format;
 use super::project::{self, Anew, Outlined, SelectionArgs};
 use super::{
-    Exit, Refusal, Settings, bases, block_on, connect, containers, lock_file, remote_files, until_interrupted,
+    Exit, Refusal, Settings, bases, block_on, connect, containers, lock_file, remote_files, remote_refs,
+    until_interrupted,
 };
-use crate::config::{Config, Lock};
+use crate::config::Config;
 use crate::event::Sink;
 use crate::model::{GitCommit, GitPin, GitRemote, ImageName};
 use crate::plan::{Choice, MovingBase, MovingRef, Understood};
 use crate::registry::RetryPolicy;
+use crate::source::RemoteRefs;
 use crate::ui::{self, Reporter, stale};
 
 pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings) -> anyhow::Result<Exit> {
@@ -25,7 +27,7 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
         }
     };
     let SelectionArgs { images, build_args } = selection;
-    let Outlined { config, understood, lock, names, commits, .. } =
+    let Outlined { config, understood, lock, names, asked, .. } =
         project::outline(settings, build_args, Choice::Words(images), Anew::Nothing)?;
     ui::warn(&understood.warnings, &settings.ui);
     ui::notes(&understood.notes, &settings.ui);
@@ -45,7 +47,7 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
         let registry = connect::registry(settings, RetryPolicy::default(), events)?;
         let found = all_now(&registry, wanted).await?;
         let fetched = remote_files::all_now(&registry, files.keys().collect(), &*reporter).await?;
-        Ok((found, fetched, refs(&config, &understood, &lock, settings).await?))
+        Ok((found, fetched, refs(&config, &understood, &asked, settings).await?))
     }));
     reporter.end();
     let (found, fetched, refs) = found?;
@@ -73,8 +75,6 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     });
     let moved = refs.into_iter().filter_map(|(pin, (now, images))| {
         let locked = lock.git.get(&pin);
-        // What is not locked was looked up to read the project.
-        let now = now.or_else(|| commits.get(&pin).filter(|_| locked.is_none()).cloned());
         let is_same = locked.is_some() && locked == now.as_ref();
         let (name, containers) = (pin.to_string(), BTreeSet::new());
         (!is_same).then(|| stale::Stale { name, locked: text(locked), now: text(now), images, containers })
@@ -88,19 +88,22 @@ pub(super) fn run(selection: &SelectionArgs, format: Format, settings: &Settings
     Ok(if names.is_empty() { Exit::Done } else { Exit::Changes })
 }
 
-/// What refs mean now, none where they mean nothing or where nobody was asked, and the images that they are for.
+/// What refs mean now, none where they mean nothing, and the images that they are for.
 type Refs = BTreeMap<GitPin, (Option<GitCommit>, BTreeSet<ImageName>)>;
 
-async fn refs(config: &Config, understood: &Understood, lock: &Lock, settings: &Settings) -> anyhow::Result<Refs> {
+async fn refs(
+    config: &Config,
+    understood: &Understood,
+    asked: &BTreeMap<GitRemote, RemoteRefs>,
+    settings: &Settings,
+) -> anyhow::Result<Refs> {
     let mut refs = Refs::new();
     // Of one repository, windlass.yaml may know the credentials.
     let mut addresses: BTreeMap<GitPin, &GitRemote> = BTreeMap::new();
     for image in understood.outlines() {
         let git = config.images.get(image.name).and_then(|image| image.git.as_ref());
         let Some((git, pin)) = git.and_then(|git| Some((git, git.pin()?))) else { continue };
-        if lock.git.contains_key(&pin) {
-            addresses.insert(pin.clone(), &git.remote.value);
-        }
+        addresses.insert(pin.clone(), &git.remote.value);
         refs.entry(pin).or_default().1.insert(image.name.clone());
     }
     let added = understood.moving_refs();
@@ -108,14 +111,10 @@ async fn refs(config: &Config, understood: &Understood, lock: &Lock, settings: &
         addresses.entry(pin.clone()).or_insert(pin.remote());
         refs.entry(pin.clone()).or_default().1.extend(images.iter().cloned());
     }
-    if !addresses.is_empty() {
-        let cache = project::cache(settings)?;
-        let remotes: BTreeSet<&GitRemote> = addresses.values().copied().collect();
-        let found = project::each(remotes, async |remote| cache.refs(remote).await).await?;
-        for (pin, remote) in addresses {
-            let now = found[remote].find(pin.reference()).ok();
-            refs.entry(pin).or_default().0 = now;
-        }
+    let found = remote_refs::of_remotes(addresses.values().copied().collect(), asked, settings).await?;
+    for (pin, remote) in addresses {
+        let now = found[remote].find(pin.reference()).ok();
+        refs.entry(pin).or_default().0 = now;
     }
     Ok(refs)
 }

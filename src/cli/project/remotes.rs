@@ -9,7 +9,7 @@ use crate::cli::{Refusal, Settings, block_on, lock_file, until_interrupted};
 use crate::config::{Config, GitSource, ImageConfig, Lock, ProjectPath};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{GitCommit, GitPin, GitRemote, ImageName};
-use crate::source::{Cache, GitSettings, RemoteError, Wanted};
+use crate::source::{Cache, GitSettings, RemoteError, RemoteRefs, Wanted};
 use crate::ui;
 
 /// How many repositories are asked at once.
@@ -43,6 +43,8 @@ pub(super) struct Brought {
     pub(super) folders: BTreeMap<ImageName, PathBuf>,
     /// What each ref means.
     pub(super) commits: BTreeMap<GitPin, GitCommit>,
+    /// What the repositories said that were asked, by their addresses without credentials.
+    pub(super) asked: BTreeMap<GitRemote, RemoteRefs>,
 }
 
 /// An image whose files are kept elsewhere.
@@ -94,7 +96,8 @@ pub(super) fn bring(
             }
         }
         let folders = folders(&images, &commits, &cache, config, settings, diagnostics).await?;
-        Ok(Brought { folders, commits })
+        let asked = refs.into_iter().map(|(remote, refs)| (remote.without_credentials(), refs)).collect();
+        Ok(Brought { folders, commits, asked })
     }))
 }
 
