@@ -14,6 +14,7 @@ missing_packages() {
     done <<'COMMANDS'
 buildah buildah
 cc gcc libc6-dev
+curl curl
 dockerd docker.io
 docker docker.io
 docker-registry docker-registry
@@ -21,6 +22,7 @@ git git
 htpasswd apache2-utils
 ip iproute2
 iptables iptables
+jq jq
 python3 python3
 rsync rsync
 newuidmap uidmap

@@ -1,6 +1,8 @@
 //! Plans as pipelines of GitLab CI and Travis CI, with the example project: run by gitlab-ci-local as GitLab's shell
 //! runner would, and held against the published schemas.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -190,4 +192,65 @@ fn travis_takes_what_the_schema_says() {
     "##]]
     .assert_eq(&pipeline(&project, "travis", ".travis.yml"));
     check_schema(&project, "vendor.travis", ".travis.yml");
+}
+
+/// Answers one request; what it was, with the lines of its head that say what is in it and who asks.
+fn one_request(listener: &TcpListener) -> (String, Vec<u8>) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut head: Vec<String> = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        match line.trim_end() {
+            "" => break,
+            line => head.push(line.to_owned()),
+        }
+    }
+    let value = |name: &str| head.iter().find_map(|line| line.strip_prefix(name)).unwrap();
+    let mut body = vec![0; value("Content-Length: ").parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+    let said =
+        ["Content-Type: ", "Travis-API-Version: ", "Authorization: "].map(|name| format!("{name}{}\n", value(name)));
+    (format!("{}\n{}", head[0], said.concat()), body)
+}
+
+#[test]
+fn travis_is_asked_for_the_build_as_the_documentation_says() {
+    let documentation = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/travis.md")).unwrap();
+    let (_, rest) = documentation.split_once("```yaml\n").unwrap();
+    let (file, _) = rest.split_once("```").unwrap();
+    let (_, script) = file.split_once("- |\n").unwrap();
+
+    let project = shop("askshop");
+    let planned = pipeline(&project, "travis", "planned.yml");
+    project.write(".travis.yml", file);
+    check_schema(&project, "vendor.travis", ".travis.yml");
+
+    let api = TcpListener::bind("127.0.0.1:0").unwrap();
+    let script = script.replace("https://api.travis-ci.com", &format!("http://{}", api.local_addr().unwrap()));
+    project.write("script", &script);
+    let programs = Path::new(env!("CARGO_BIN_EXE_windlass")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("bash");
+    command.args(["-e", "../../script"]).current_dir(project.path("examples/shop")).env("PATH", path);
+    command.envs([("TRAVIS_BRANCH", "main"), ("TRAVIS_COMMIT", "c0ffee"), ("TRAVIS_TOKEN", "t0ken")]);
+    command.envs([("TRAVIS_REPO_SLUG", "acme/shop")]).env("no_proxy", "*");
+    // Where nobody asks it waits for ever, which nobody waits for.
+    let asked = std::thread::spawn(move || one_request(&api));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{:?}", said(&output));
+    let (head, body) = asked.join().unwrap();
+    expect![[r"
+        POST /repo/acme%2Fshop/requests HTTP/1.1
+        Content-Type: application/json
+        Travis-API-Version: 3
+        Authorization: token t0ken
+    "]]
+    .assert_eq(&head);
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let planned = planned.replace(" -C examples/shop", "");
+    let request = serde_json::json!({"branch": "main", "sha": "c0ffee", "merge_mode": "deep_merge", "config": planned});
+    assert_eq!(body, serde_json::json!({ "request": request }));
 }
