@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, FuturesUnordered};
 
 use super::publish::{Broken, promote_image};
 use super::{Schedule, make};
@@ -13,6 +13,9 @@ use crate::event::{Event, Outcome, Sink};
 use crate::model::{ImageDigest, ImageId, ImageName};
 use crate::plan::Plan;
 use crate::registry::Registry;
+
+/// The channels of how many images are moved at once: three short questions each, which wait for one another.
+const MOVED_AT_ONCE: usize = 8;
 
 /// Everything that a run needs.
 pub struct Run<'a, E> {
@@ -108,14 +111,19 @@ pub async fn drive<E: Engine>(run: &Run<'_, E>) -> Report {
         end(run, &mut report, name, outcome);
     }
     if run.promote && report.all_green() {
-        for image in run.plan.images.iter().map(|planned| &planned.image) {
-            let Err(Broken { failure, unreachable }) = promote_image(run, image, &report.made[&image.name]).await
-            else {
-                continue;
-            };
+        let images = run.plan.images.iter().map(|planned| &*planned.image);
+        let promoted = images.map(|image| promote_image(run, image, &report.made[&image.name]));
+        let mut promoted = stream::iter(promoted.collect::<Vec<_>>()).buffered(MOVED_AT_ONCE);
+        let mut broken = None;
+        while let (None, Some((image, moved, result))) = (&broken, promoted.next().await) {
+            moved.into_iter().for_each(|moved| run.events.send(moved));
+            broken = result.err().map(|why| (image, why));
+        }
+        // Those that are under way stay where they are: what was moved is whole, and the next run moves the rest.
+        drop(promoted);
+        if let Some((image, Broken { failure, unreachable })) = broken {
             failures_are_unreachable.push(unreachable);
             end(run, &mut report, image.name.clone(), Outcome::Failed(failure));
-            break;
         }
     }
     report.unreachable = !failures_are_unreachable.is_empty() && failures_are_unreachable.iter().all(|u| *u);

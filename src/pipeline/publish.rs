@@ -112,33 +112,54 @@ async fn under_content_tag<E: Engine>(
     Ok(Some(digest))
 }
 
-/// Moves the channels of an image to what passed its tests: on the engine, and in the registry where it was pushed.
-pub(super) async fn promote_image<E: Engine>(run: &Run<'_, E>, image: &Image, made: &Made) -> Result<(), Broken> {
+/// Moves the channels of an image to what passed its tests: on the engine, and in the registry where it was pushed. What
+/// was moved is to be told, whatever came of the rest.
+pub(super) async fn promote_image<'a, E: Engine>(
+    run: &Run<'_, E>,
+    image: &'a Image,
+    made: &Made,
+) -> (&'a Image, Vec<Event>, Result<(), Broken>) {
+    let mut moved = Vec::new();
+    let result = promote_everywhere(run, image, made, &mut moved).await;
+    (image, moved, result)
+}
+
+async fn promote_everywhere<E: Engine>(
+    run: &Run<'_, E>,
+    image: &Image,
+    made: &Made,
+    moved: &mut Vec<Event>,
+) -> Result<(), Broken> {
     if made.local {
-        promote_on_engine(run, image, made).await?;
+        promote_on_engine(run, image, made, moved).await?;
     }
     match (run.push, run.registry, made.digest) {
-        (true, Some(registry), Some(digest)) => promote_in_registry(run, registry, image, digest).await,
+        (true, Some(registry), Some(digest)) => promote_in_registry(registry, image, digest, moved).await,
         _ => Ok(()),
     }
 }
 
-async fn promote_on_engine<E: Engine>(run: &Run<'_, E>, image: &Image, made: &Made) -> Result<(), Broken> {
+async fn promote_on_engine<E: Engine>(
+    run: &Run<'_, E>,
+    image: &Image,
+    made: &Made,
+    moved: &mut Vec<Event>,
+) -> Result<(), Broken> {
     let broken = |error| Broken::of_engine(image, Phase::Push, error);
     let latest = run.engine.find(&image.latest_reference()).await.map_err(broken)?;
     for TagMove { channel, to } in promote(latest.map(|stored| stored.id), made.id) {
         let reference = image.repository.with_tag(tag_of(image, channel));
         run.engine.tag(&to, &reference).await.map_err(broken)?;
-        run.events.send(Event::Promoted { image: image.name.clone(), reference, to: *to.digest() });
+        moved.push(Event::Promoted { image: image.name.clone(), reference, to: *to.digest() });
     }
     Ok(())
 }
 
-async fn promote_in_registry<E: Engine>(
-    run: &Run<'_, E>,
+async fn promote_in_registry(
     registry: &Registry,
     image: &Image,
     digest: ImageDigest,
+    moved: &mut Vec<Event>,
 ) -> Result<(), Broken> {
     let refused = |error: registry::Error| Broken::of_registry(image, &error);
     let latest = registry.digest_of(&image.latest_reference()).await.map_err(refused)?;
@@ -146,7 +167,7 @@ async fn promote_in_registry<E: Engine>(
         let tag = tag_of(image, channel);
         registry.retag(&image.repository, to, tag).await.map_err(refused)?;
         let reference = image.repository.with_tag(tag);
-        run.events.send(Event::Promoted { image: image.name.clone(), reference, to: *to.digest() });
+        moved.push(Event::Promoted { image: image.name.clone(), reference, to: *to.digest() });
     }
     Ok(())
 }
