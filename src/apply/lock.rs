@@ -11,6 +11,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
+use super::engine_lock::{self, Name};
 use crate::model::ProjectName;
 
 /// How often the file is read again while it names nobody, or somebody who has ended, and how long is waited between. Who
@@ -20,13 +21,17 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Held until it is dropped.
 #[derive(Debug)]
-pub struct Lock(Flock<File>);
+pub struct Lock {
+    /// Given back before the file: who has that by then has both.
+    name: Name,
+    file: Flock<File>,
+}
 
 impl Drop for Lock {
     /// Who takes it next is not taken for this one before it has said who it is.
     fn drop(&mut self) {
         // Where that can't be done the file names a run that has ended.
-        let _named = self.0.set_len(0);
+        let _named = self.file.set_len(0);
     }
 }
 
@@ -53,17 +58,18 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock of a project, whose folder has to be there, or says at once who has it.
+    /// Takes the lock of a project on the engine at an address, or says at once who has it. The project's folder has to be there;
+    /// a run that keeps its state in another one is seen too where it is one of this machine.
     ///
     /// # Errors
     /// When another run has it, or the file can't be written.
-    pub fn take(folder: &Path, project: &ProjectName) -> Result<Self, LockError> {
+    pub fn take(folder: &Path, address: &str, project: &ProjectName) -> Result<Self, LockError> {
         let path = folder.join("lock");
         let failed = |error: std::io::Error| LockError::File { path: path.display().to_string(), error };
         // The file stays when the lock is given back: who removes it would let two runs lock two files of one name.
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let (mut file, mut n_read) = (file.map_err(failed)?, 0);
-        loop {
+        let file = loop {
             file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(mut lock) => {
                     let write = |file: &mut File| {
@@ -72,7 +78,7 @@ impl Lock {
                         writeln!(file, "{}", std::process::id())
                     };
                     write(&mut lock).map_err(failed)?;
-                    return Ok(Self(lock));
+                    break lock;
                 }
                 Err((file, Errno::EWOULDBLOCK)) => file,
                 Err((_, errno)) => return Err(failed(errno.into())),
@@ -85,6 +91,11 @@ impl Lock {
                 return Err(LockError::Held { project: project.clone(), pid });
             }
             std::thread::sleep(PAUSE);
+        };
+        let lock = Self { name: engine_lock::take(address, project), file };
+        match lock.name {
+            Name::Held(pid) => Err(LockError::Held { project: project.clone(), pid }),
+            Name::Ours(_) | Name::Unknown => Ok(lock),
         }
     }
 }

@@ -7,6 +7,7 @@ mod cause;
 mod desired;
 mod diff;
 mod docker_host;
+mod engine_lock;
 mod execute;
 mod files;
 pub mod gc;

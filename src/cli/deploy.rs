@@ -82,11 +82,15 @@ pub(super) fn remembered(state: &StateArgs, settings: &Settings) -> anyhow::Resu
     Ok(settings.hosts.iter().map(|address| of_host(&state, address)).find(|folder| folder.is_dir()))
 }
 
-/// The folder of what is remembered of a host. A socket has many paths where there are symbolic links, and one folder.
+/// The folder of what is remembered of a host.
 fn of_host(state: &Path, address: &str) -> PathBuf {
+    apply::host_folder(state, &canonical(address))
+}
+
+/// The address of a host without symbolic links, by which a socket has many paths.
+fn canonical(address: &str) -> String {
     let socket = address.strip_prefix("unix://").and_then(|path| std::fs::canonicalize(path).ok());
-    let address = socket.map_or_else(|| address.to_owned(), |path| format!("unix://{}", path.display()));
-    apply::host_folder(state, &address)
+    socket.map_or_else(|| address.to_owned(), |path| format!("unix://{}", path.display()))
 }
 
 /// How an answer is printed.
@@ -198,7 +202,8 @@ pub(super) fn deploy(
     }
     let history = History::new(state, &desired.project);
     history.make_folder()?;
-    let _lock = Lock::take(history.folder(), &desired.project)?;
+    let address = settings.hosts.first().map(|address| canonical(address)).unwrap_or_default();
+    let _lock = Lock::take(history.folder(), &address, &desired.project)?;
     check(&history.entries()?)?;
     // The live view counts images, of which there are none here.
     let progress = match settings.ui.progress {

@@ -61,7 +61,8 @@ fn cycles() {
         if cycle % 10 == 0 {
             let history = History::new(state.path(), &manifest.project);
             history.make_folder().unwrap();
-            let _lock = Lock::take(history.folder(), &manifest.project).unwrap();
+            let address = state.path().display().to_string();
+            let _lock = Lock::take(history.folder(), &address, &manifest.project).unwrap();
             history.record(manifest, Timestamp::UNIX_EPOCH, outcome).unwrap();
         }
         if [N_FIRST, N_CYCLES].contains(&(cycle + 1)) {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
+use tempfile::TempDir;
 use windlass::apply::undo::{Outcome, current, former};
 use windlass::apply::{History, Lock, LockError, host_folder};
 use windlass::manifest::{self, Manifest};
@@ -111,20 +112,41 @@ fn failures_are_forgotten_before_what_can_be_gone_back_to() {
     assert_eq!((entries.len(), entries[0].serial, entries[99].serial), (100, 300, 399));
 }
 
+/// The address of an engine that nobody else has anything to do with.
+fn engine(state: &TempDir) -> String {
+    format!("unix://{}/engine.sock", state.path().display())
+}
+
+#[test]
+fn runs_with_other_folders_for_their_state_know_of_one_another() {
+    let (state, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (history, of_other) = (open(state.path()), open(other.path()));
+    let lock = Lock::take(history.folder(), &engine(&state), &shop()).unwrap();
+    let error = Lock::take(of_other.folder(), &engine(&state), &shop()).unwrap_err();
+    let LockError::Held { pid, .. } = error else { panic!("{error:?}") };
+    assert_eq!(pid, Some(std::process::id()));
+    assert_eq!(fs::read_to_string(of_other.folder().join("lock")).unwrap(), "", "nobody has that");
+    // Another engine, and another project.
+    drop(Lock::take(of_other.folder(), &engine(&other), &shop()).unwrap());
+    drop(Lock::take(of_other.folder(), &engine(&state), &"shop-a".parse().unwrap()).unwrap());
+    drop(lock);
+    Lock::take(of_other.folder(), &engine(&state), &shop()).unwrap();
+}
+
 #[test]
 fn a_lock_is_held_once_and_freed_with_its_holder() {
     let state = tempfile::tempdir().unwrap();
     let history = open(state.path());
-    let lock = Lock::take(history.folder(), &shop()).unwrap();
-    let error = Lock::take(history.folder(), &shop()).unwrap_err();
+    let lock = Lock::take(history.folder(), &engine(&state), &shop()).unwrap();
+    let error = Lock::take(history.folder(), &engine(&state), &shop()).unwrap_err();
     let LockError::Held { pid, .. } = error else { panic!("{error:?}") };
     assert_eq!(pid, Some(std::process::id()));
     drop(lock);
     fs::write(history.folder().join("lock"), "not a number").unwrap();
-    let lock = Lock::take(history.folder(), &shop()).unwrap();
+    let lock = Lock::take(history.folder(), &engine(&state), &shop()).unwrap();
     assert!(fs::read_to_string(history.folder().join("lock")).unwrap().starts_with(&std::process::id().to_string()));
     drop(lock);
-    let error = Lock::take(&state.path().join("nowhere"), &shop()).unwrap_err();
+    let error = Lock::take(&state.path().join("nowhere"), &engine(&state), &shop()).unwrap_err();
     assert!(matches!(error, LockError::File { .. }), "{error:?}");
 }
 
@@ -132,10 +154,10 @@ fn a_lock_is_held_once_and_freed_with_its_holder() {
 fn a_holder_that_has_not_said_who_it_is_is_not_taken_for_the_one_before() {
     let state = tempfile::tempdir().unwrap();
     let history = open(state.path());
-    drop(Lock::take(history.folder(), &shop()).unwrap());
+    drop(Lock::take(history.folder(), &engine(&state), &shop()).unwrap());
     let file = fs::File::open(history.folder().join("lock")).unwrap();
     let _held = Flock::lock(file, FlockArg::LockExclusive).unwrap();
-    let error = Lock::take(history.folder(), &shop()).unwrap_err();
+    let error = Lock::take(history.folder(), &engine(&state), &shop()).unwrap_err();
     assert!(matches!(error, LockError::Held { pid: None, .. }), "{error:?}");
 }
 

@@ -370,14 +370,16 @@ fn one_run_at_a_time_works_on_a_project() {
     let project = lab.project.parse().unwrap();
     let history = History::new(&lab.state(), &project);
     history.make_folder().unwrap();
-    let lock = Lock::take(history.folder(), &project).unwrap();
-    let ran = lab.run(&["apply"]);
-    assert_eq!(ran.exit, Some(5));
-    let holder = format!("process {}", std::process::id());
-    assert_eq!(
-        ran.stderr.replace(&holder, "process PID"),
-        "error: another run works on `PROJECT`: process PID\nhint: wait for it, and try again\n"
-    );
+    let lock = Lock::take(history.folder(), &lab.address(), &project).unwrap();
+    // By the file that they share, and by the engine's address.
+    for ran in [lab.run(&["apply"]), lab.run(&["apply", "--state-dir", "elsewhere"])] {
+        assert_eq!(ran.exit, Some(5));
+        let holder = format!("process {}", std::process::id());
+        assert_eq!(
+            ran.stderr.replace(&holder, "process PID"),
+            "error: another run works on `PROJECT`: process PID\nhint: wait for it, and try again\n"
+        );
+    }
     assert_eq!(lab.run(&["apply", "--dry-run"]).exit, Some(0), "who only looks needs no lock");
     assert_eq!(lab.containers(), "");
     drop(lock);

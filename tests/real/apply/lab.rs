@@ -136,8 +136,13 @@ impl Lab {
 
     /// Where windlass keeps what it remembers of the tests' engine.
     pub(crate) fn state(&self) -> PathBuf {
+        host_folder(&self.path("state/windlass"), &self.address())
+    }
+
+    /// The address of the tests' engine, without symbolic links.
+    pub(crate) fn address(&self) -> String {
         let socket = fs::canonicalize(self.engine.trim_start_matches("unix://")).unwrap();
-        host_folder(&self.path("state/windlass"), &format!("unix://{}", socket.display()))
+        format!("unix://{}", socket.display())
     }
 
     /// The image's id.
