@@ -1,7 +1,7 @@
 //! Which images were pulled for a project: of all that an engine has, those alone are ours to remove.
 //!
-//! They stand in a file beside the history, a reference a line, noted once the engine has them. What is not noted, because a run
-//! was killed just then, stays on the host.
+//! They stand in a file beside the history, a reference a line, noted before the engine is asked for them: what a run pulled that
+//! was killed just then is known too. One that never came is forgotten once nothing needs it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -88,12 +88,11 @@ impl<H: Host> Host for Noting<'_, H> {
     }
 
     async fn perform(&self, action: &Action) -> Result<(), HostError> {
-        self.host.perform(action).await?;
         if let Action::Pull { reference, id: _ } = action
             && let Err(error) = self.pulled.add(reference)
         {
             *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
-        Ok(())
+        self.host.perform(action).await
     }
 }

@@ -89,3 +89,28 @@ fn images_of_former_manifests_go_once_nothing_needs_them() {
         docker(&["rmi", "--force", &image.id]);
     }
 }
+
+#[test]
+fn what_a_run_pulled_that_was_killed_goes_too() {
+    let lab = Lab::new("image-gc-killed");
+    let proxy = Proxy::start(&lab.path("engine.sock"), &lab.project);
+    let image = Image::pushed(&lab, "pulled");
+    let web =
+        |of: &str| format!(r#""web": {{"image": "{of}", "stop_grace": "0s", "update": {{"healthy_for": "0s"}}}}"#);
+    let address = proxy.address();
+    let args = ["apply", "--keep-generations", "0", "--host", &address];
+    lab.manifest_with_images(1, &image.entry(), &web("pulled"));
+    proxy.arm(Some((1, Fault::KillAfter)));
+    let mut child = lab.start(&args);
+    proxy.victim_is(child.id());
+    assert_eq!(child.wait().unwrap().code(), None);
+    let images = [image];
+    assert_eq!((there(&images), lab.containers().as_str()), (vec!["pulled"], ""));
+    proxy.arm(None);
+    assert_eq!(lab.run(&args).exit, Some(0));
+    assert!(!proxy.changes().iter().any(|call| call.contains("/images/create")), "{:?}", proxy.changes());
+    lab.manifest(2, &web("one"));
+    let ran = lab.run(&args);
+    assert_eq!((ran.exit, there(&images)), (Some(0), Vec::new()), "{ran:?}");
+    assert!(ran.stderr.contains("note: removed 1 image that nothing needs any more"), "{ran:?}");
+}
