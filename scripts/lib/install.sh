@@ -30,6 +30,7 @@ openssl openssl
 podman podman
 skopeo skopeo
 ssh-agent openssh-client
+systemd-analyze systemd
 COMMANDS
     # `ldd` fails for a static program, which is the one to make images from.
     if [ ! -x /bin/busybox ] || ldd /bin/busybox >/dev/null 2>&1; then echo busybox-static; fi

@@ -8,6 +8,7 @@ mod bad_news;
 mod dockerup;
 mod ec2;
 mod engine_faults;
+mod example_host;
 mod faults;
 mod faults_at_once;
 mod faults_images;
