@@ -1,18 +1,21 @@
-//! Drives a plan to its end: the loop that starts images as the schedule hands them out, and the promotion of all
-//! once all are tested.
+//! Drives a plan to its end: the loop that starts images as the schedule hands them out, pushes those that are made
+//! beside the making of others, and the promotion of all once all are tested.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
 
-use super::publish::{Broken, promote_image};
+use super::publish::{Broken, promote_image, publish};
 use super::{Schedule, make};
 use crate::engine::{Engine, Secret, SshAgent};
 use crate::event::{Event, Outcome, Sink};
 use crate::model::{ImageDigest, ImageId, ImageName};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedImage};
 use crate::registry::Registry;
+
+/// How many images are pushed at once: a push waits for the registry more than it needs of this machine.
+const PUSHED_AT_ONCE: usize = 8;
 
 /// The channels of how many images are moved at once: three short questions each, which wait for one another.
 const MOVED_AT_ONCE: usize = 8;
@@ -79,32 +82,53 @@ impl Report {
 
 /// Makes every image of the plan that is not there, then moves the channels of all if all are green and that is asked.
 ///
-/// A failure blocks only what depends on it. Dropping the future stops everything; running again goes on from what
-/// is there.
+/// A failure blocks only what depends on it: an image that can't be pushed is there for what is made from it. Dropping
+/// the future stops everything; running again goes on from what is there.
 /// What fails is in the report, an image whose channels could not be moved among it.
 pub async fn drive<E: Engine>(run: &Run<'_, E>) -> Report {
     let images: Vec<_> = run.plan.images.iter().map(|p| (p.image.name.clone(), p.image.parents.clone())).collect();
     let planned: BTreeMap<_, _> = run.plan.images.iter().map(|planned| (&planned.image.name, planned)).collect();
     let mut schedule = Schedule::new(&images, run.jobs);
-    let mut running = FuturesUnordered::new();
+    let (mut running, mut to_push, mut n_pushed) = (FuturesUnordered::new(), VecDeque::new(), 0);
     let mut report = Report::default();
     let mut failures_are_unreachable = Vec::new();
     loop {
         while let Some(name) = schedule.start_next() {
-            running.push(make::make(run, planned[&name]));
+            running.push(work(run, planned[&name], Task::Make));
         }
-        let Some((name, result)) = running.next().await else { break };
-        let outcome = match result {
-            Ok((made, outcome)) => {
+        while n_pushed < PUSHED_AT_ONCE
+            && let Some((name, made, outcome)) = to_push.pop_front()
+        {
+            n_pushed += 1;
+            running.push(work(run, planned[&name], Task::Push(made, outcome)));
+        }
+        let Some((name, worked)) = running.next().await else { break };
+        let outcome = match worked {
+            Worked::Made(Ok((made, outcome))) => {
                 schedule.succeeded(&name);
+                // What only the registry has is there.
+                if run.push && made.local {
+                    to_push.push_back((name, made, outcome));
+                    continue;
+                }
                 report.made.insert(name.clone(), made);
                 outcome
             }
-            Err(Broken { failure, unreachable }) => {
+            Worked::Pushed(Ok((made, outcome))) => {
+                n_pushed -= 1;
+                report.made.insert(name.clone(), made);
+                outcome
+            }
+            Worked::Made(Err(Broken { failure, unreachable })) => {
                 failures_are_unreachable.push(unreachable);
                 for (blocked, by) in schedule.failed(&name) {
                     end(run, &mut report, blocked, Outcome::Blocked(by));
                 }
+                Outcome::Failed(failure)
+            }
+            Worked::Pushed(Err(Broken { failure, unreachable })) => {
+                n_pushed -= 1;
+                failures_are_unreachable.push(unreachable);
                 Outcome::Failed(failure)
             }
         };
@@ -128,6 +152,29 @@ pub async fn drive<E: Engine>(run: &Run<'_, E>) -> Report {
     }
     report.unreachable = !failures_are_unreachable.is_empty() && failures_are_unreachable.iter().all(|u| *u);
     report
+}
+
+/// What is to be done for an image.
+enum Task {
+    Make,
+    Push(Made, Outcome),
+}
+
+/// What came of it.
+enum Worked {
+    Made(Result<(Made, Outcome), Broken>),
+    Pushed(Result<(Made, Outcome), Broken>),
+}
+
+async fn work<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage, task: Task) -> (ImageName, Worked) {
+    let worked = match task {
+        Task::Make => Worked::Made(make::make(run, planned).await),
+        Task::Push(made, outcome) => {
+            let digest = publish(run, &planned.image, made.id).await;
+            Worked::Pushed(digest.map(|digest| (Made { digest, ..made }, outcome)))
+        }
+    };
+    (planned.image.name.clone(), worked)
 }
 
 fn end<E>(run: &Run<'_, E>, report: &mut Report, image: ImageName, outcome: Outcome) {

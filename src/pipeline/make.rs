@@ -1,25 +1,21 @@
-//! Makes one image: found or built, tested, named by its content, and pushed where that is asked.
+//! Makes one image: found or built, tested, and named by its content.
 
 use std::collections::BTreeMap;
 
 use super::drive::{Made, Run};
-use super::publish::{Broken, publish};
+use super::publish::Broken;
 use crate::engine::{self, BuildRequest, BuiltImage, Engine, NamedContext, Secret};
 use crate::event::{Event, Outcome, Phase};
-use crate::model::{ImageId, ImageName, Reference};
+use crate::model::{ImageId, Reference};
 use crate::plan::{Image, PlannedImage, Reason, Verdict};
 use crate::registry::{self, Registry, RemoteImage};
 
 /// Makes one image whose parents are there. What is there already costs look-ups alone.
-pub(super) async fn make<E: Engine>(
-    run: &Run<'_, E>,
-    planned: &PlannedImage,
-) -> (ImageName, Result<(Made, Outcome), Broken>) {
-    let result = match &planned.verdict {
+pub(super) async fn make<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<(Made, Outcome), Broken> {
+    match &planned.verdict {
         Verdict::Fresh => fresh(run, planned).await.map(|made| (made, Outcome::Unchanged)),
         Verdict::Build(_) => anew(run, planned).await.map(|made| (made, Outcome::Built)),
-    };
-    (planned.image.name.clone(), result)
+    }
 }
 
 /// Takes what is there: on the engine, else in the registry.
@@ -31,7 +27,7 @@ async fn fresh<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Ma
         if *existing != image.content {
             run.engine.tag(&stored.id, &image.content).await.map_err(broken)?;
         }
-        return finish(run, image, stored.id).await;
+        return Ok(Made { id: stored.id, digest: None, local: true });
     }
     let remote = match run.registry {
         Some(registry) => published(registry, image, existing).await,
@@ -73,12 +69,7 @@ async fn anew<E: Engine>(run: &Run<'_, E>, planned: &PlannedImage) -> Result<Mad
         let tagged = run.engine.tag(&built.id, name).await;
         tagged.map_err(|error| Broken::of_engine(image, Phase::Test, error))?;
     }
-    finish(run, image, built.id).await
-}
-
-async fn finish<E: Engine>(run: &Run<'_, E>, image: &Image, id: ImageId) -> Result<Made, Broken> {
-    let digest = if run.push { publish(run, image, id).await? } else { None };
-    Ok(Made { id, digest, local: true })
+    Ok(Made { id: built.id, digest: None, local: true })
 }
 
 /// The image that was built from these very inputs and whose tests did not pass, or were others; none where somebody

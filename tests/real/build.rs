@@ -1,6 +1,7 @@
 //! `windlass build` as a user runs it: against a real engine and a real registry, checked by Docker's client and skopeo.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use nix::sys::signal::{Signal, kill};
@@ -55,6 +56,46 @@ fn images_are_built_tested_named_and_pushed_and_a_second_run_does_nothing() {
     assert_eq!(of(&again, "api")["reference"], of(&json, "api")["reference"]);
     assert_eq!(project.read("deploy.json"), manifest, "the same input gives the same bytes");
     assert_eq!(docker(&["image", "ls", "--no-trunc", "--format", "{{.Tag}} {{.ID}}", &list]), images);
+}
+
+/// The address of a registry that has nothing and takes nothing. It ends with the test's process.
+fn registry_that_takes_nothing() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let mut lines = BufReader::new(&client).lines().map_while(Result::ok);
+            let asked = lines.next().unwrap_or_default();
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let status = match asked.split(' ').collect::<Vec<_>>()[..] {
+                ["GET", "/v2/", ..] => 200,
+                ["GET" | "HEAD", ..] => 404,
+                _ => 403,
+            };
+            let head = format!("HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nConnection: close\r\n");
+            // Whoever asked may be gone: that is no fault of the test.
+            let body = r#"{"errors": [{"code": "DENIED", "message": "it takes nothing"}]}"#;
+            drop((&client).write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()));
+        }
+    });
+    address
+}
+
+#[test]
+fn what_can_t_be_pushed_is_there_for_what_is_made_from_it() {
+    let project = two_images("buildrefused");
+    let registry = format!("{}/buildrefused", registry_that_takes_nothing());
+    for file in ["windlass.yaml", "api/Dockerfile"] {
+        project.write(file, &project.read(file).replace(&project.registry(), &registry));
+    }
+    let (code, json) = project.build(&["--push"]);
+    assert_eq!((code, outcomes(&json)), (Some(1), vec!["base failed".to_owned(), "api failed".to_owned()]), "{json}");
+    assert_eq!(docker(&["run", "--rm", &format!("{registry}/api:testing"), "cat", "/version"]), "1");
+    assert_eq!(docker(&["image", "ls", "--quiet", &format!("{registry}/api:latest")]), "");
+    for image in ["base", "api"] {
+        let names = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", &format!("{registry}/{image}")]);
+        docker(&[&["image", "rm"], &names.lines().collect::<Vec<_>>()[..]].concat());
+    }
 }
 
 #[test]
