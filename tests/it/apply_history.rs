@@ -1,5 +1,6 @@
 //! What a host remembers of the manifests that were applied, and its lock.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +8,8 @@ use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
 use windlass::apply::undo::{Outcome, current, former};
-use windlass::apply::{History, Lock, LockError, host_folder};
+use windlass::apply::{History, Lock, LockError, gc, host_folder};
+use windlass::diag::SourceText;
 use windlass::manifest::{self, Manifest};
 use windlass::model::ProjectName;
 
@@ -194,4 +196,19 @@ fn of_several_projects_the_one_of_the_folder_is_meant() {
         7       1970-01-01T00:01:40Z  done     current
         exit 0"#]]
     .assert_eq(&said());
+}
+
+#[test]
+fn an_image_is_known_by_its_id_and_by_digest() {
+    let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+    let [a, b, c] = ["a", "b", "c"].map(digest);
+    let text = format!(
+        r#"{{"version": 1, "project": "shop", "serial": 1, "images": {{
+"here": {{"id": "{a}", "content_hash": "{a}"}},
+"there": {{"id": "{b}", "content_hash": "{a}", "reference": "registry.example/there:latest@{c}"}}}},
+"containers": {{"web": {{"image": "there"}}, "db": {{"image": "registry.example/db:1@{a}"}}}}}}"#
+    );
+    let manifest = manifest::parse(&SourceText::new("deploy.json", text)).unwrap();
+    let known = [a.clone(), b, format!("registry.example/there@{c}"), format!("registry.example/db@{a}")];
+    assert_eq!(gc::images(&manifest), BTreeSet::from(known));
 }

@@ -47,6 +47,49 @@ fn every_key_is_read_and_written_in_one_way() {
     assert_eq!(parse(&written).unwrap(), manifest, "what is written reads back as the same");
 }
 
+/// What systemd needs in a container, where that says nothing of it itself.
+#[test]
+fn systemd_finds_what_it_needs() {
+    let check = |said: &str, expected: Expect| {
+        let text = with_containers(&format!(r#"{{"web": {{"image": "api", "systemd": true{said}}}}}"#));
+        let written = manifest::to_json(&parse(&text).unwrap());
+        let web: serde_json::Value = serde_json::from_str(&written).unwrap();
+        let web = &web["containers"]["web"];
+        let found = ["tmpfs", "volumes", "cgroup", "stop_signal", "env"].map(|key| format!("{key}: {}\n", web[key]));
+        expected.assert_eq(&found.concat());
+    };
+    check(
+        "",
+        expect![[r#"
+        tmpfs: ["/run:mode=755","/run/lock","/tmp:exec,mode=1777"]
+        volumes: ["/sys/fs/cgroup:/sys/fs/cgroup"]
+        cgroup: "host"
+        stop_signal: "SIGRTMIN+3"
+        env: {"container":"oci"}
+    "#]],
+    );
+    check(
+        r#", "tmpfs": ["/run:size=1m", "/x"], "stop_signal": "SIGPWR", "env": {"container": "docker", "A": "1"}"#,
+        expect![[r#"
+            tmpfs: ["/run:size=1m","/run/lock","/tmp:exec,mode=1777","/x"]
+            volumes: ["/sys/fs/cgroup:/sys/fs/cgroup"]
+            cgroup: "host"
+            stop_signal: "SIGPWR"
+            env: {"A":"1","container":"docker"}
+        "#]],
+    );
+    check(
+        r#", "volumes": ["runs:/run", "/sys/fs/cgroup:/sys/fs/cgroup:ro", "/srv:/tmp"]"#,
+        expect![[r#"
+        tmpfs: ["/run/lock"]
+        volumes: ["runs:/run","/sys/fs/cgroup:/sys/fs/cgroup:ro","/srv:/tmp"]
+        cgroup: "host"
+        stop_signal: "SIGRTMIN+3"
+        env: {"container":"oci"}
+    "#]],
+    );
+}
+
 #[test]
 fn the_schema_is_as_published() {
     expect_file!["../../testdata/manifests/schema.json"].assert_eq(&manifest::schema());

@@ -1,5 +1,13 @@
 //! Images of former manifests go once nothing needs them: those that windlass pulled, and no others.
 
+use std::fs;
+
+use jiff::Timestamp;
+use windlass::apply::History;
+use windlass::apply::undo::Outcome;
+use windlass::diag::SourceText;
+use windlass::manifest;
+
 use super::lab::{Lab, docker};
 use super::proxy::{Fault, Proxy};
 use super::pull_faults::pushed;
@@ -113,4 +121,27 @@ fn what_a_run_pulled_that_was_killed_goes_too() {
     let ran = lab.run(&args);
     assert_eq!((ran.exit, there(&images)), (Some(0), Vec::new()), "{ran:?}");
     assert!(ran.stderr.contains("note: removed 1 image that nothing needs any more"), "{ran:?}");
+}
+
+#[test]
+fn what_the_way_back_of_another_project_leads_to_stays() {
+    let lab = Lab::new("image-gc-other");
+    let images = [Image::pushed(&lab, "both")];
+    let web =
+        |of: &str| format!(r#""web": {{"image": "{of}", "stop_grace": "0s", "update": {{"healthy_for": "0s"}}}}"#);
+    let apply = || assert_eq!(lab.run(&["apply", "--keep-generations", "0"]).exit, Some(0));
+    lab.manifest_with_images(1, &images[0].entry(), &web("both"));
+    apply();
+    let text = fs::read_to_string(lab.path("deploy.json")).unwrap().replace(&lab.project, "other");
+    let other = manifest::parse(&SourceText::new("deploy.json", text)).unwrap();
+    let history = History::new(&lab.state(), &other.project);
+    history.make_folder().unwrap();
+    history.record(&other, Timestamp::UNIX_EPOCH, Outcome::Done).unwrap();
+    lab.manifest(2, &web("one"));
+    apply();
+    assert_eq!(there(&images), ["both"]);
+    fs::remove_dir_all(history.folder()).unwrap();
+    lab.manifest(3, &web("two"));
+    apply();
+    assert_eq!(there(&images), Vec::<&str>::new());
 }

@@ -180,7 +180,8 @@ fn a_subnet_that_is_taken_is_known_before_anything_is_touched() {
     let refused = lab.run(&["apply"]);
     docker(&["network", "rm", &theirs]);
     assert_eq!(refused.exit, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains(&format!("`{theirs}` has addresses of that")), "{refused:?}");
+    let end = format!("`{theirs}` has addresses of that\nhint: choose another subnet\n");
+    assert!(refused.stderr.ends_with(&end), "{refused:?}");
 }
 
 #[test]
