@@ -8,7 +8,7 @@
 //! ```
 #![no_main]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use libfuzzer_sys::fuzz_target;
 use windlass::apply::Desired;
@@ -34,7 +34,13 @@ fuzz_target!(|text: &str| {
         Err(errors) => assert_places(&errors.0, text),
         Ok(read) => {
             assert_places(&read.warnings, text);
-            let _checked = manifest::validate_containers(&read.containers, &BTreeSet::new(), Externals::Named);
+            let _checked = manifest::validate_containers(
+                None,
+                &read.containers,
+                &BTreeSet::new(),
+                &BTreeMap::new(),
+                Externals::Named,
+            );
         }
     }
     match manifest::dockerup_conf(&source) {
